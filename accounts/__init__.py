@@ -1,0 +1,1 @@
+"""Who is calling: people, clients (customer organisations), their members and API keys."""

@@ -1,0 +1,1 @@
+"""Is it healthy, what happened: probes, health windows, metrics."""

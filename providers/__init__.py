@@ -1,0 +1,1 @@
+"""How to talk to vendors: accounts at vendors, adapters (pure translators), transports, twins."""

@@ -1,0 +1,85 @@
+"""What every adapter is: a pure translator between OpenAI's JSON and one vendor's wire.
+
+No socket, no clock, no Django, no logging. An adapter never changes the chat it is given: a retry
+hands the same one to the next adapter.
+"""
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from providers.errors import UpstreamError
+from providers.wire import (
+    Chat,
+    ChatStream,
+    Completion,
+    Support,
+    Target,
+    Token,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+
+NewId = Callable[[], str]
+
+
+def new_call_id() -> str:
+    """An id for a tool call whose vendor gives none."""
+    return f"call_{secrets.token_hex(12)}"
+
+
+class Adapter(ABC):
+    """One vendor's dialect. Instances hold no state of a request and serve all of them."""
+
+    # Request field -> what becomes of it. A field that is not here is DROPPED.
+    FIELDS: ClassVar[Mapping[str, Support]] = {}
+
+    def __init__(self, new_id: NewId = new_call_id) -> None:
+        self.new_id = new_id
+
+    @abstractmethod
+    def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:
+        """The vendor's request for ``chat``. Raises Rejected for what the vendor cannot be asked."""
+
+    @abstractmethod
+    def chat_completion(self, response: UpstreamResponse) -> Completion:
+        """OpenAI's ``choices`` and ``usage`` from a 200. Raises UpstreamError if it is no answer.
+
+        ``id``, ``object``, ``created`` and ``model`` are not the vendor's to say: the caller sets them.
+        ``usage`` is absent where the vendor gave none that can be read.
+        """
+
+    @abstractmethod
+    def chat_stream(self) -> ChatStream:
+        """A reader for one streamed answer. Its chunks carry ``choices`` and, at least once, ``usage``."""
+
+    @abstractmethod
+    def failure(self, response: UpstreamResponse) -> UpstreamError:
+        """What an answer with a status other than 200 means. Quotes nothing that may hold a secret."""
+
+    @abstractmethod
+    def models_request(self, target: Target) -> UpstreamRequest:
+        """The cheapest question that shows whether the credential works."""
+
+    @abstractmethod
+    def model_names(self, response: UpstreamResponse) -> list[str]:
+        """Upstream names from the answer to ``models_request``; empty where the vendor has no list."""
+
+    def static_authorization(self, secret: Mapping[str, Any]) -> str | None:
+        """The Authorization header of a credential that needs no exchange; None if it does."""
+        key = secret.get("api_key", "")
+        return f"Bearer {key}" if key else ""
+
+    def token_request(
+        self, secret: Mapping[str, Any], auth_url: str, *, now: float, request_id: str
+    ) -> UpstreamRequest:
+        """The call that turns ``secret`` into a token. ``request_id`` is a UUID version 4."""
+        raise LookupError("this vendor's credentials need no exchange")
+
+    def token(self, response: UpstreamResponse, *, now: float) -> Token:
+        """The token in the answer. Raises DeadCredential or Broken."""
+        raise LookupError("this vendor's credentials need no exchange")
+
+    def supports(self, field: str) -> Support:
+        return self.FIELDS.get(field, Support.DROPPED)

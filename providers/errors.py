@@ -1,0 +1,86 @@
+"""What can go wrong at a vendor. Every kind has one meaning for the gateway.
+
+    UpstreamError            another endpoint may be tried
+    ├── Unreachable          no connection: refused, DNS, TLS; the request was not sent
+    ├── Stale                a reused connection was already closed; nothing was answered
+    ├── TimedOut             connect, first byte, first token, between tokens, or in total
+    ├── Busy                 429: wait, or try the next one; may say for how long
+    ├── DeadCredential       401, 402, 403: our account there does not work; the operator is told
+    │   └── TokenRefused     401 on a token that can be exchanged for a new one
+    ├── Misconfigured        404 and the like: we ask for something the vendor does not have
+    ├── Broken               5xx, or an answer that cannot be understood
+    ├── Truncated            the answer began and did not end
+    └── Rejected             the request itself is at fault; nobody else will like it better
+        ├── ContextTooLong   more tokens than the model takes
+        └── TooLarge         413: more bytes than the vendor takes; another may take them
+"""
+
+
+class UpstreamError(Exception):
+    """A vendor did not give a usable answer. The text is a sentence the customer may read."""
+
+    retryable = True  # may another endpoint be tried?
+    said = "Провайдер не смог ответить на запрос."
+
+    def __init__(self, said: str = "", *, detail: str = "") -> None:
+        """``said`` may reach the customer; ``detail`` goes to the operator's log, never with a secret."""
+        super().__init__(said or self.said)
+        self.detail = detail
+
+
+class Unreachable(UpstreamError):
+    said = "Не удалось соединиться с провайдером."
+
+
+class Stale(UpstreamError):
+    said = "Соединение с провайдером оборвалось."
+
+
+class TimedOut(UpstreamError):
+    said = "Провайдер не ответил вовремя."
+
+
+class Busy(UpstreamError):
+    said = "Провайдер перегружен."
+
+    def __init__(self, said: str = "", *, detail: str = "", retry_after: float | None = None) -> None:
+        super().__init__(said, detail=detail)
+        self.retry_after = retry_after  # seconds, as the vendor asks; None if it does not
+
+
+class DeadCredential(UpstreamError):
+    said = "Провайдер временно недоступен."
+
+
+class TokenRefused(DeadCredential):
+    pass
+
+
+class Misconfigured(UpstreamError):
+    said = "Модель у провайдера сейчас недоступна."
+
+
+class Broken(UpstreamError):
+    said = "Провайдер ответил ошибкой."
+
+
+class Truncated(UpstreamError):
+    said = "Ответ провайдера оборвался."
+
+
+class Rejected(UpstreamError):
+    retryable = False
+    said = "Провайдер отклонил запрос."
+
+
+class ContextTooLong(Rejected):
+    # Agents look for the English phrase, whatever the language of the rest.
+    said = (
+        "This model's maximum context length is exceeded. "
+        "Запрос вместе с ответом не помещается в контекст модели: сократите сообщения или max_tokens."
+    )
+
+
+class TooLarge(Rejected):
+    retryable = True
+    said = "Запрос слишком велик для провайдера."

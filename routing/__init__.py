@@ -1,0 +1,1 @@
+"""The story of a request (plan, admit, forward, settle) and the catalogue it chooses from."""

@@ -1,0 +1,153 @@
+"""All settings, from the environment. A bad value stops the start; no secret has a default.
+
+What the environment does not say is looked for in ``$XROUTER_HOME/environment``, which ``make run``
+writes: so ``manage.py`` talks to the running installation from any shell.
+"""
+
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+XROUTER_HOME = Path(env.str("XROUTER_HOME", default=str(BASE_DIR / ".xrouter")))
+env.read_env(XROUTER_HOME / "environment")
+
+# --- Secrets -----------------------------------------------------------------------------------
+SECRET_KEY = env.str("XROUTER_SECRET_KEY")
+# Keys that encrypt vendor credentials: "id:base64-of-32-bytes", the first encrypts, all decrypt.
+XROUTER_VAULT_KEYS = env.list("XROUTER_VAULT_KEYS")
+
+# --- Servers -----------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL")}
+# No connection outlives a request: none is held while a provider thinks.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    {"connect_timeout": 2, "options": "-c statement_timeout=5000 -c lock_timeout=2000"}
+)
+REDIS_URL = env.str("REDIS_URL")
+
+# --- Web ---------------------------------------------------------------------------------------
+DEBUG = env.bool("XROUTER_DEBUG", default=False)
+ALLOWED_HOSTS = env.list("XROUTER_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Addresses of reverse proxies whose X-Forwarded-For is believed; none by default.
+XROUTER_TRUSTED_PROXIES = env.list("XROUTER_TRUSTED_PROXIES", default=[])
+# Inference requests pass beside Django; "0" sends them through Django REST framework.
+XROUTER_EXPRESS = env.bool("XROUTER_EXPRESS", default=True)
+# "auto": a twin stands in for each provider without credentials; "off": such a provider is silent.
+XROUTER_TWINS = env.str("XROUTER_TWINS", default="auto")
+if XROUTER_TWINS not in {"auto", "off"}:
+    raise environ.ImproperlyConfigured("XROUTER_TWINS is «auto» or «off»")
+
+ROOT_URLCONF = "xrouter.urls"
+ASGI_APPLICATION = "xrouter.asgi.application"
+STATIC_URL = "/static/"
+STATIC_ROOT = XROUTER_HOME / "static"
+APPEND_SLASH = True
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "django_prometheus",
+    "accounts",
+    "providers",
+    "billing",
+    "monitoring",
+    "routing",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- People ------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+
+# --- Language and time -------------------------------------------------------------------------
+LANGUAGE_CODE = "ru"
+LANGUAGES = [("ru", "Русский"), ("en", "English")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Europe/Moscow"
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Django REST framework ---------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {"TITLE": "XRouter", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+# --- Celery ------------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE = {
+    "probe-providers": {"task": "monitoring.tasks.probe_providers", "schedule": 60.0},
+}
+
+# --- Logs: one JSON object a line, never a prompt, an answer or a secret --------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "monitoring.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": env.str("XROUTER_LOG_LEVEL", default="INFO")},
+    "loggers": {"django.server": {"handlers": ["stderr"], "propagate": False}},
+}
+
+# --- Security ----------------------------------------------------------------------------------
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("XROUTER_HTTPS", default=False)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
