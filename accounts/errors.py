@@ -1,0 +1,43 @@
+"""Why a caller is not let in. Each sentence may be read by the customer.
+
+AccessDenied
+├── MissingKey           no key came with the request
+├── InvalidKey           unknown, expired or disabled: which of them is not told
+│   └── MalformedKey     cannot be a key at all: wrong form or checksum; no look-up was made
+├── AddressNotAllowed    the key is good, but not from this address
+├── ModelNotAllowed      the key is good, but not for this model
+└── ClientBlocked        the key is good, the whole client is switched off
+"""
+
+
+class AccessDenied(Exception):
+    """The caller may not do this. The text is a sentence the customer may read."""
+
+    said = "Доступ запрещён."
+
+    def __init__(self, said: str = "") -> None:
+        super().__init__(said or self.said)
+
+
+class MissingKey(AccessDenied):
+    said = "Не указан API-ключ: передайте его в заголовке «Authorization: Bearer xr-…»."
+
+
+class InvalidKey(AccessDenied):
+    said = "Неверный API-ключ."
+
+
+class MalformedKey(InvalidKey):
+    pass
+
+
+class AddressNotAllowed(AccessDenied):
+    said = "Этот API-ключ нельзя использовать с вашего IP-адреса."
+
+
+class ModelNotAllowed(AccessDenied):
+    said = "Этому API-ключу не разрешена запрошенная модель."
+
+
+class ClientBlocked(AccessDenied):
+    said = "Доступ вашей организации приостановлен. Обратитесь в поддержку."

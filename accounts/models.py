@@ -1,0 +1,222 @@
+"""Who is calling: people, the client organisations they belong to, and the keys those hold."""
+
+from ipaddress import ip_network
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Concat, Length, Lower
+from django.db.models.lookups import Exact, StartsWith
+from django.utils import timezone
+
+from accounts import keys
+
+
+class LowerCaseEmailField(models.EmailField):
+    """An address in lower case, stored and looked up: Alice@ and alice@ are one person."""
+
+    def to_python(self, value: Any) -> str | None:
+        text = super().to_python(value)
+        return text and text.lower()
+
+    def get_prep_value(self, value: Any) -> str | None:
+        text = super().get_prep_value(value)
+        return text and text.lower()
+
+
+class UserManager(BaseUserManager):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """A person who can log in; without a password, only after setting one."""
+        user = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    email = LowerCaseEmailField("электронная почта", unique=True)
+    name = models.CharField("имя", max_length=150, blank=True)
+    is_active = models.BooleanField("активен", default=True, help_text="Неактивный человек не может войти.")
+    is_staff = models.BooleanField("сотрудник", default=False, help_text="Может входить в админку.")
+    date_joined = models.DateTimeField("зарегистрирован", default=timezone.now, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        verbose_name = "человек"
+        verbose_name_plural = "люди"
+        ordering = ["email"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Exact(models.F("email"), Lower("email")), name="user_email_is_lower_case"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.name or self.email
+
+
+class Plan(models.TextChoices):
+    FREE = "free", "бесплатный"
+    PAID = "paid", "платный"
+
+
+class Client(models.Model):
+    """A customer organisation: it holds keys and a wallet, and people belong to it."""
+
+    name = models.CharField("название", max_length=200, unique=True)
+    inn = models.CharField(
+        "ИНН",
+        max_length=12,
+        blank=True,
+        validators=[RegexValidator(r"^(\d{10}|\d{12})$", "ИНН — 10 или 12 цифр.")],
+    )
+    plan = models.CharField("тариф доступа", max_length=4, choices=Plan, default=Plan.FREE)
+    is_active = models.BooleanField(
+        "активен", default=True, help_text="Ключи неактивного клиента не работают."
+    )
+    created_at = models.DateTimeField("создан", default=timezone.now, editable=False)
+    members = models.ManyToManyField(User, through="Membership", related_name="clients", verbose_name="люди")
+
+    class Meta:
+        verbose_name = "клиент"
+        verbose_name_plural = "клиенты"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(plan__in=Plan.values), name="client_plan_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "владелец"
+    ADMIN = "admin", "администратор"
+    DEVELOPER = "developer", "разработчик"
+    ACCOUNTANT = "accountant", "бухгалтер"
+
+
+class Membership(models.Model):
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name="человек")
+    client = models.ForeignKey(Client, models.CASCADE, related_name="memberships", verbose_name="клиент")
+    role = models.CharField("роль", max_length=10, choices=Role, default=Role.DEVELOPER)
+
+    class Meta:
+        verbose_name = "участие"
+        verbose_name_plural = "участие"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "client"], name="membership_once_per_client"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} — {self.client}"
+
+
+class KeyKind(models.TextChoices):
+    LIVE = keys.Kind.LIVE.value, "боевой"
+    TEST = keys.Kind.TEST.value, "тестовый"
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def issue(
+        self, client: Client, label: str, kind: keys.Kind = keys.Kind.LIVE, **fields: Any
+    ) -> tuple["ApiKey", str]:
+        """A new key of ``client`` with its plaintext, which cannot be had a second time."""
+        api_key = self.model(client=client, label=label, kind=kind, **fields)
+        plaintext = api_key.draw()
+        api_key.save(using=self.db, force_insert=True)
+        return api_key, plaintext
+
+
+def validate_network(text: str) -> None:
+    """Accept an address or a network: ``203.0.113.7``, ``10.0.0.0/8``, ``2001:db8::/32``."""
+    try:
+        ip_network(text)
+    except ValueError as exc:
+        raise ValidationError("«%(text)s» — не IP-адрес и не сеть.", params={"text": text}) from exc
+
+
+class ApiKey(models.Model):
+    """A key of a client. The secret itself is not here: only its beginning and its hash."""
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="keys", verbose_name="клиент")
+    label = models.CharField("название", max_length=100, help_text="Для чего этот ключ.")
+    kind = models.CharField(
+        "вид",
+        max_length=4,
+        choices=KeyKind,
+        default=KeyKind.LIVE,
+        help_text="На запросы с тестовым ключом отвечают двойники провайдеров.",
+    )
+    prefix = models.CharField("начало", max_length=keys.PREFIX_LENGTH, unique=True, editable=False)
+    digest = models.BinaryField("хеш", max_length=32)
+    expires_at = models.DateTimeField("действует до", null=True, blank=True, help_text="Пусто — бессрочно.")
+    disabled_at = models.DateTimeField("отключён", null=True, blank=True, help_text="Пусто — работает.")
+    allowed_models = ArrayField(
+        models.CharField(max_length=200),
+        verbose_name="разрешённые модели",
+        default=list,
+        blank=True,
+        help_text="Через запятую, например gigachat/pro. Пусто — все.",
+    )
+    allowed_addresses = ArrayField(
+        models.CharField(max_length=50, validators=[validate_network]),
+        verbose_name="разрешённые адреса",
+        default=list,
+        blank=True,
+        help_text="Адреса и сети через запятую, например 203.0.113.0/24. Пусто — любые.",
+    )
+    last_used_at = models.DateTimeField("последний запрос", null=True, blank=True, editable=False)
+    created_at = models.DateTimeField("создан", default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        User,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name="кем создан",
+    )
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API-ключ"
+        verbose_name_plural = "API-ключи"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(kind__in=KeyKind.values), name="key_kind_is_known"),
+            models.CheckConstraint(
+                condition=StartsWith(
+                    models.F("prefix"), Concat(models.Value("xr-"), "kind", models.Value("-"))
+                ),
+                name="key_prefix_tells_the_kind",
+            ),
+            models.CheckConstraint(condition=Exact(Length("digest"), 32), name="key_digest_is_sha256"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… ({self.label})"
+
+    def draw(self) -> str:
+        """Give this unsaved key its secret, and return the plaintext."""
+        key = keys.new_key(keys.Kind(self.kind))
+        self.prefix, self.digest = key.prefix, key.digest
+        return key.plaintext

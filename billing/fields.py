@@ -1,0 +1,34 @@
+"""Model and form fields for money: the database holds micro-roubles, people type roubles."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from billing.money import Micro, as_roubles, roubles
+
+
+class RoublesFormField(forms.DecimalField):
+    """Takes roubles, yields micro-roubles."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return as_roubles(value) if isinstance(value, int) else value
+
+    def has_changed(self, initial: Micro | None, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+    def clean(self, value: Any) -> Micro | None:
+        amount: Decimal | None = super().clean(value)
+        try:
+            return None if amount is None else roubles(amount)
+        except ValueError as exc:
+            raise ValidationError(str(exc)) from exc
+
+
+class MicroField(models.BigIntegerField):
+    """An amount in micro-roubles, shown in forms as roubles."""
+
+    def formfield(self, **kwargs: Any) -> forms.Field | None:
+        return models.Field.formfield(self, **{"form_class": RoublesFormField, **kwargs})

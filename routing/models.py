@@ -1,0 +1,142 @@
+"""The catalogue: what customers ask for, under which names, and who can answer."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from billing.models import Tariff
+from providers.models import Provider, validate_object
+
+SLUG = r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._:-]*$"
+
+
+class Version(models.TextChoices):
+    LATEST = "latest", "стабильная"
+    RC = "rc", "ранний доступ"
+    DEPRECATED = "deprecated", "устаревшая"
+
+
+class Model(models.Model):
+    """What customers ask for and what it costs them."""
+
+    slug = models.CharField(
+        "имя",
+        max_length=100,
+        unique=True,
+        validators=[RegexValidator(SLUG, "Имя вида gigachat/pro или yandexgpt/pro:rc, строчными буквами.")],
+    )
+    name = models.CharField("название", max_length=100)
+    provider_name = models.SlugField("семейство", max_length=50, help_text="Что клиент видит как provider.")
+    version = models.CharField("версия", max_length=10, choices=Version, blank=True)
+    description = models.TextField("описание", blank=True)
+    tariff = models.ForeignKey(Tariff, models.PROTECT, related_name="models", verbose_name="тариф")
+    context_length = models.PositiveIntegerField("контекст, токенов", validators=[MinValueValidator(1)])
+    max_output = models.PositiveIntegerField("наибольший ответ, токенов", validators=[MinValueValidator(1)])
+    max_images = models.PositiveSmallIntegerField("изображений в запросе", default=0)
+    tokenizer = models.CharField("токенизатор", max_length=50, blank=True)
+    instruct_type = models.CharField("тип инструкций", max_length=50, blank=True)
+    modality = models.CharField("модальность", max_length=50, default="text->text")
+    default_parameters = models.JSONField(
+        "параметры по умолчанию", default=dict, blank=True, validators=[validate_object]
+    )
+    created_at = models.DateTimeField("появилась", default=timezone.now)
+    is_enabled = models.BooleanField("включена", default=True)
+
+    class Meta:
+        verbose_name = "модель"
+        verbose_name_plural = "модели"
+        ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(condition=Q(slug__regex=SLUG), name="model_slug_is_lower_case"),
+            models.CheckConstraint(
+                condition=Q(version__in=["", *Version.values]), name="model_version_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_output__gt=0, context_length__gte=models.F("max_output")),
+                name="model_answer_fits_context",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Tools(models.TextChoices):
+    NATIVE = "native", "умеет сама"
+    EMULATED = "emulated", "через подсказку"
+    NONE = "none", "нет"
+
+
+class Feature(models.TextChoices):
+    STREAMING = "streaming", "поток"
+    JSON_OBJECT = "json_object", "ответ в JSON"
+    JSON_SCHEMA = "json_schema", "ответ по схеме"
+    VISION = "vision", "изображения"
+    REASONING = "reasoning", "рассуждения"
+
+
+class Endpoint(models.Model):
+    """One model at one provider."""
+
+    model = models.ForeignKey(Model, models.CASCADE, related_name="endpoints", verbose_name="модель")
+    provider = models.ForeignKey(Provider, models.PROTECT, related_name="endpoints", verbose_name="провайдер")
+    upstream_name = models.CharField("имя у провайдера", max_length=200)
+    priority = models.PositiveSmallIntegerField("очередь", default=1, help_text="Меньшее спрашивают раньше.")
+    weight = models.PositiveSmallIntegerField(
+        "вес", default=100, help_text="Доля запросов среди равных по очереди."
+    )
+    tools = models.CharField("вызов функций", max_length=10, choices=Tools, default=Tools.NATIVE)
+    features = ArrayField(
+        models.CharField(max_length=20, choices=Feature),
+        verbose_name="возможности",
+        default=list,
+        blank=True,
+        help_text=f"Через запятую: {', '.join(Feature.values)}.",
+    )
+    options = models.JSONField("настройки протокола", default=dict, blank=True, validators=[validate_object])
+    is_enabled = models.BooleanField("включён", default=True)
+
+    class Meta:
+        verbose_name = "исполнитель"
+        verbose_name_plural = "исполнители"
+        ordering = ["model", "priority", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "provider", "upstream_name"], name="endpoint_once_per_provider"
+            ),
+            models.CheckConstraint(condition=Q(tools__in=Tools.values), name="endpoint_tools_are_known"),
+            models.CheckConstraint(
+                condition=Q(features__contained_by=Feature.values), name="endpoint_features_are_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} ← {self.provider}"
+
+    def clean(self) -> None:
+        if self.provider_id and self.provider.twin_of_id:
+            raise ValidationError({"provider": "Двойника назначать не нужно: он заменяет провайдера сам."})
+
+
+class Alias(models.Model):
+    """Another name of a model; capital and small letters are the same."""
+
+    name = models.CharField("имя", max_length=200)
+    model = models.ForeignKey(Model, models.CASCADE, related_name="aliases", verbose_name="модель")
+
+    class Meta:
+        verbose_name = "другое имя"
+        verbose_name_plural = "другие имена"
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(Lower("name"), name="alias_once_in_any_case")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if Model.objects.filter(slug=self.name.lower()).exists():
+            raise ValidationError({"name": "Так уже называется модель."})
