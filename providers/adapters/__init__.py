@@ -1,5 +1,8 @@
 """One file per dialect, one line here."""
 
 from providers.adapters.base import Adapter
+from providers.adapters.yandexgpt import YandexGPT
 
-ADAPTERS: dict[str, Adapter] = {}
+ADAPTERS: dict[str, Adapter] = {
+    "yandexgpt": YandexGPT(),
+}

@@ -1,0 +1,24 @@
+"""Tool calls in OpenAI's form, whole and in fragments, for vendors that give them whole. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from providers.wire import Chunk
+
+ToolCall = dict[str, Any]
+
+
+def tool_call(call_id: str, name: str, arguments: str) -> ToolCall:
+    """A call as it stands in a message. ``arguments`` is the text of a JSON object."""
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def call_chunks(index: int, call: ToolCall) -> Iterator[Chunk]:
+    """The same call in a stream: first who is called, then with what."""
+    function = call["function"]
+    yield _chunk({**call, "index": index, "function": {"name": function["name"], "arguments": ""}})
+    yield _chunk({"index": index, "function": {"arguments": function["arguments"]}})
+
+
+def _chunk(fragment: ToolCall) -> Chunk:
+    return {"choices": [{"index": 0, "delta": {"tool_calls": [fragment]}, "finish_reason": None}]}
