@@ -37,7 +37,7 @@ class Upstream:
     base_url: str
     auth_url: str = ""
     ca_bundle: str = field(default="", repr=False)  # PEM; trusted for this provider's hosts only
-    options: Mapping[str, Any] = field(default=NOTHING)
+    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     logins: tuple[Login, ...] = ()
     is_twin: bool = False
     timeouts: Timeouts = Timeouts()
