@@ -1,0 +1,144 @@
+"""Who is behind a request, from memory; from PostgreSQL the first time. Changes are announced to ``forget``."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from django.utils import timezone
+
+from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, ModelNotAllowed
+from accounts.keys import matches, parse
+from accounts.models import ApiKey
+
+Network = IPv4Network | IPv6Network
+
+# Callers kept in memory: some 2 kB each.
+ROOM = 50_000
+# An unknown key is remembered as unknown for this long (seconds), so that guessing does not reach the database.
+UNKNOWN_FOR = 10.0
+UNKNOWN_ROOM = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The client and key behind a request."""
+
+    client_id: int
+    client: str
+    key_id: int
+    plan: str
+    is_test: bool
+    is_blocked: bool
+    digest: bytes = field(repr=False)
+    expires_at: datetime | None
+    models: frozenset[str]  # lower case; empty allows all
+    networks: tuple[Network, ...]  # empty allows all
+
+    def check(self, address: str) -> None:
+        """Raise unless the key is in force for a request from ``address``."""
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            raise InvalidKey
+        if self.is_blocked:
+            raise ClientBlocked
+        if self.networks and not any(ip_address(address) in network for network in self.networks):
+            raise AddressNotAllowed
+
+    def check_model(self, *names: str) -> None:
+        """Raise unless the key may use the model known by one of ``names``."""
+        if self.models and self.models.isdisjoint(name.lower() for name in names):
+            raise ModelNotAllowed
+
+
+def load_caller(prefix: str) -> Caller | None:
+    """The caller whose key begins with ``prefix``, disabled ones excepted. One query."""
+    key = ApiKey.objects.filter(prefix=prefix, disabled_at=None).select_related("client").first()
+    if key is None:
+        return None
+    return Caller(
+        client_id=key.client_id,
+        client=key.client.name,
+        key_id=key.pk,
+        plan=key.client.plan,
+        is_test=key.kind == "test",
+        is_blocked=not key.client.is_active,
+        digest=bytes(key.digest),
+        expires_at=key.expires_at,
+        models=frozenset(name.lower() for name in key.allowed_models),
+        networks=tuple(ip_network(text) for text in key.allowed_addresses),
+    )
+
+
+class Callers:
+    """The callers one worker has seen. Bounded; safe to use from several threads."""
+
+    def __init__(self, load: Callable[[str], Caller | None] = load_caller) -> None:
+        self._load = load
+        self._known: OrderedDict[str, Caller] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+        self._changes = 0
+
+    def remembered(self, key: str) -> Caller | None:
+        """The caller if it is in memory, None if the database must be asked. Raises InvalidKey."""
+        prefix = parse(key).prefix
+        caller = self._known.get(prefix)
+        if caller is not None:
+            return _verified(caller, key)
+        until = self._unknown.get(prefix)
+        if until is not None and until > time.monotonic():
+            raise InvalidKey
+        return None
+
+    def look_up(self, key: str) -> Caller:
+        """The caller from the database. Blocks. Raises InvalidKey."""
+        prefix = parse(key).prefix
+        with self._lock:  # one query for a key, however many requests wait for it
+            caller = self.remembered(key)
+            if caller is not None:
+                return caller
+            changes = self._changes
+            caller = self._load(prefix)
+            # A change announced while the row was read may have been missed by the reading: do not keep it.
+            if changes == self._changes:
+                self._remember(prefix, caller)
+        if caller is None:
+            raise InvalidKey
+        return _verified(caller, key)
+
+    def forget(self, prefix: str | None = None) -> None:
+        """Drop one key, or everybody."""
+        self._changes += 1
+        if prefix is None:
+            self._known.clear()
+            self._unknown.clear()
+            return
+        self._known.pop(prefix, None)
+        self._unknown.pop(prefix, None)
+
+    def forget_client(self, client_id: int) -> None:
+        self._changes += 1
+        for prefix, caller in list(self._known.items()):
+            if caller.client_id == client_id:
+                self._known.pop(prefix, None)
+
+    def _remember(self, prefix: str, caller: Caller | None) -> None:
+        if caller is None:
+            _bounded(self._unknown, UNKNOWN_ROOM)[prefix] = time.monotonic() + UNKNOWN_FOR
+        else:
+            _bounded(self._known, ROOM)[prefix] = caller
+
+
+def _bounded(memory: OrderedDict, room: int) -> OrderedDict:
+    while len(memory) >= room:
+        memory.popitem(last=False)
+    return memory
+
+
+def _verified(caller: Caller, key: str) -> Caller:
+    if not matches(key, caller.digest):
+        raise InvalidKey
+    return caller

@@ -1,0 +1,177 @@
+"""HTTP towards vendors on the event loop, on aiohttp. Translates its exceptions; decides nothing.
+
+No redirect is followed (credentials would travel), no cookie kept, no proxy read from the environment,
+certificates are always verified: against the usual roots, or only the provider's own bundle if it has one.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Self
+
+import aiohttp
+
+from providers.errors import Broken, Stale, TimedOut, Truncated, Unreachable, UpstreamError
+from providers.upstreams import Upstream
+from providers.wire import UpstreamRequest, UpstreamResponse
+
+# A whole answer larger than this is refused: 128k tokens of text fit several times.
+ANSWER_LIMIT = 32 * 1024 * 1024
+# Of an error's body only the beginning is read; a page of HTML tells no more.
+ERROR_LIMIT = 64 * 1024
+# An idle connection is kept this long; most servers close theirs after 60 s or more.
+KEEP_ALIVE = 30
+# How long to wait for the clean end of a connection after the vendor's last word, to use it again.
+LINGER = 0.1
+
+
+class Transport:
+    """One per web worker. ``complete`` for whole answers, ``open`` for answers in pieces."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+
+    async def complete(self, request: UpstreamRequest, upstream: Upstream) -> UpstreamResponse:
+        """The whole answer, whatever its status. Raises UpstreamError if there is none."""
+        with _translated() as fate:
+            async with asyncio.timeout(upstream.timeouts.total):
+                response = await self._send(request, upstream, fate, upstream.timeouts.first_byte)
+                try:
+                    limit = ANSWER_LIMIT if response.status == 200 else ERROR_LIMIT
+                    body = await _read(response, limit)
+                finally:
+                    # Closes the connection unless the answer was read to its end.
+                    response.close()
+        return _response(response, body)
+
+    async def open(self, request: UpstreamRequest, upstream: Upstream) -> "UpstreamStream":
+        """An answer to be read in pieces; whoever opens it closes it. Raises UpstreamError."""
+        with _translated() as fate:
+            response = await self._send(request, upstream, fate, upstream.timeouts.first_token)
+        return UpstreamStream(response)
+
+    async def _send(
+        self, request: UpstreamRequest, upstream: Upstream, fate: SimpleNamespace, patience: float
+    ) -> aiohttp.ClientResponse:
+        async with asyncio.timeout(patience):
+            return await self._session(upstream.ca_bundle).request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, connect=upstream.timeouts.connect),
+                trace_request_ctx=fate,
+            )
+
+    def _session(self, ca_bundle: str) -> aiohttp.ClientSession:
+        session = self._sessions.get(ca_bundle)
+        if session is None:
+            session = self._sessions[ca_bundle] = _new_session(ca_bundle)
+        return session
+
+
+class UpstreamStream:
+    """The answer to a streamed request: its status and headers, and its bytes as they come."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end. Raises Truncated if the connection broke. Safe to cancel."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as exc:
+            raise Truncated(detail=type(exc).__name__) from exc
+
+    async def whole(self) -> UpstreamResponse:
+        """The answer as one, for a status that is not 200."""
+        with _translated():
+            return _response(self._response, await _read(self._response, ERROR_LIMIT))
+
+    async def finish(self) -> None:
+        """Read to the end of the connection's part of this answer, so that it can serve another."""
+        try:
+            async with asyncio.timeout(LINGER):
+                await self._response.content.readany()
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            self.close()
+
+    def close(self) -> None:
+        """Close the vendor's connection at once, unless the answer was read to its end."""
+        self._response.close()
+
+
+def _new_session(ca_bundle: str) -> aiohttp.ClientSession:
+    tls: ssl.SSLContext | bool = ssl.create_default_context(cadata=ca_bundle) if ca_bundle else True
+    # How many answers a vendor may generate at once is the credentials' business, not the pool's.
+    connector = aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[_reuse_trace()],
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    )
+
+
+def _reuse_trace() -> aiohttp.TraceConfig:
+    async def reused(_session: object, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.reused = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(reused)
+    return trace
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    while data := await response.content.readany():
+        body += data
+        if len(body) > limit:
+            if response.status == 200:
+                raise Broken(detail="an answer over the size limit")
+            break
+    return bytes(body)
+
+
+def _response(response: aiohttp.ClientResponse, body: bytes) -> UpstreamResponse:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return UpstreamResponse(response.status, headers, body)
+
+
+@contextmanager
+def _translated() -> Iterator[SimpleNamespace]:
+    """Turn aiohttp's exceptions into ours. Yields what the trace notes of the connection."""
+    fate = SimpleNamespace(reused=False)
+    try:
+        yield fate
+    except UpstreamError:
+        raise
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        raise _translate(exc, reused=fate.reused) from exc
+
+
+def _translate(exc: Exception, *, reused: bool) -> UpstreamError:
+    detail = type(exc).__name__
+    if isinstance(exc, TimeoutError):
+        return TimedOut(detail=detail)
+    if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
+        return Unreachable(detail=detail)
+    if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+        return Stale(detail=detail) if reused else Broken(detail=detail)
+    return Broken(detail=detail)
+

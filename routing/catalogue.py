@@ -1,0 +1,108 @@
+"""The catalogue as requests see it: read from the database once, frozen, replaced whole when it changes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from providers.models import Provider
+from providers.upstreams import Login, Timeouts, Upstream
+from routing.models import Alias, Endpoint, Model
+from routing.policy import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A model with its endpoints: the real ones for live keys, twins for test keys."""
+
+    slug: str
+    names: frozenset[str]  # in lower case: the slug and its aliases
+    context_length: int
+    max_output: int
+    routes: tuple[Route, ...]
+    twin_routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    cards: Mapping[str, Card]  # by name, in lower case
+
+    def find(self, name: str) -> Card | None:
+        return self.cards.get(name.lower())
+
+    def names(self) -> list[str]:
+        """Public names of all models, aliases left out."""
+        return sorted({card.slug for card in self.cards.values()})
+
+
+def load_catalogue(*, with_twins: bool) -> Catalogue:
+    """Read everything that is enabled. Blocks; five queries. Raises VaultError if credentials cannot be read."""
+    upstreams = {provider.pk: _upstream(provider) for provider in _providers()}
+    twins = {p.twin_of_id: upstreams[p.pk] for p in _providers() if p.twin_of_id and with_twins}
+    aliases: dict[int, set[str]] = defaultdict(set)
+    for model_id, name in Alias.objects.values_list("model_id", "name"):
+        aliases[model_id].add(name.lower())
+    cards: dict[str, Card] = {}
+    for model in Model.objects.filter(is_enabled=True).prefetch_related("endpoints"):
+        card = _card(model, aliases[model.pk], upstreams, twins)
+        cards.update(dict.fromkeys(card.names, card))
+    return Catalogue(cards)
+
+
+def _providers() -> Iterable[Provider]:
+    return Provider.objects.filter(is_enabled=True).prefetch_related("credentials")
+
+
+def _upstream(provider: Provider) -> Upstream:
+    return Upstream(
+        slug=provider.slug,
+        adapter=provider.adapter,
+        base_url=provider.base_url,
+        auth_url=provider.auth_url,
+        ca_bundle=provider.ca_bundle,
+        options=provider.options,
+        logins=tuple(
+            Login(id=credential.pk, label=credential.label, secret=credential.open(), slots=credential.slots)
+            for credential in provider.credentials.all()
+            if credential.is_enabled
+        ),
+        is_twin=provider.twin_of_id is not None,
+        timeouts=Timeouts(**provider.timeouts),
+    )
+
+
+def _card(
+    model: Model, aliases: set[str], upstreams: Mapping[int, Upstream], twins: Mapping[int, Upstream]
+) -> Card:
+    routes, twin_routes = [], []
+    for endpoint in model.endpoints.all():
+        if not endpoint.is_enabled:
+            continue
+        real, twin = upstreams.get(endpoint.provider_id), twins.get(endpoint.provider_id)
+        if twin is not None:
+            twin_routes.append(_route(endpoint, model, twin))
+        # A twin stands in for a provider that nobody has given credentials for.
+        chosen = twin if twin is not None and (real is None or not real.logins) else real
+        if chosen is not None:
+            routes.append(_route(endpoint, model, chosen))
+    return Card(
+        slug=model.slug,
+        names=frozenset(aliases | {model.slug.lower()}),
+        context_length=model.context_length,
+        max_output=model.max_output,
+        routes=tuple(routes),
+        twin_routes=tuple(twin_routes),
+    )
+
+
+def _route(endpoint: Endpoint, model: Model, upstream: Upstream) -> Route:
+    return Route(
+        endpoint_id=endpoint.pk,
+        model=model.slug,
+        upstream_model=endpoint.upstream_name,
+        upstream=upstream,
+        priority=endpoint.priority,
+        weight=endpoint.weight,
+        tools=endpoint.tools,
+        features=frozenset(endpoint.features),
+        options={**upstream.options, **endpoint.options},
+    )

@@ -1,0 +1,185 @@
+"""What happens between a door and the story: who is calling, what is asked, what is answered, in bytes.
+
+Both doors, the express lane and Django REST framework, hand requests in here and carry replies out.
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import orjson
+from django.db import DatabaseError
+
+from accounts.callers import Caller, Callers
+from accounts.errors import AccessDenied, InvalidKey, MissingKey
+from providers.errors import UpstreamError
+from routing.bridge import in_thread
+from routing.envelope import envelope
+from routing.errors import NotJson, RequestError, Unavailable
+from routing.gateway import Gateway
+from routing.reading import read_chat
+from routing.ticket import Call, Ticket
+
+log = logging.getLogger(__name__)
+
+Headers = Mapping[str, str]  # names in lower case
+
+SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+# Browsers may call from anywhere: a key is in the header, never in a cookie.
+OPEN = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": (
+        "x-request-id, x-generation-id, retry-after, openai-processing-ms, x-should-retry, x-xrouter-provider, "
+        "x-xrouter-model, x-xrouter-attempts, x-xrouter-overhead-ms, x-xrouter-dropped"
+    ),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+}
+JSON = {**OPEN, "content-type": "application/json"}
+# Proxies must pass events on as they come.
+EVENTS = {**OPEN, "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer on its way out: a body, or events to be sent as they come."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+    events: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request at a door. ``read_body`` raises RequestError for a body that is too long or too slow."""
+
+    headers: Headers
+    peer: str
+    read_body: Callable[[], Awaitable[bytes]] = field(repr=False)
+
+
+class Desk:
+    """One per web worker."""
+
+    def __init__(self, callers: Callers, gateway: Gateway, trusted_proxies: Sequence[str] = ()) -> None:
+        self._callers = callers
+        self._gateway = gateway
+        self._proxies = tuple(ip_network(text) for text in trusted_proxies)
+
+    async def chat(self, arrival: Arrival) -> Reply:
+        """Answer ``POST /v1/chat/completions``. Raises nothing a customer could cause."""
+        call = self._call(arrival)
+        try:
+            caller = await self._caller(arrival.headers, call)
+            chat = read_chat(await _json_body(arrival))
+            ticket = self._gateway.admit(caller, chat, call)
+        except (AccessDenied, RequestError) as exc:
+            return refusal(exc, call)
+        except DatabaseError as exc:
+            log.error("the database does not answer", extra={"error": type(exc).__name__})
+            return refusal(Unavailable(), call)
+        return await self._answer(ticket)
+
+    async def _answer(self, ticket: Ticket) -> Reply:
+        try:
+            if ticket.is_streamed:
+                events = self._gateway.stream(ticket)
+                first = await anext(events)
+                return Reply(200, _headers(EVENTS, ticket), events=_after(first, events))
+            completion = await self._gateway.complete(ticket)
+        except (RequestError, UpstreamError) as exc:
+            reply = refusal(exc, ticket.call, ticket.last_provider)
+            return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
+        return Reply(200, _headers(JSON, ticket), orjson.dumps(completion))
+
+    async def _caller(self, headers: Headers, call: Call) -> Caller:
+        key = _key(headers)
+        caller = self._callers.remembered(key) or await in_thread(self._callers.look_up, key)
+        caller.check(call.address)
+        return caller
+
+    def _call(self, arrival: Arrival) -> Call:
+        headers = arrival.headers
+        theirs = headers.get("x-request-id", "")
+        return Call(
+            request_id=f"req_{secrets.token_hex(12)}",
+            address=self._address(arrival),
+            client_request_id=theirs if SAFE_ID.fullmatch(theirs) else "",
+            string_codes=headers.get("x-xrouter-error-codes") == "string",
+        )
+
+    def _address(self, arrival: Arrival) -> str:
+        """Who is at the other end; a trusted proxy is believed about the last hop before it."""
+        if not self._proxies or not _is_within(arrival.peer, self._proxies):
+            return arrival.peer
+        claimed = arrival.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return claimed if _is_address(claimed) else arrival.peer
+
+
+def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
+    """The reply that reports ``exc``."""
+    said = envelope(exc, call.request_id, string_codes=call.string_codes, provider_name=provider_name)
+    return Reply(
+        said.status, {**JSON, "x-request-id": call.request_id, **said.headers}, orjson.dumps(said.body)
+    )
+
+
+async def _json_body(arrival: Arrival) -> bytes:
+    if arrival.headers.get("content-type", "").startswith("multipart/"):
+        raise NotJson
+    return await arrival.read_body()
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for events in rest:
+            yield events
+
+
+def _key(headers: Headers) -> str:
+    """The API key of a request. OpenAI's clients send a bearer token, Anthropic's ``x-api-key``."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if not scheme:
+        token = headers.get("x-api-key", "")
+    elif scheme.lower() != "bearer":
+        raise InvalidKey
+    if not token.strip():
+        raise MissingKey
+    return token.strip()
+
+
+def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
+    headers = {
+        **base,
+        "x-request-id": ticket.call.request_id,
+        "x-generation-id": ticket.name,
+        "openai-processing-ms": str(ticket.elapsed_ms()),
+        "x-xrouter-attempts": str(len(ticket.attempts)),
+        "x-xrouter-overhead-ms": f"{ticket.overhead_ms():.2f}",
+    }
+    if ticket.route is not None:
+        headers["x-xrouter-provider"] = ticket.route.upstream.slug
+        headers["x-xrouter-model"] = ticket.route.model
+    if ticket.dropped:
+        headers["x-xrouter-dropped"] = ", ".join(ticket.dropped)
+    return headers
+
+
+def _is_within(address: str, networks: Sequence[Any]) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

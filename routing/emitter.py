@@ -1,0 +1,142 @@
+"""Writes an answer as OpenAI's server-sent events, in their only legal order. Pure.
+
+    role → content, reasoning, tool calls → one finish per choice → usage if asked for → [DONE]
+
+Adapters say what is new; this says it in the form that clients of the OpenAI SDK accept, whatever
+the vendor sent together, twice, or in another order.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from providers.wire import Chunk
+
+DONE = b"data: [DONE]\n\n"
+# Clients ignore comment lines; proxies see that the connection lives.
+WAITING = b": waiting for the model\n\n"
+
+
+class Emitter:
+    """One streamed answer. ``feed`` the adapter's chunks, then ``finish`` or ``fail``."""
+
+    def __init__(self, head: dict[str, Any], *, include_usage: bool) -> None:
+        """``head``: what every chunk repeats: id, object, created, model and the like."""
+        self._opening = b"data: " + orjson.dumps(head)[:-1] + b',"choices":'
+        self._closing = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        self._include_usage = include_usage
+        self._text_opening = self._opening + b'[{"index":0,"delta":{"content":'
+        self._text_closing = b'},"logprobs":null,"finish_reason":null}]' + self._closing
+        self._open: set[int] = set()
+        self._finished: dict[int, str] = {}
+        self._called: set[int] = set()
+        self.usage: dict[str, Any] | None = None
+        self.characters = 0  # text, reasoning and arguments delivered so far
+
+    @property
+    def finish_reason(self) -> str:
+        return self._finished.get(0, "")
+
+    @property
+    def has_started(self) -> bool:
+        return bool(self._open)
+
+    def feed(self, chunk: Chunk) -> bytes:
+        """The events for one chunk of an adapter; may be empty."""
+        if chunk.get("usage") is not None:
+            self.usage = chunk["usage"]
+        choices = chunk["choices"]
+        if len(choices) == 1:
+            choice = choices[0]
+            delta = choice["delta"]
+            if _is_plain_text(choice, delta) and 0 in self._open and 0 not in self._finished:
+                return self._text(delta["content"])
+        return b"".join(self._choice(choice) for choice in choices)
+
+    def finish(self, usage: dict[str, Any] | None) -> bytes:
+        """The end of a whole answer. ``usage`` is what the customer is told, if he asked."""
+        closing = b"".join(self._finish(index, "stop") for index in sorted(self._open))
+        return closing + self._usage(usage) + DONE
+
+    def fail(self, error: dict[str, Any]) -> bytes:
+        """The end of a broken answer: an ``error`` the SDK raises on, then [DONE]."""
+        choices = [
+            {"index": index, "delta": {}, "logprobs": None, "finish_reason": "error"}
+            for index in sorted(self._open - self._finished.keys())
+        ]
+        body = self._opening + orjson.dumps(choices) + b',"error":' + orjson.dumps(error["error"])
+        return body + self._closing + DONE
+
+    def _text(self, text: str) -> bytes:
+        if not text:
+            return b""
+        self.characters += len(text)
+        return self._text_opening + orjson.dumps(text) + self._text_closing
+
+    def _choice(self, choice: dict[str, Any]) -> bytes:
+        index = choice["index"]
+        if index in self._finished:
+            return b""
+        events = self._opened(index) + self._delta(index, choice)
+        reason = choice.get("finish_reason")
+        return events + (self._finish(index, reason) if reason else b"")
+
+    def _opened(self, index: int) -> bytes:
+        if index in self._open:
+            return b""
+        self._open.add(index)
+        return self._event(index, {"role": "assistant", "content": ""})
+
+    def _delta(self, index: int, choice: dict[str, Any]) -> bytes:
+        delta = {name: value for name, value in choice["delta"].items() if value and name != "role"}
+        if not delta:
+            return b""
+        if "tool_calls" in delta:
+            self._called.add(index)
+        self.characters += _characters(delta)
+        return self._event(index, delta, logprobs=choice.get("logprobs"))
+
+    def _finish(self, index: int, reason: str) -> bytes:
+        if index in self._finished:
+            return b""
+        if index in self._called and reason == "stop":
+            reason = "tool_calls"
+        self._finished[index] = reason
+        return self._event(index, {}, finish_reason=reason)
+
+    def _usage(self, usage: dict[str, Any] | None) -> bytes:
+        if not self._include_usage or usage is None:
+            return b""
+        return self._opening + b'[],"usage":' + orjson.dumps(usage) + b"}\n\n"
+
+    def _event(
+        self, index: int, delta: dict[str, Any], *, logprobs: Any = None, finish_reason: str | None = None
+    ) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+        return self._opening + orjson.dumps([choice]) + self._closing
+
+
+def is_output(chunk: Chunk) -> bool:
+    """Whether the chunk holds something a customer would miss: from then on nobody else can answer."""
+    return any(
+        choice.get("finish_reason") or any(v for k, v in choice["delta"].items() if k != "role")
+        for choice in chunk["choices"]
+    )
+
+
+def _is_plain_text(choice: dict[str, Any], delta: dict[str, Any]) -> bool:
+    return (
+        len(delta) == 1
+        and "content" in delta
+        and delta["content"] is not None
+        and choice["index"] == 0
+        and not choice.get("finish_reason")
+        and not choice.get("logprobs")
+    )
+
+
+def _characters(delta: dict[str, Any]) -> int:
+    calls: Iterable[dict[str, Any]] = delta.get("tool_calls") or ()
+    arguments = sum(len((call.get("function") or {}).get("arguments") or "") for call in calls)
+    return len(delta.get("content") or "") + len(delta.get("reasoning") or "") + arguments

@@ -1,0 +1,111 @@
+"""The express lane: inference requests as plain ASGI, beside Django's handler, which costs more than the rest.
+
+No logic here: bytes in, the desk's reply out, and a watch on whether the customer is still there.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any
+
+from routing.desk import Arrival, Desk, Reply
+from routing.errors import BodyTimedOut, TooManyBytes
+from routing.reading import MAX_BYTES
+
+log = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# Seconds for the whole body, and for a customer who reads nothing of what we write.
+BODY = 30.0
+STALLED = 60.0
+
+
+class CustomerLeft(Exception):
+    """The connection closed while the body was being read."""
+
+
+async def chat(desk: Desk, scope: Message, receive: Receive, send: Send) -> None:
+    """Serve one ``POST /v1/chat/completions``."""
+    watch: asyncio.Task[None] | None = None
+
+    async def read_body() -> bytes:
+        nonlocal watch
+        body = await _body(scope, receive)
+        # Only now: until the body has come, messages are the body's.
+        watch = asyncio.create_task(_cancel_when_gone(receive, asyncio.current_task()))
+        return body
+
+    try:
+        await _send_reply(await desk.chat(Arrival(_headers(scope), _peer(scope), read_body)), send)
+    except CustomerLeft:
+        return
+    except asyncio.CancelledError:
+        if watch is None or not watch.done():
+            raise  # not the customer: the server is stopping
+        asyncio.current_task().uncancel()
+    finally:
+        if watch is not None:
+            watch.cancel()
+
+
+async def _cancel_when_gone(receive: Receive, work: "asyncio.Task[None]") -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    work.cancel()
+
+
+async def _send_reply(reply: Reply, send: Send) -> None:
+    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
+    if reply.events is None:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        return
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    async with aclosing(reply.events) as events:
+        async for data in events:
+            # Waits while the customer's window is full, so that a slow reader slows the vendor, not our memory.
+            async with asyncio.timeout(STALLED):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _body(scope: Message, receive: Receive) -> bytes:
+    """The whole body. Raises TooManyBytes before reading more than the limit, BodyTimedOut, CustomerLeft."""
+    try:
+        async with asyncio.timeout(BODY):
+            return await _pieces(receive)
+    except TimeoutError:
+        raise BodyTimedOut from None
+
+
+async def _pieces(receive: Receive) -> bytes:
+    pieces, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CustomerLeft
+        pieces.append(message["body"])
+        size += len(message["body"])
+        if size > MAX_BYTES:
+            raise TooManyBytes(MAX_BYTES)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        # Repeated headers become one, as HTTP says: two keys are then no key.
+        text = value.decode("latin-1")
+        key = name.decode("latin-1")
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    return headers
+
+
+def _peer(scope: Message) -> str:
+    return scope["client"][0] if scope.get("client") else ""

@@ -1,0 +1,94 @@
+"""A streamed answer on its way in: bytes from a connection, through an adapter, to chunks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from providers.errors import TimedOut, UpstreamError
+from providers.transports.aio import UpstreamStream
+from providers.upstreams import Timeouts
+from providers.wire import ChatStream, Chunk
+from routing.emitter import is_output
+from routing.stops import StopCutter, cut_chunk
+
+
+class Flow:
+    """One answer. ``begin`` until there is output, then ``pieces`` to the end, and ``close`` whatever happens."""
+
+    def __init__(
+        self, connection: UpstreamStream, reader: ChatStream, timeouts: Timeouts, stops: tuple[str, ...]
+    ) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._timeouts = timeouts
+        self._cutter = StopCutter(stops) if stops else None
+        self._clock = asyncio.get_running_loop().time
+        self._deadline = self._clock() + timeouts.total
+        self._last_chunk = self._clock()
+        self._ready: list[Chunk] = []
+        self._failure: UpstreamError | None = None
+        self._is_over = False
+
+    async def begin(self) -> None:
+        """Read until there is something a customer would miss. Raises UpstreamError if nothing comes."""
+        try:
+            async with asyncio.timeout(self._timeouts.first_token):
+                while not self._is_over and not any(map(is_output, self._ready)):
+                    self._ready += self._chunks(await self._connection.read())
+        except TimeoutError as exc:
+            raise TimedOut(detail="no first token") from exc
+        if self._failure is not None and not any(map(is_output, self._ready)):
+            raise self._failure
+
+    async def pieces(self, silence: float) -> AsyncIterator[list[Chunk]]:
+        """Chunks as they come; an empty list after each ``silence`` seconds without any.
+
+        Raises UpstreamError where the answer breaks, after everything that came before.
+        """
+        ready, self._ready = self._ready, []
+        if ready:
+            yield ready
+        while not self._is_over:
+            data = await self._next(silence)
+            chunks = [] if data is None else self._chunks(data)
+            if chunks or data is None:
+                yield chunks
+        if self._failure is not None:
+            raise self._failure
+
+    async def finish(self) -> None:
+        """Let the vendor end its part, so that the connection can serve another answer."""
+        if not self._was_cut:
+            await self._connection.finish()
+
+    def close(self) -> None:
+        """Close the connection, unless the answer was read to its end: then another may use it."""
+        self._connection.close()
+
+    @property
+    def _was_cut(self) -> bool:
+        return self._cutter is not None and self._cutter.has_stopped
+
+    async def _next(self, silence: float) -> bytes | None:
+        """The next bytes, or None after ``silence`` seconds."""
+        now = self._clock()
+        limit = min(self._last_chunk + self._timeouts.between_tokens, self._deadline)
+        if now >= limit:
+            raise TimedOut(detail="no further token")
+        try:
+            async with asyncio.timeout_at(min(now + silence, limit)):
+                return await self._connection.read()
+        except TimeoutError:
+            return None
+
+    def _chunks(self, data: bytes) -> list[Chunk]:
+        """What ``data`` completes. A failure is kept, so that what came before it is delivered first."""
+        chunks: list[Chunk] = []
+        try:
+            for chunk in self._reader.feed(data) if data else self._reader.end():
+                chunks.append(cut_chunk(chunk, self._cutter) if self._cutter is not None else chunk)
+        except UpstreamError as exc:
+            self._failure = exc
+        self._is_over = not data or self._reader.finished or self._failure is not None or self._was_cut
+        if chunks:
+            self._last_chunk = self._clock()
+        return chunks

@@ -1,0 +1,232 @@
+"""The story of a request: plan, admit, forward, settle. The only place that retries.
+
+Nothing is tried again once a byte of an answer has gone to the customer.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.callers import Caller
+from billing.teller import Teller
+from providers.adapters import ADAPTERS
+from providers.adapters.base import Adapter
+from providers.emulation import EmulatedTools
+from providers.errors import Stale, TokenRefused, Unreachable, UpstreamError
+from providers.tokens import Tokens
+from providers.transports.aio import Transport
+from providers.upstreams import Login
+from providers.wire import Chat, Completion, Support, Target
+from routing.catalogue import Card, Catalogue
+from routing.emitter import WAITING, Emitter
+from routing.envelope import error_event
+from routing.errors import NobodyAnswered, NoRoute, UnknownModel, nearest
+from routing.flow import Flow
+from routing.policy import Route, dropped_fields, needs_tools, plan
+from routing.stops import cut_completion, stops_of
+from routing.ticket import Call, Ticket
+
+# Attempts for one request, over all endpoints and repeats.
+ATTEMPTS = 3
+# A comment goes to a customer who has had no event for so many seconds; proxies cut at 15 and more.
+KEEP_ALIVE = 10.0
+# Errors after which the same endpoint is asked once more: nothing was answered, nothing can be doubled.
+REPEATED = (Stale, TokenRefused, Unreachable)
+# The pause before a connection that failed is tried again, in seconds: drawn below this, so that many
+# requests do not come back together.
+PAUSE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try: an endpoint with the credential and header to use there."""
+
+    route: Route
+    login: Login
+    authorization: str
+
+    def target(self) -> Target:
+        return Target(
+            base_url=self.route.upstream.base_url,
+            model=self.route.upstream_model,
+            authorization=self.authorization,
+            options=self.route.options,
+            features=self.route.features,
+        )
+
+
+Ask = Callable[[Attempt], Awaitable[Any]]
+
+
+class Gateway:
+    """One per web worker. Holds no state of a request."""
+
+    def __init__(
+        self, catalogue: Callable[[], Catalogue], transport: Transport, tokens: Tokens, teller: Teller
+    ) -> None:
+        self._catalogue = catalogue
+        self._transport = transport
+        self._tokens = tokens
+        self._teller = teller
+
+    def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
+        """Let the request in. Raises UnknownModel, ModelNotAllowed or NoRoute."""
+        cards = [self._card(caller, name) for name in _wanted(chat)]
+        routes = [route for card in cards for route in (card.twin_routes if caller.is_test else card.routes)]
+        ticket = Ticket(caller, chat, call, plan(routes, chat))
+        if not ticket.plan.routes:
+            raise NoRoute(ticket.plan.reasons)
+        return ticket
+
+    async def complete(self, ticket: Ticket) -> Completion:
+        """The whole answer. Raises NobodyAnswered or Rejected."""
+        try:
+            completion = await self._first_to_answer(ticket, lambda attempt: self._ask(ticket.chat, attempt))
+            ticket.delivered(completion)
+            return ticket.dressed(completion)
+        except BaseException as exc:
+            ticket.failed(exc)
+            raise
+        finally:
+            await self._settle(ticket)  # also when the customer hangs up
+
+    async def stream(self, ticket: Ticket) -> AsyncIterator[bytes]:
+        """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
+        emitter = flow = None
+        is_silent = True
+        try:
+            async with aclosing(self._flow(ticket)) as waiting:
+                async for flow in waiting:
+                    if flow is None:
+                        is_silent = False
+                        yield WAITING
+            ticket.began()
+            emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
+            async with aclosing(flow.pieces(KEEP_ALIVE)) as pieces:
+                async for chunks in pieces:
+                    events = b"".join(map(emitter.feed, chunks)) if chunks else WAITING
+                    if events:
+                        is_silent = False
+                        yield events
+            ticket.streamed(emitter)
+            await self._settle(ticket)
+            yield emitter.finish(ticket.usage)
+            await flow.finish()
+        except BaseException as exc:
+            ticket.failed(exc, emitter)
+            if is_silent or not isinstance(exc, Exception):
+                raise
+            emitter = emitter or Emitter(ticket.head(), include_usage=False)
+            yield emitter.fail(error_event(exc, ticket.call.request_id))
+        finally:
+            if flow is not None:
+                flow.close()
+            await self._settle(ticket)
+
+    async def _flow(self, ticket: Ticket) -> AsyncIterator[Flow | None]:
+        """None for every KEEP_ALIVE seconds of waiting, then the flow of the first endpoint that answers."""
+        opening = asyncio.ensure_future(
+            self._first_to_answer(ticket, lambda attempt: self._open(ticket.chat, attempt))
+        )
+        try:
+            while not (await asyncio.wait({opening}, timeout=KEEP_ALIVE))[0]:
+                yield None
+        except BaseException:  # the customer left
+            opening.cancel()
+            await asyncio.wait({opening})
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
+            raise
+        yield opening.result()
+
+    def _card(self, caller: Caller, name: str) -> Card:
+        catalogue = self._catalogue()
+        card = catalogue.find(name)
+        if card is None:
+            raise UnknownModel(name, nearest(name, catalogue.names()))
+        caller.check_model(*card.names)
+        return card
+
+    async def _settle(self, ticket: Ticket) -> None:
+        if ticket.is_settled:
+            return
+        ticket.is_settled = True
+        # Shielded: a second cancellation must not lose the record.
+        await asyncio.shield(self._teller.settle(ticket.record()))
+
+    async def _first_to_answer(self, ticket: Ticket, ask: Ask) -> Any:
+        """Ask each endpoint in turn, with each of its credentials, until one answers."""
+        failure: UpstreamError | None = None
+        for route in ticket.plan.routes:
+            for login in route.upstream.logins:
+                if len(ticket.attempts) >= ATTEMPTS:
+                    break
+                try:
+                    answer = await self._ask_twice(ticket, route, login, ask)
+                except UpstreamError as exc:
+                    if not exc.retryable:
+                        raise
+                    failure = exc
+                else:
+                    ticket.dropped = dropped_fields(route, ticket.chat)
+                    return answer
+        raise NobodyAnswered(failure or UpstreamError(), len(ticket.attempts)) from failure
+
+    async def _ask_twice(self, ticket: Ticket, route: Route, login: Login, ask: Ask) -> Any:
+        """Ask one endpoint, and once more after an error that says nothing about it."""
+        authorization = ""
+        try:
+            with ticket.attempt(route):
+                authorization = await self._tokens.authorization(route.upstream, login)
+                return await ask(Attempt(route, login, authorization))
+        except REPEATED as exc:
+            if len(ticket.attempts) >= ATTEMPTS:
+                raise
+            if isinstance(exc, TokenRefused) and not self._tokens.can_renew(route.upstream, login):
+                raise
+            if isinstance(exc, Unreachable):
+                await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 - jitter, not a secret
+            with ticket.attempt(route):
+                if isinstance(exc, TokenRefused):
+                    authorization = await self._tokens.renew(route.upstream, login, authorization)
+                return await ask(Attempt(route, login, authorization))
+
+    async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
+        adapter = _adapter(attempt.route, chat)
+        request = adapter.chat_request({**chat, "stream": False}, attempt.target())
+        response = await self._transport.complete(request, attempt.route.upstream)
+        if response.status != 200:
+            raise adapter.failure(response)
+        completion = adapter.chat_completion(response)
+        stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
+        return cut_completion(completion, stops) if stops else completion
+
+    async def _open(self, chat: Chat, attempt: Attempt) -> Flow:
+        adapter = _adapter(attempt.route, chat)
+        request = adapter.chat_request(chat, attempt.target())
+        stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
+        upstream = attempt.route.upstream
+        connection = await self._transport.open(request, upstream)
+        flow = Flow(connection, adapter.chat_stream(), upstream.timeouts, stops)
+        try:
+            if connection.status != 200:
+                raise adapter.failure(await connection.whole())
+            await flow.begin()
+        except BaseException:
+            flow.close()
+            raise
+        return flow
+
+
+def _wanted(chat: Chat) -> list[str]:
+    """The models the customer would take, in his order."""
+    names = [chat["model"]] if chat.get("model") else []
+    return list(dict.fromkeys(names + list(chat.get("models") or ())))
+
+
+def _adapter(route: Route, chat: Chat) -> Adapter:
+    adapter = ADAPTERS[route.upstream.adapter]
+    return EmulatedTools(adapter) if route.tools == "emulated" and needs_tools(chat) else adapter

@@ -1,0 +1,74 @@
+"""The data plane of one web worker: everything a request needs, made at start and closed at the end."""
+
+import asyncio
+from functools import partial
+
+from django.conf import settings
+from django.db import connection
+from psycopg.conninfo import make_conninfo
+from redis.asyncio import Redis
+
+from accounts.callers import Callers
+from billing.teller import Teller
+from providers.tokens import REDIS_TIMEOUT, Tokens
+from providers.transports.aio import Transport
+from routing.bridge import in_thread
+from routing.catalogue import load_catalogue
+from routing.desk import Desk
+from routing.gateway import Gateway
+from routing.snapshot import Snapshot
+
+
+class Plane:
+    """Opened and closed by the server's lifespan; ``desk`` answers requests in between."""
+
+    def __init__(self) -> None:
+        database = _database()
+        self._redis = Redis.from_url(
+            settings.REDIS_URL, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
+        )
+        self._transport = Transport()
+        tokens = Tokens(self._transport, self._redis)
+        self._teller = Teller(database)
+        self._snapshot = Snapshot(
+            database, partial(load_catalogue, with_twins=settings.XROUTER_TWINS == "auto"), Callers()
+        )
+        self._snapshot.on_change = tokens.forget
+        gateway = Gateway(lambda: self._snapshot.catalogue, self._transport, tokens, self._teller)
+        self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
+
+    async def open(self) -> None:
+        """Ready to answer when this returns. Raises what the database raises."""
+        await in_thread(self._snapshot.start)
+        self._settling = asyncio.create_task(self._teller.run())
+
+    async def close(self) -> None:
+        """What was settled is written; connections are closed."""
+        self._snapshot.stop()
+        await self._teller.close()
+        await self._settling
+        await self._transport.close()
+        await self._redis.aclose()
+
+
+def _database() -> str:
+    """Django's database as libpq takes it."""
+    parameters = connection.get_connection_params()
+    known = {"dbname", "user", "password", "host", "port", "options", "sslmode", "sslrootcert"}
+    return make_conninfo(**{name: value for name, value in parameters.items() if name in known})
+
+
+_current: list[Plane] = []
+
+
+async def opened() -> Plane:
+    """Open this process's plane."""
+    plane = Plane()
+    await plane.open()
+    _current.append(plane)
+    return plane
+
+
+def current() -> Plane:
+    """This process's plane. Raises IndexError where no server opened one."""
+    return _current[-1]

@@ -1,0 +1,100 @@
+"""Which endpoints may serve a chat, and in which order. Pure: the caller brings the facts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.adapters import ADAPTERS
+from providers.upstreams import Upstream
+from providers.wire import NOTHING, Chat, Support
+from routing.shape import ChatRequest
+
+# Fields that are ours to honour, or that have no effect on the answer: nothing is lost when no vendor sees them.
+OWN_FIELDS = frozenset(
+    "model models messages prompt stream stream_options provider route transforms plugins preset session_id usage "
+    "data_class metadata user store safety_identifier service_tier moderation "
+    "prompt_cache_key prompt_cache_options prompt_cache_retention".split()
+)
+VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint as a request sees it: a model at a provider, or at the twin that stands in for it."""
+
+    endpoint_id: int
+    model: str  # the public name
+    upstream_model: str
+    upstream: Upstream
+    priority: int = 0  # lower first
+    weight: int = 1
+    tools: str = "native"  # native, emulated or none
+    features: frozenset[str] = frozenset()
+    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Endpoints in the order to try, and each one left out with the rule that did it."""
+
+    routes: tuple[Route, ...]
+    excluded: tuple[tuple[Route, str], ...] = ()
+
+    @property
+    def reasons(self) -> list[str]:
+        return [f"{route.upstream.slug}: {rule}" for route, rule in self.excluded]
+
+
+def plan(routes: Iterable[Route], chat: Chat) -> Plan:
+    """Order the endpoints that can serve ``chat``: by priority, then the heavier first."""
+    fit, excluded = [], []
+    for route in routes:
+        rule = _excluded_by(route, chat)
+        if rule:
+            excluded.append((route, rule))
+            continue
+        fit.append(route)
+    fit.sort(key=lambda route: (route.priority, -route.weight, route.endpoint_id))
+    if (chat.get("provider") or NOTHING).get("allow_fallbacks") is False:
+        fit = fit[:1]
+    return Plan(tuple(fit), tuple(excluded))
+
+
+def needs_tools(chat: Chat) -> bool:
+    """Whether the chat offers functions, or tells of calls made before."""
+    return bool(chat.get("tools") or chat.get("functions")) or any(
+        message.get("tool_calls") or message.get("role") in {"tool", "function"} for message in chat["messages"]
+    )
+
+
+def dropped_fields(route: Route, chat: Chat) -> list[str]:
+    """Known fields of the request that ``route`` cannot honour, in the request's order."""
+    supports = ADAPTERS[route.upstream.adapter].supports
+    return [name for name in chat if name in VENDOR_FIELDS and supports(name) is Support.DROPPED]
+
+
+def _excluded_by(route: Route, chat: Chat) -> str:
+    """The one rule that keeps ``route`` from serving ``chat``; "" if none does."""
+    wishes = chat.get("provider") or NOTHING
+    if not route.upstream.logins:
+        return "нет действующих ключей доступа"
+    if wishes.get("only") and route.upstream.slug not in wishes["only"]:
+        return "не входит в provider.only"
+    if route.upstream.slug in (wishes.get("ignore") or ()):
+        return "исключён в provider.ignore"
+    if (chat.get("tools") or chat.get("functions")) and route.tools == "none":
+        return "модель не вызывает функции"
+    if wishes.get("require_parameters") and (dropped := dropped_fields(route, chat)):
+        return f"не поддерживает {', '.join(dropped)}"
+    if "vision" not in route.features and _has_images(chat):
+        return "модель не принимает изображения"
+    return ""
+
+
+def _has_images(chat: Chat) -> bool:
+    return any(
+        part.get("type") == "image_url"
+        for message in chat["messages"]
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+    )

@@ -1,0 +1,87 @@
+"""What a worker holds in memory of the database, kept fresh: a change is in force everywhere within a second.
+
+One thread listens. Every transaction that changes keys or the catalogue announces it (triggers, NOTIFY).
+When the listening connection is lost, everything held is dropped or read again as soon as there is a new one.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import psycopg
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
+from psycopg import sql
+
+from accounts.callers import Callers
+from providers.vault import VaultError
+from routing.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "xrouter"
+# Seconds between looks at the connection while nothing is announced, and between attempts to get a new one.
+HEARTBEAT = 1.0
+
+
+class Snapshot:
+    """The catalogue and the callers of one worker."""
+
+    def __init__(self, database: str, load: Callable[[], Catalogue], callers: Callers) -> None:
+        """``database``: a libpq connection string. ``load`` reads the catalogue; it may block."""
+        self._database = database
+        self._load = load
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="snapshot", daemon=True)
+        self.callers = callers
+        self.catalogue = Catalogue({})
+        self.on_change: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Read the catalogue and begin to listen. Blocks. Raises what the database raises."""
+        self._reload()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._listen()
+            except (psycopg.Error, DatabaseError, VaultError, OSError) as exc:
+                log.warning("not listening for changes", extra={"error": type(exc).__name__})
+            self._stop.wait(HEARTBEAT)
+
+    def _listen(self) -> None:
+        with psycopg.connect(
+            self._database, autocommit=True, connect_timeout=2, application_name="xrouter-snapshot"
+        ) as listener:
+            listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+            # Announcements may have been missed before this connection listened.
+            self.callers.forget()
+            self._reload()
+            while not self._stop.is_set():
+                said = {notify.payload for notify in listener.notifies(timeout=HEARTBEAT, stop_after=1)}
+                self._take(said)
+                if not said:
+                    listener.execute("SELECT 1")
+
+    def _take(self, said: set[str]) -> None:
+        for payload in said:
+            subject, _, name = payload.partition(" ")
+            if subject == "key":
+                self.callers.forget(name)
+            elif subject == "client":
+                self.callers.forget_client(int(name))
+        if "catalogue" in said:
+            self._reload()
+
+    def _reload(self) -> None:
+        try:
+            # One moment of the database: a model is never seen without its endpoints.
+            with transaction.atomic():
+                self.catalogue = self._load()
+        finally:
+            connection.close()
+        self.on_change()

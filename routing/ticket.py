@@ -1,0 +1,219 @@
+"""What admission grants, and what becomes of it: one request's facts from the first byte to its record."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from accounts.callers import Caller
+from billing.generations import GenerationRecord
+from providers.wire import Chat, Completion
+from routing import meter
+from routing.emitter import Emitter
+from routing.envelope import row_of
+from routing.policy import Plan, Route
+
+# nginx's number for a client that went away before it had its answer; in records only.
+CLIENT_LEFT = 499
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The circumstances of a request: who it is to the logs, when it began."""
+
+    request_id: str
+    address: str
+    client_request_id: str = ""
+    string_codes: bool = False  # error codes as words instead of numbers
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Ticket:
+    """One request that was let in. Collects what happens to it; ``record`` is the sum."""
+
+    def __init__(self, caller: Caller, chat: Chat, call: Call, plan: Plan) -> None:
+        self.id = UUID(bytes=os.urandom(16))
+        self.created_at = datetime.now(UTC)
+        self.caller = caller
+        self.chat = chat
+        self.call = call
+        self.plan = plan
+        self.route: Route | None = None
+        self.attempts: list[dict[str, Any]] = []
+        self.dropped: list[str] = []
+        self.usage: dict[str, Any] | None = None
+        self._usage_source = "none"
+        self._finish_reason = ""
+        self._status = "failed"
+        self._http_status = 0
+        self._error_type = ""
+        self.is_settled = False
+        self._first_token: float | None = None
+        self._upstream = 0.0
+
+    @property
+    def name(self) -> str:
+        """The id as customers see it."""
+        return f"gen-{self.id.hex}"
+
+    @property
+    def is_streamed(self) -> bool:
+        return bool(self.chat.get("stream"))
+
+    @property
+    def wants_usage(self) -> bool:
+        return bool((self.chat.get("stream_options") or {}).get("include_usage"))
+
+    def head(self) -> dict[str, Any]:
+        """What every chunk of a streamed answer repeats."""
+        return self._identity("chat.completion.chunk")
+
+    def dressed(self, completion: Completion) -> Completion:
+        """The vendor's completion with everything a client of OpenAI expects around it."""
+        return {
+            **self._identity("chat.completion"),
+            "choices": [_whole_choice(choice) for choice in completion["choices"]],
+            "usage": self.usage,
+        }
+
+    @contextmanager
+    def attempt(self, route: Route) -> Iterator[None]:
+        """Note one try at ``route``: how it ended and how long it took."""
+        started = time.perf_counter()
+        entry: dict[str, Any] = {"provider": route.upstream.slug, "model": route.upstream_model}
+        self.attempts.append(entry)
+        try:
+            yield
+            entry["outcome"] = "ok"
+            self.route = route
+        except BaseException as exc:
+            entry["outcome"] = type(exc).__name__
+            raise
+        finally:
+            taken = time.perf_counter() - started
+            entry["ms"] = round(taken * 1000)
+            self._upstream += taken
+
+    def delivered(self, completion: Completion) -> None:
+        """A whole answer is ready for the customer."""
+        produced = sum(_characters(choice["message"]) for choice in completion["choices"])
+        self._finish_reason = completion["choices"][0]["finish_reason"]
+        self._count(completion.get("usage"), produced)
+        self._status, self._http_status = "ok", 200
+
+    def began(self) -> None:
+        """The first real output has come."""
+        self._first_token = time.perf_counter()
+
+    def streamed(self, emitter: Emitter) -> None:
+        """A streamed answer has come to its end."""
+        self._finish_reason = emitter.finish_reason
+        self._count(emitter.usage, emitter.characters)
+        self._status, self._http_status = "ok", 200
+
+    def failed(self, exc: BaseException, emitter: Emitter | None = None) -> None:
+        """There is no answer, or the rest of it will not come."""
+        if self._status == "ok":  # whoever leaves after the last word has had it all
+            return
+        if emitter is not None and emitter.has_started:
+            self._finish_reason = "error"
+            self._count(emitter.usage, emitter.characters)
+        if not isinstance(exc, Exception):
+            self._status, self._http_status = "cancelled", CLIENT_LEFT
+            self._finish_reason = ""
+            return
+        row = row_of(exc)
+        self._http_status, self._error_type = row.status, row.code
+
+    def record(self) -> GenerationRecord:
+        """The row to keep. ``cost`` is not known here."""
+        now, call, chat, usage = time.perf_counter(), self.call, self.chat, self.usage or {}
+        duration = now - call.started
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+        reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens", 0)
+        return GenerationRecord(
+            id=self.id,
+            client_id=self.caller.client_id,
+            key_id=self.caller.key_id,
+            created_at=self.created_at,
+            request_id=call.request_id,
+            client_request_id=call.client_request_id,
+            session_id=_text(chat.get("session_id")),
+            user=_text(chat.get("user")),
+            model_requested=_text(chat.get("model")),
+            model=self.route.model if self.route else "",
+            provider=self.route.upstream.slug if self.route else "",
+            upstream_model=self.route.upstream_model if self.route else "",
+            is_test=self.caller.is_test,
+            streamed=self.is_streamed,
+            status=self._status,
+            cancelled=self._status == "cancelled",
+            http_status=self._http_status,
+            error_type=self._error_type,
+            finish_reason=self._finish_reason,
+            tokens_prompt=usage.get("prompt_tokens", 0),
+            tokens_completion=usage.get("completion_tokens", 0),
+            tokens_cached=cached,
+            tokens_reasoning=reasoning,
+            usage_source=self._usage_source,
+            first_token_ms=_ms(self._first_token - call.started) if self._first_token else None,
+            duration_ms=_ms(duration),
+            upstream_ms=_ms(self._upstream),
+            overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
+            attempts=self.attempts,
+            dropped_fields=self.dropped,
+        )
+
+    @property
+    def last_provider(self) -> str:
+        """The provider that was asked last; "" before the first."""
+        return self.attempts[-1]["provider"] if self.attempts else ""
+
+    def elapsed_ms(self) -> int:
+        return _ms(time.perf_counter() - self.call.started)
+
+    def overhead_ms(self) -> float:
+        """Our own share of the time so far, in milliseconds."""
+        return max(0.0, time.perf_counter() - self.call.started - self._upstream) * 1000
+
+    def _identity(self, kind: str) -> dict[str, Any]:
+        route = self.route
+        return {
+            "id": self.name,
+            "object": kind,
+            "created": int(self.created_at.timestamp()),
+            "model": route.model if route else self.chat["model"],
+            "provider": route.upstream.slug if route else None,
+            "system_fingerprint": "twin" if route and route.upstream.is_twin else None,
+            "service_tier": None,
+        }
+
+    def _count(self, said: dict[str, Any] | None, produced: int) -> None:
+        own = meter.estimate(self.chat, produced)
+        if said is not None and meter.is_plausible(said, own):
+            self.usage, self._usage_source = said, "provider"
+        else:
+            self.usage, self._usage_source = own, "estimated"
+
+
+def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": None, "refusal": None, "annotations": [], **choice["message"]}
+    return {"logprobs": None, **choice, "message": message}
+
+
+def _characters(message: dict[str, Any]) -> int:
+    calls = message.get("tool_calls") or ()
+    arguments = sum(len(call["function"]["arguments"]) for call in calls)
+    return len(message.get("content") or "") + len(message.get("reasoning") or "") + arguments
+
+
+def _text(value: Any) -> str:
+    return value[:256] if isinstance(value, str) else ""
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

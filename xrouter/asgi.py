@@ -1,0 +1,40 @@
+"""What the web server runs: the express lane for inference, Django for everything else."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
+
+from django.core.asgi import get_asgi_application
+
+django = get_asgi_application()
+
+from django.conf import settings
+
+from routing import express, plane
+
+LANES = {"/v1/chat/completions": express.chat} if settings.XROUTER_EXPRESS else {}
+
+
+async def application(scope, receive, send):
+    """ASGI: https://asgi.readthedocs.io/en/latest/specs/main.html"""
+    if scope["type"] == "http":
+        lane = LANES.get(scope["path"])
+        if lane is not None and scope["method"] == "POST":
+            await lane(plane.current().desk, scope, receive, send)
+            return
+        await django(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await _live(receive, send)
+
+
+async def _live(receive, send):
+    await receive()
+    try:
+        opened = await plane.opened()
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the server must hear that we cannot start
+        await send({"type": "lifespan.startup.failed", "message": f"{type(exc).__name__}: {exc}"})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await opened.close()
+    await send({"type": "lifespan.shutdown.complete"})
