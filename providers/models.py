@@ -1,6 +1,8 @@
 """Vendor accounts: where each is, which dialect it speaks, and who we are there."""
 
+import dataclasses
 import json
+import ssl
 import uuid
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -15,6 +17,7 @@ from django.db.models.lookups import GreaterThan
 
 from providers import vault
 from providers.adapters import ADAPTERS
+from providers.upstreams import Login, Timeouts, Upstream
 
 
 def adapter_choices() -> list[tuple[str, str]]:
@@ -43,10 +46,28 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def validate_certificates(pem: str) -> None:
+    """Accept certificates in PEM."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError) as exc:
+        raise ValidationError("Здесь нет сертификатов в формате PEM.") from exc
+
+
 def validate_object(value: Any) -> None:
     """Accept a JSON object."""
     if not isinstance(value, dict):
         raise ValidationError("Нужен объект JSON: {…}.")
+
+
+def validate_timeouts(value: Any) -> None:
+    """Accept an object of known phases with positive seconds."""
+    validate_object(value)
+    known = {field.name for field in dataclasses.fields(Timeouts)}
+    if unknown := ", ".join(sorted(value.keys() - known)):
+        raise ValidationError("Неизвестно: %(unknown)s.", params={"unknown": unknown})
+    if not all(type(seconds) in {int, float} and seconds > 0 for seconds in value.values()):
+        raise ValidationError("Нужны числа секунд больше нуля.")
 
 
 class Provider(models.Model):
@@ -68,6 +89,7 @@ class Provider(models.Model):
     ca_bundle = models.TextField(
         "корневые сертификаты",
         blank=True,
+        validators=[validate_certificates],
         help_text="PEM; им доверяют только для этого провайдера. Пусто — системные.",
     )
     options = models.JSONField("настройки протокола", default=dict, blank=True, validators=[validate_object])
@@ -75,7 +97,7 @@ class Provider(models.Model):
         "время ожидания, с",
         default=dict,
         blank=True,
-        validators=[validate_object],
+        validators=[validate_timeouts],
         help_text="Что отличается от обычного: connect, first_byte, first_token, between_tokens, total.",
     )
     is_enabled = models.BooleanField("включён", default=True)
@@ -102,6 +124,20 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def upstream(self) -> Upstream:
+        """This provider as requests see it, its enabled credentials decrypted. Raises VaultError."""
+        return Upstream(
+            slug=self.slug,
+            adapter=self.adapter,
+            base_url=self.base_url,
+            auth_url=self.auth_url,
+            ca_bundle=self.ca_bundle,
+            options=self.options,
+            logins=tuple(c.login() for c in self.credentials.all() if c.is_enabled),
+            is_twin=self.twin_of_id is not None,
+            timeouts=Timeouts(**self.timeouts),
+        )
 
 
 class Credential(models.Model):
@@ -149,6 +185,10 @@ class Credential(models.Model):
             vault.unseal(self.vault_key_id, bytes(self.ciphertext), self._context)
         )
         return secret
+
+    def login(self) -> Login:
+        """This credential as requests see it, decrypted. Raises VaultError."""
+        return Login(id=self.pk, label=self.label, secret=self.open(), slots=self.slots)
 
     @property
     def _context(self) -> str:

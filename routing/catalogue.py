@@ -1,11 +1,11 @@
 """The catalogue as requests see it: read from the database once, frozen, replaced whole when it changes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from providers.models import Provider
-from providers.upstreams import Login, Timeouts, Upstream
+from providers.upstreams import Upstream
 from routing.models import Alias, Endpoint, Model
 from routing.policy import Route
 
@@ -36,8 +36,9 @@ class Catalogue:
 
 def load_catalogue(*, with_twins: bool) -> Catalogue:
     """Read everything that is enabled. Blocks; five queries. Raises VaultError if credentials cannot be read."""
-    upstreams = {provider.pk: _upstream(provider) for provider in _providers()}
-    twins = {p.twin_of_id: upstreams[p.pk] for p in _providers() if p.twin_of_id and with_twins}
+    providers = list(Provider.objects.filter(is_enabled=True).prefetch_related("credentials"))
+    upstreams = {provider.pk: provider.upstream() for provider in providers}
+    twins = {p.twin_of_id: upstreams[p.pk] for p in providers if p.twin_of_id and with_twins}
     aliases: dict[int, set[str]] = defaultdict(set)
     for model_id, name in Alias.objects.values_list("model_id", "name"):
         aliases[model_id].add(name.lower())
@@ -46,28 +47,6 @@ def load_catalogue(*, with_twins: bool) -> Catalogue:
         card = _card(model, aliases[model.pk], upstreams, twins)
         cards.update(dict.fromkeys(card.names, card))
     return Catalogue(cards)
-
-
-def _providers() -> Iterable[Provider]:
-    return Provider.objects.filter(is_enabled=True).prefetch_related("credentials")
-
-
-def _upstream(provider: Provider) -> Upstream:
-    return Upstream(
-        slug=provider.slug,
-        adapter=provider.adapter,
-        base_url=provider.base_url,
-        auth_url=provider.auth_url,
-        ca_bundle=provider.ca_bundle,
-        options=provider.options,
-        logins=tuple(
-            Login(id=credential.pk, label=credential.label, secret=credential.open(), slots=credential.slots)
-            for credential in provider.credentials.all()
-            if credential.is_enabled
-        ),
-        is_twin=provider.twin_of_id is not None,
-        timeouts=Timeouts(**provider.timeouts),
-    )
 
 
 def _card(

@@ -14,11 +14,8 @@ from billing.generations import GenerationRecord
 from providers.wire import Chat, Completion
 from routing import meter
 from routing.emitter import Emitter
-from routing.envelope import row_of
+from routing.envelope import CLIENT_LEFT, row_of
 from routing.policy import Plan, Route
-
-# nginx's number for a client that went away before it had its answer; in records only.
-CLIENT_LEFT = 499
 
 
 @dataclass(frozen=True, slots=True)

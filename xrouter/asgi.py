@@ -18,6 +18,9 @@ LANES = {"/v1/chat/completions": express.chat} if settings.XROUTER_EXPRESS else 
 async def application(scope, receive, send):
     """ASGI: https://asgi.readthedocs.io/en/latest/specs/main.html"""
     if scope["type"] == "http":
+        if scope["path"] == "/healthz":
+            await _alive(send)
+            return
         lane = LANES.get(scope["path"])
         if lane is not None and scope["method"] == "POST":
             await lane(plane.current().desk, scope, receive, send)
@@ -25,6 +28,13 @@ async def application(scope, receive, send):
         await django(scope, receive, send)
     elif scope["type"] == "lifespan":
         await _live(receive, send)
+
+
+async def _alive(send):
+    # Beside Django, so that it tells of this process and of nothing else. It listens only once it can serve.
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"3")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok\n"})
 
 
 async def _live(receive, send):

@@ -60,6 +60,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         help_text="PEM; им доверяют только для этого провайдера. Пусто — системные.",
+                        validators=[providers.models.validate_certificates],
                         verbose_name="корневые сертификаты",
                     ),
                 ),
@@ -78,7 +79,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=dict,
                         help_text="Что отличается от обычного: connect, first_byte, first_token, between_tokens, total.",
-                        validators=[providers.models.validate_object],
+                        validators=[providers.models.validate_timeouts],
                         verbose_name="время ожидания, с",
                     ),
                 ),

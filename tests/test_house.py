@@ -1,0 +1,79 @@
+"""The rules of the house that no import contract can express."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+APPS = ("accounts", "providers", "routing", "billing", "monitoring", "xrouter")
+MODULES = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
+
+# Where the event loop may be: the story, its doors, the transports, what reads Redis on the request's way.
+ASYNC = {
+    "providers/tokens.py",
+    "providers/transports/aio.py",
+    "billing/teller.py",
+    "routing/bridge.py",
+    "routing/desk.py",
+    "routing/express.py",
+    "routing/flow.py",
+    "routing/gateway.py",
+    "routing/plane.py",
+    "routing/views.py",
+    "xrouter/asgi.py",
+}
+LONGEST_FUNCTION = 60
+HTTPS_PORT = 443
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def nodes(path, *kinds):
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_only_the_way_of_a_request_is_asynchronous(path):
+    if name(path) in ASYNC or name(path).startswith("providers/twins/"):
+        return
+
+    assert not nodes(path, ast.AsyncFunctionDef), "async def outside the request's way"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_only_the_ledger_moves_money(path):
+    if name(path) in {"billing/ledger.py", "billing/models.py", "billing/admin.py"}:
+        return
+
+    assert "Transfer" not in {node.id for node in nodes(path, ast.Name)}
+    assert "billing_transfer" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if name(path).startswith("routing/")], ids=name
+)
+def test_only_the_envelope_knows_statuses_of_errors(path):
+    if name(path) == "routing/envelope.py":
+        return
+
+    numbers = {node.value for node in nodes(path, ast.Constant) if type(node.value) is int}
+
+    assert not {status for status in numbers - {HTTPS_PORT} if 400 <= status <= 599}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_function_is_longer_than_a_screen(path):
+    functions = nodes(path, ast.FunctionDef, ast.AsyncFunctionDef)
+
+    assert not [f.name for f in functions if f.end_lineno - f.lineno >= LONGEST_FUNCTION]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_every_module_says_what_it_is_for(path):
+    if path.name in {"apps.py", "__init__.py"}:
+        return
+
+    assert ast.get_docstring(ast.parse(path.read_text()))
