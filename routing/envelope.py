@@ -1,0 +1,134 @@
+"""How an exception looks to the customer: HTTP status, OpenAI's error object, headers.
+
+The only place that knows HTTP statuses. What is not in the table is our own bug: 500, a request id, no
+details. A vendor's fault is never reported as the customer's: no 401, 402, 403 or 404 comes from upstream.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from accounts import errors as accounts
+from providers import errors as providers
+from routing import errors as routing
+
+# nginx's number for a customer who went away before the answer; in records only, nobody is left to see it.
+CLIENT_LEFT = 499
+LONGEST_WAIT = 60.0  # seconds; the SDKs give up where they are told to wait for long
+
+
+class Row(NamedTuple):
+    """``code`` is the string that programs test, ``type`` the family OpenAI's clients know."""
+
+    status: int
+    type: str
+    code: str
+    retryable: bool = False  # may the same request succeed a little later?
+    wait: float | None = None  # seconds to wait before that, where the exception does not know
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An answer that reports an error. ``body`` is JSON, header names are in lower case."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+INTERNAL = Row(500, "api_error", "internal_error", retryable=True)
+
+ENVELOPES: dict[type[BaseException], Row] = {
+    routing.BadRequest: Row(400, "invalid_request_error", "invalid_request"),
+    routing.TooManyBytes: Row(413, "invalid_request_error", "request_too_large"),
+    routing.BodyTimedOut: Row(408, "invalid_request_error", "request_timeout", retryable=True),
+    routing.NotJson: Row(415, "invalid_request_error", "unsupported_media_type"),
+    routing.UnknownModel: Row(404, "invalid_request_error", "model_not_found"),
+    routing.NotAllowed: Row(403, "permission_error", "not_allowed"),
+    routing.NoRoute: Row(503, "api_error", "no_route"),
+    routing.ServerRestarting: Row(503, "api_error", "server_restarting", retryable=True, wait=1),
+    routing.Unavailable: Row(503, "api_error", "unavailable", retryable=True, wait=1),
+    accounts.MissingKey: Row(401, "invalid_request_error", "invalid_api_key"),
+    accounts.InvalidKey: Row(401, "invalid_request_error", "invalid_api_key"),
+    accounts.ClientBlocked: Row(403, "permission_error", "client_blocked"),
+    accounts.AddressNotAllowed: Row(403, "permission_error", "address_not_allowed"),
+    accounts.ModelNotAllowed: Row(403, "permission_error", "model_not_allowed"),
+    providers.Rejected: Row(400, "invalid_request_error", "provider_rejected"),
+    providers.ContextTooLong: Row(400, "invalid_request_error", "context_length_exceeded"),
+    providers.TooLarge: Row(413, "invalid_request_error", "request_too_large"),
+    providers.Busy: Row(429, "rate_limit_error", "provider_overloaded", retryable=True, wait=5),
+    providers.TimedOut: Row(504, "api_error", "provider_timeout", retryable=True),
+    providers.UpstreamError: Row(502, "api_error", "provider_unavailable", retryable=True),
+}
+
+
+def envelope(
+    exc: BaseException, request_id: str, *, string_codes: bool = False, provider_name: str = ""
+) -> Envelope:
+    """The answer that reports ``exc``.
+
+    ``string_codes`` puts the string code where OpenAI has it; by default ``code`` is the HTTP status.
+    ``provider_name`` is the public name of the provider that was asked last, if one was.
+    """
+    row = row_of(exc)
+    body = error_event(exc, request_id, string_codes=string_codes, provider_name=provider_name)
+    return Envelope(row.status, body, _headers(row, _wait(exc, row)))
+
+
+def error_event(
+    exc: BaseException, request_id: str, *, string_codes: bool = False, provider_name: str = ""
+) -> dict[str, Any]:
+    """The same error object as an event of a stream that has already begun."""
+    row = row_of(exc)
+    error = {
+        "message": f"Внутренняя ошибка. Номер запроса: {request_id}." if row is INTERNAL else str(exc),
+        "type": row.type,
+        "param": getattr(exc, "param", None),
+        "code": row.code if string_codes else row.status,
+        "metadata": _metadata(exc, row, request_id, provider_name),
+    }
+    return {"error": error}
+
+
+def row_of(exc: BaseException) -> Row:
+    """The nearest ancestor's row. Where nobody answered, the last failure's kind decides."""
+    cause = _cause(exc)
+    return next((ENVELOPES[cls] for cls in type(cause).__mro__ if cls in ENVELOPES), INTERNAL)
+
+
+def _cause(exc: BaseException) -> BaseException:
+    return exc.failure if isinstance(exc, routing.NobodyAnswered) else exc
+
+
+def _metadata(exc: BaseException, row: Row, request_id: str, provider_name: str) -> dict[str, Any]:
+    wait = _wait(exc, row)
+    return {
+        "error_type": row.code,
+        "retryable": _retryable(row, wait),
+        "request_id": request_id,
+        **({"provider_name": provider_name} if provider_name else {}),
+        **({"retry_after": wait} if wait else {}),
+        **(exc.facts() if isinstance(exc, routing.RequestError) else {}),
+    }
+
+
+def _wait(exc: BaseException, row: Row) -> int | None:
+    """Whole seconds to wait, within reason whatever a vendor may say; None if nobody knows."""
+    asked = getattr(_cause(exc), "retry_after", None)
+    # NaN compares as false.
+    seconds = asked if asked is not None and asked > 0 else row.wait
+    return None if seconds is None else math.ceil(min(seconds, LONGEST_WAIT))
+
+
+def _retryable(row: Row, wait: int | None) -> bool:
+    return row.retryable or wait is not None
+
+
+def _headers(row: Row, wait: int | None) -> dict[str, str]:
+    # OpenAI's clients obey x-should-retry before they look at the status.
+    headers = {"x-should-retry": "true" if _retryable(row, wait) else "false"}
+    if wait is not None:
+        headers["retry-after"] = str(wait)
+    if row.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return headers

@@ -1,0 +1,117 @@
+"""What can go wrong with a customer's request before, beside or after the vendors.
+
+RequestError             the customer gets no answer; the text says why
+├── BadRequest           a field is missing, of a wrong type or out of range; ``param`` is its path
+├── TooManyBytes         the body is longer than we read
+├── BodyTimedOut         the body did not arrive in time
+├── NotJson              the body is declared to be something else than JSON
+├── UnknownModel         the catalogue has no such model; says which names are near
+├── NotAllowed           the model exists, this caller may not send it such a request
+├── NoRoute              no endpoint may serve this request; ``reasons`` say why
+├── NobodyAnswered       endpoints were asked and failed; ``failure`` is the last one's
+└── ServerRestarting     this process takes no new requests
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from providers.errors import UpstreamError
+
+_LONGEST_NAME = 64  # characters of a model's name that are repeated to the customer
+
+
+class RequestError(Exception):
+    """A request that cannot be answered. The text is a sentence the customer may read."""
+
+    said = "Запрос не может быть выполнен."
+    param: str | None = None  # path of the field at fault, as in ``messages[2].content``
+    retry_after: float | None = None  # seconds after which the same request may succeed
+
+    def __init__(self, said: str = "") -> None:
+        super().__init__(said or self.said)
+
+    def facts(self) -> dict[str, Any]:
+        """What a program may want to know beside the sentence; goes to ``metadata``."""
+        return {}
+
+
+class BadRequest(RequestError):
+    """``param`` is the path of the field at fault, None where the body as a whole is."""
+
+    said = "Запрос составлен неверно."
+
+    def __init__(self, said: str = "", *, param: str | None = None) -> None:
+        super().__init__(said)
+        self.param = param
+
+
+class TooManyBytes(RequestError):
+    """``limit`` in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Тело запроса слишком велико: принимается не больше {limit} байт.")
+        self.limit = limit
+
+
+class BodyTimedOut(RequestError):
+    said = "Тело запроса не пришло вовремя."
+
+
+class NotJson(RequestError):
+    said = "Тело запроса должно быть в формате JSON: Content-Type: application/json."
+
+
+class UnknownModel(RequestError):
+    """``model`` as the customer wrote it, ``nearest`` the known names that look like it."""
+
+    param = "model"
+
+    def __init__(self, model: str, nearest: Sequence[str] = ()) -> None:
+        hint = f" Похожие: {', '.join(nearest)}." if nearest else ""
+        super().__init__(f"Модель «{_short(model)}» не найдена.{hint}")
+        self.model = model
+        self.nearest = list(nearest)
+
+    def facts(self) -> dict[str, Any]:
+        return {"model_slug": _short(self.model)}
+
+
+class NotAllowed(RequestError):
+    said = "Этот запрос запрещён правилами вашей организации."
+
+
+class NoRoute(RequestError):
+    """``reasons``: a sentence for each endpoint that was excluded. ``retry_after`` if one will be back."""
+
+    def __init__(self, reasons: Sequence[str] = (), *, retry_after: float | None = None) -> None:
+        super().__init__(" ".join(["Сейчас этот запрос некому выполнить.", *reasons]))
+        self.reasons = list(reasons)
+        self.retry_after = retry_after
+
+    def facts(self) -> dict[str, Any]:
+        return {"reasons": self.reasons}
+
+
+class NobodyAnswered(RequestError):
+    """Every endpoint that was asked failed; ``failure`` is the last one's, ``attempts`` how many were."""
+
+    def __init__(self, failure: UpstreamError, attempts: int) -> None:
+        tried = f" Попыток: {attempts}." if attempts > 1 else ""
+        super().__init__(f"{failure}{tried}")
+        self.failure = failure
+        self.attempts = attempts
+
+    def facts(self) -> dict[str, Any]:
+        return {"attempts": self.attempts}
+
+
+class ServerRestarting(RequestError):
+    said = "Сервер перезапускается, повторите запрос."
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
+class Unavailable(RequestError):
+    said = "Сервис временно недоступен, повторите запрос."

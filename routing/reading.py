@@ -1,0 +1,263 @@
+"""The customer's request: bytes -> chat, or a BadRequest that names the field. Pure.
+
+The chat returned is the dict that was decoded: fields we do not know stay in it. Nothing of a prompt
+gets into an error.
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import msgspec
+import orjson
+
+from providers.wire import Chat
+from routing.errors import BadRequest, TooManyBytes
+from routing.links import is_file, is_image
+from routing.misfit import misfit
+from routing.shape import ChatRequest
+
+MAX_BYTES = 2 * 1024 * 1024
+# In longer bodies a flaw is told by its position: looking for the field takes milliseconds per 10 kB.
+MAX_EXPLAINED = 64 * 1024
+MAX_DEPTH = 64  # lists and objects inside one another; a tool's schema rarely has a dozen
+
+_CONTAINERS = (dict, list)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_LONGEST_PATH = 200
+# Comparing names is quadratic in their length: this much is enough to find a slip of the pen.
+_LONGEST_NAME = 64
+_MOST_NAMES = 500
+_NUL_IS_BAD = "символ с кодом 0 недопустим"
+
+
+def read_chat(body: bytes) -> Chat:
+    """The chat in ``body``. Raises TooManyBytes or BadRequest.
+
+    ``prompt`` becomes a user message: then, and only then, the chat is a new dict.
+    """
+    chat = read_object(body)
+    try:
+        msgspec.convert(chat, ChatRequest)
+    except msgspec.ValidationError as exc:
+        raise misfit(chat, exc) from None
+    chat = _with_messages(chat)
+    for rule in _RULES:
+        rule(chat)
+    return chat
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in ``body``, not nested beyond reason and free of what no database takes."""
+    if len(body) > MAX_BYTES:
+        raise TooManyBytes(MAX_BYTES)
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise _unreadable(body, exc.pos) from None
+    if not isinstance(decoded, dict):
+        raise BadRequest("Тело запроса должно быть объектом JSON.")
+    if _is_deep(decoded):
+        raise _too_deep()
+    if _has_nul(body):
+        named = _flaw(decoded) if len(body) <= MAX_EXPLAINED else None
+        raise named or BadRequest(f"Тело запроса: {_NUL_IS_BAD}.")
+    return decoded
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """At most three of the ``known`` names that look like ``name``, the likeliest first."""
+    by_look = {_look(model): model for model in islice(known, _MOST_NAMES)}
+    return [by_look[look] for look in difflib.get_close_matches(_look(name), by_look, n=3, cutoff=0.6)]
+
+
+# Between bytes and JSON.
+
+
+def _unreadable(body: bytes, position: int) -> BadRequest:
+    """Why ``body`` is no JSON, with the field at fault where a laxer parser can tell it."""
+    general = BadRequest(f"Тело запроса не является правильным JSON: ошибка в позиции {position}.")
+    try:
+        text = body.decode()
+        decoded = json.loads(text[:MAX_EXPLAINED], parse_int=float, parse_constant=float)
+    except UnicodeDecodeError:
+        return BadRequest("Тело запроса должно быть в кодировке UTF-8.")
+    except RecursionError:
+        return _too_deep()
+    except ValueError:
+        return general
+    return _too_deep() if _is_deep(decoded) else _flaw(decoded) or general
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"Вложенность тела запроса слишком велика: допускается {MAX_DEPTH} уровня.")
+
+
+def _is_deep(decoded: Any) -> bool:
+    """Level by level, so that no nesting exhausts the stack."""
+    level = [decoded]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for outer in level
+            for child in (outer.values() if isinstance(outer, dict) else outer)
+            if child and isinstance(child, _CONTAINERS)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _has_nul(body: bytes) -> bool:
+    """Is there an escaped NUL in this JSON? Raw ones are no JSON."""
+    # From the cheap to the dear: most bodies have no backslash. An escaped backslash before "u0000" is text.
+    return b"\\" in body and b"\\u0000" in body and b"\\u0000" in body.replace(b"\\\\", b"")
+
+
+def _flaw(decoded: Any) -> BadRequest | None:
+    """The first value or key that may not be there. Not for deep nesting."""
+    for path, value in _leaves(decoded, ""):
+        why = _why_not(value)
+        if why:
+            param = path.lstrip(".")[:_LONGEST_PATH]
+            return BadRequest(f"Поле {param}: {why}.", param=param)
+    return None
+
+
+def _why_not(value: Any) -> str | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "число слишком велико или не является числом"
+    if isinstance(value, str) and "\0" in value:
+        return _NUL_IS_BAD
+    if isinstance(value, str) and _SURROGATE.search(value):
+        return "половина суррогатной пары Unicode недопустима"
+    return None
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every value that is no container, and every key, with its path."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            # A key of the customer's making may hold anything: only plain names are repeated.
+            place = f"{path}.{key}" if _PLAIN_KEY.fullmatch(key) else f"{path}[...]"
+            yield place, key
+            yield from _leaves(inner, place)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+# Between fields.
+
+
+def _with_messages(chat: Chat) -> Chat:
+    has_messages, prompt = chat.get("messages") is not None, chat.get("prompt")
+    if has_messages and prompt is not None:
+        raise BadRequest("Нужно одно из полей messages и prompt, а не оба.", param="prompt")
+    if has_messages:
+        return chat
+    if prompt is None:
+        raise BadRequest("Нет обязательного поля messages (или prompt).", param="messages")
+    rest = {name: value for name, value in chat.items() if name != "prompt"}
+    return {**rest, "messages": [{"role": "user", "content": prompt}]}
+
+
+def _names_a_model(chat: Chat) -> None:
+    if chat.get("model") is None and not chat.get("models"):
+        raise BadRequest("Нет обязательного поля model.", param="model")
+
+
+def _asks_one_answer(chat: Chat) -> None:
+    if (chat.get("n") or 1) > 1:
+        raise BadRequest(
+            "Поле n: за один запрос даётся один ответ; для нескольких отправьте несколько запросов.",
+            param="n",
+        )
+
+
+def _stream_options_have_a_stream(chat: Chat) -> None:
+    if chat.get("stream_options") is not None and not chat.get("stream"):
+        raise BadRequest("Поле stream_options допустимо только со stream: true.", param="stream_options")
+
+
+def _top_logprobs_have_logprobs(chat: Chat) -> None:
+    if chat.get("top_logprobs") is not None and not chat.get("logprobs"):
+        raise BadRequest("Поле top_logprobs допустимо только вместе с logprobs: true.", param="top_logprobs")
+
+
+def _tool_choice_is_offered(chat: Chat) -> None:
+    choice, tools = chat.get("tool_choice"), chat.get("tools") or []
+    if choice == "required" and not tools:
+        raise BadRequest("Поле tool_choice: для required нужен непустой массив tools.", param="tool_choice")
+    if not isinstance(choice, dict):
+        return
+    name = choice["function"]["name"]
+    if not any(tool["function"]["name"] == name for tool in tools):
+        raise BadRequest(
+            "Поле tool_choice.function.name: такой функции нет в массиве tools.",
+            param="tool_choice.function.name",
+        )
+
+
+def _messages_are_whole(chat: Chat) -> None:
+    for index, message in enumerate(chat["messages"]):
+        content = message.get("content")
+        if isinstance(content, list):
+            _check_links(content, f"messages[{index}].content")
+        elif content is None and message["role"] == "assistant" and not _speaks_otherwise(message):
+            raise BadRequest(
+                f"Поле messages[{index}].content: здесь без вызова функций нужен текст.",
+                param=f"messages[{index}].content",
+            )
+
+
+def _somebody_says_something(chat: Chat) -> None:
+    if not any(_says_something(message) for message in chat["messages"]):
+        raise BadRequest("Поле messages: все сообщения пусты.", param="messages")
+
+
+def _says_something(message: dict[str, Any]) -> bool:
+    content = message.get("content")
+    if isinstance(content, list):
+        return any(part.get("text") != "" for part in content)
+    return bool(content) or _speaks_otherwise(message)
+
+
+def _speaks_otherwise(message: dict[str, Any]) -> bool:
+    return bool(message.get("tool_calls") or message.get("function_call") or message.get("refusal"))
+
+
+def _check_links(parts: list[dict[str, Any]], path: str) -> None:
+    for index, part in enumerate(parts):
+        if part["type"] == "image_url" and not is_image(part["image_url"]["url"]):
+            raise _bad_link(f"{path}[{index}].image_url.url", "изображение data:image/…;base64")
+        if part["type"] == "file" and not is_file(part["file"].get("file_data") or ""):
+            raise _bad_link(f"{path}[{index}].file.file_data", "файл в base64")
+
+
+def _bad_link(param: str, other: str) -> BadRequest:
+    return BadRequest(
+        f"Поле {param}: допускается {other} или общедоступный адрес https:// без порта и пароля.", param=param
+    )
+
+
+_RULES: tuple[Callable[[Chat], None], ...] = (
+    _names_a_model,
+    _asks_one_answer,
+    _stream_options_have_a_stream,
+    _top_logprobs_have_logprobs,
+    _tool_choice_is_offered,
+    _messages_are_whole,
+    _somebody_says_something,
+)
+
+
+def _look(name: str) -> str:
+    return name[:_LONGEST_NAME].casefold()
