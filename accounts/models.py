@@ -1,7 +1,7 @@
 """Who is calling: people, the client organisations they belong to, and the keys those hold."""
 
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
@@ -138,11 +138,19 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def issue(
         self, client: Client, label: str, kind: keys.Kind = keys.Kind.LIVE, **fields: Any
     ) -> tuple["ApiKey", str]:
-        """A new key of ``client`` with its plaintext, which cannot be had a second time."""
+        """A new key of ``client`` with its plaintext, which cannot be had a second time.
+
+        Raises ValidationError.
+        """
         api_key = self.model(client=client, label=label, kind=kind, **fields)
         plaintext = api_key.draw()
-        api_key.save(using=self.db, force_insert=True)
+        api_key.full_clean()
+        api_key.save(force_insert=True)
         return api_key, plaintext
+
+    def with_prefix(self, prefix: str) -> Self:
+        """The key, at most one, that ``prefix`` names."""
+        return self.filter(prefix=prefix)
 
 
 def validate_network(text: str) -> None:

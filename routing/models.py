@@ -64,6 +64,10 @@ class Model(models.Model):
     def __str__(self) -> str:
         return self.slug
 
+    def clean(self) -> None:
+        if Alias.objects.filter(name__iexact=self.slug).exists():
+            raise ValidationError({"slug": "Так уже называют другую модель."})
+
 
 class Tools(models.TextChoices):
     NATIVE = "native", "умеет сама"
