@@ -1,0 +1,168 @@
+"""A valid instance of a JSON Schema, made from the words of a question. Pure and deterministic."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+# Beyond this depth only what is required is filled, so that a recursive schema ends.
+DEEP = 4
+HOPELESS = 16
+
+CITIES = {
+    "москв": "Москва",
+    "петербург": "Санкт-Петербург",
+    "питер": "Санкт-Петербург",
+    "казан": "Казань",
+    "новосибирск": "Новосибирск",
+    "екатеринбург": "Екатеринбург",
+    "петрозаводск": "Петрозаводск",
+    "владивосток": "Владивосток",
+    "сочи": "Сочи",
+    "самар": "Самара",
+    "париж": "Париж",
+    "moscow": "Moscow",
+    "paris": "Paris",
+}
+CITY_NAMES = re.compile(r"city|town|location|place|город|мест", re.IGNORECASE)
+FORMATS = {
+    "date": "2026-11-22",
+    "date-time": "2026-11-22T12:00:00Z",
+    "time": "12:00:00",
+    "email": "twin@example.com",
+    "uri": "https://example.com/",
+    "uuid": "6f0b1291-c7f3-43c6-bb2e-9f3efb2dc98e",
+    "ipv4": "192.0.2.1",
+    "hostname": "example.com",
+}
+
+
+def instance(schema: Any, question: str) -> Any:
+    """A value that satisfies ``schema``; words and numbers come from ``question`` where they fit.
+
+    Covers what structured output is asked for with: types, enum, const, $ref, allOf, anyOf, oneOf, bounds and
+    formats. A ``pattern`` is not solved.
+    """
+    return _Maker(schema, question).value(schema, "", 0)
+
+
+def _said_city(question: str) -> str:
+    lowered = question.lower()
+    return next((city for stem, city in CITIES.items() if stem in lowered), "Москва")
+
+
+def _number_in(question: str) -> float | None:
+    found = re.search(r"\d{1,9}", question)
+    return float(found[0]) if found else None
+
+
+class _Maker:
+    def __init__(self, root: Any, question: str) -> None:
+        self._root = root
+        self._question = question
+        self._by_type: dict[str, Callable[[Schema, str, int], Any]] = {
+            "object": self._object,
+            "array": self._array,
+            "string": self._string,
+            "integer": self._integer,
+            "number": self._number,
+            "boolean": lambda schema, name, depth: True,
+            "null": lambda schema, name, depth: None,
+        }
+
+    def value(self, schema: Any, name: str, depth: int) -> Any:
+        if not isinstance(schema, Mapping) or depth > HOPELESS:
+            return None if depth > HOPELESS else {}
+        schema = self._resolved(schema)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return self._one_of(schema["enum"])
+        return self._by_type.get(self._type(schema), self._string)(schema, name, depth)
+
+    def _resolved(self, schema: Schema) -> Schema:
+        for _ in range(HOPELESS):
+            if "$ref" in schema:
+                schema = self._target(schema["$ref"])
+            elif schema.get("allOf"):
+                schema = self._merged(schema)
+            elif branches := schema.get("anyOf") or schema.get("oneOf"):
+                schema = {**_without(schema, "anyOf", "oneOf"), **self._branch(branches)}
+            else:
+                break
+        return schema
+
+    def _target(self, reference: str) -> Schema:
+        found: Any = self._root
+        for step in reference.lstrip("#").strip("/").split("/"):
+            found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if step else found
+        return found if isinstance(found, Mapping) else {}
+
+    def _merged(self, schema: Schema) -> Schema:
+        whole: dict[str, Any] = _without(schema, "allOf")
+        for part in map(self._resolved, schema["allOf"]):
+            properties = {**whole.get("properties", {}), **part.get("properties", {})}
+            required = [*whole.get("required", ()), *part.get("required", ())]
+            whole = {**whole, **part, "properties": properties, "required": required}
+        return whole
+
+    @staticmethod
+    def _branch(branches: list[Schema]) -> Schema:
+        return next((branch for branch in branches if branch.get("type") != "null"), branches[0])
+
+    @staticmethod
+    def _type(schema: Schema) -> str:
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            kind = next((one for one in kind if one != "null"), "null")
+        implied = {"properties": "object", "items": "array", "minimum": "number"}
+        return kind or next((means for key, means in implied.items() if key in schema), "string")
+
+    def _one_of(self, values: list[Any]) -> Any:
+        lowered = self._question.lower()
+        named = (one for one in values if isinstance(one, str) and one and one.lower() in lowered)
+        return next(named, values[0])
+
+    def _object(self, schema: Schema, name: str, depth: int) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        wanted = schema.get("required", ()) if depth >= DEEP else properties
+        return {key: self.value(properties.get(key, {}), key, depth + 1) for key in wanted}
+
+    def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
+        if prefix := schema.get("prefixItems"):
+            return [self.value(one, name, depth + 1) for one in prefix]
+        size = schema.get("minItems", 0 if depth >= DEEP else 1)
+        size = min(max(size, 0 if depth >= DEEP else 1), schema.get("maxItems", size or 1))
+        return [self.value(schema.get("items", {}), name, depth + 1) for _ in range(size)]
+
+    def _string(self, schema: Schema, name: str, depth: int) -> str:
+        if schema.get("format") in FORMATS:
+            return FORMATS[schema["format"]]
+        text = _said_city(self._question) if CITY_NAMES.search(name) else self._words() or "двойник"
+        text = text[: schema.get("maxLength", 80)]
+        return text.ljust(schema.get("minLength", 0), ".")
+
+    def _words(self) -> str:
+        return " ".join(re.findall(r"\w+", self._question)[:5])
+
+    def _integer(self, schema: Schema, name: str, depth: int) -> int:
+        return round(self._number(schema, name, depth))
+
+    def _number(self, schema: Schema, name: str, depth: int) -> float:
+        value = _number_in(self._question)
+        value = 1.0 if value is None else value
+        low = schema.get("minimum", _next(schema.get("exclusiveMinimum"), 1))
+        high = schema.get("maximum", _next(schema.get("exclusiveMaximum"), -1))
+        value = value if low is None else max(value, low)
+        value = value if high is None else min(value, high)
+        step = schema.get("multipleOf")
+        return -(-value // step) * step if step else value
+
+
+def _next(bound: float | None, step: int) -> float | None:
+    return None if bound is None else bound + step
+
+
+def _without(schema: Schema, *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in keys}

@@ -1,0 +1,456 @@
+"""YandexGPT's native REST wire: int64 as strings, a stream of JSON lines that repeat the whole text, IAM."""
+
+import base64
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from providers.twins.answers import TOKEN, tokens
+from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Tokens, Visit, json_object, vector
+from providers.twins.directives import directives
+from providers.twins.shapes import (
+    Answer,
+    Call,
+    Frame,
+    Headers,
+    JsonObject,
+    Message,
+    Part,
+    Question,
+    Refused,
+    Reply,
+    Tool,
+    Usage,
+    json_reply,
+)
+
+FOLDER = re.compile(r"b1g[a-z0-9]{17}")
+MODEL_URI = re.compile(r"gpt://([^/]+)/([^/]+)(?:/([^/@]+)(?:@[\w-]+)?)?")
+EMBEDDER_URI = re.compile(r"emb://([^/]+)/([^/]+)(?:/[^/]+)?")
+MODELS = {
+    "yandexgpt",
+    "yandexgpt-lite",
+    "yandexgpt-32k",
+    "yandexgpt-5-lite",
+    "yandexgpt-5-pro",
+    "yandexgpt-5.1",
+    "aliceai-llm",
+}
+BRANCHES = {None, "latest", "rc", "deprecated"}
+EMBEDDERS = {"text-search-doc", "text-search-query", "text-embeddings-v2-doc", "text-embeddings-v2-query"}
+VERSION = "23.10.2026"
+
+GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 10, 413: 3, 422: 3, 429: 8, 503: 14, 504: 4}
+INTERNAL = 13
+MESSAGES = {
+    429: "ai.textGenerationCompletionSessionsCount.count gauge quota limit exceed: allowed 10 requests",
+}
+
+FIELDS = {
+    "modelUri",
+    "completionOptions",
+    "messages",
+    "tools",
+    "toolChoice",
+    "parallelToolCalls",
+    "jsonObject",
+    "jsonSchema",
+}
+OPTIONS = {"stream", "temperature", "maxTokens", "reasoningOptions"}
+MESSAGE_FIELDS = ("text", "toolCallList", "toolResultList")
+STATUSES = {
+    "stop": "ALTERNATIVE_STATUS_FINAL",
+    "length": "ALTERNATIVE_STATUS_TRUNCATED_FINAL",
+    "content_filter": "ALTERNATIVE_STATUS_CONTENT_FILTER",
+    "tool_calls": "ALTERNATIVE_STATUS_TOOL_CALLS",
+}
+PARTIAL = "ALTERNATIVE_STATUS_PARTIAL"
+
+IAM_AUDIENCE = "/iam/v1/tokens"
+JWT_LIFE = 3600  # seconds, the longest the vendor takes
+JWT_PARTS = 3
+
+
+class YandexGPT(Dialect):
+    family = "yandexgpt"
+    title = "YandexGPT"
+    piece = 6
+    context = 32_768
+    stream_type = "application/json"
+    chat_path = "/foundationModels/v1/completion"
+    done = b""
+
+    def __init__(self, token_lifetime: float = 43_200) -> None:
+        self._tokens = Tokens(token_lifetime)
+
+    def operations(self) -> Mapping[tuple[str, str], tuple[str, Operation]]:
+        return {
+            ("POST", "/iam/v1/tokens"): ("oauth", self._iam),
+            ("POST", "/foundationModels/v1/tokenize"): ("tokens", self._tokenize),
+            ("POST", "/foundationModels/v1/tokenizeCompletion"): ("tokens", self._tokenize_completion),
+            ("POST", "/foundationModels/v1/textEmbedding"): ("embeddings", self._embedding),
+        }
+
+    def error(self, status: int, message: str) -> JsonObject:
+        return {
+            "error": {
+                "grpcCode": GRPC_CODES.get(status, INTERNAL),
+                "httpCode": status,
+                "message": MESSAGES.get(status, message),
+                "httpStatus": _phrase(status),
+                "details": [],
+            }
+        }
+
+    def event(self, value: Any) -> bytes:
+        """A line: this vendor's stream is no server-sent events."""
+        return orjson.dumps(value) + b"\n"
+
+    def headers(self, visit: Visit) -> Headers:
+        request_id = visit.headers.get("x-client-request-id") or str(uuid.uuid4())
+        return (("x-request-id", request_id), ("x-server-trace-id", uuid.uuid4().hex))
+
+    def too_long(self, count: int) -> Refused:
+        return self.refused(400, f"Number of input tokens must be no more than {self.context}, got {count}")
+
+    # --- Who is asking ----------------------------------------------------------------------------
+
+    def authorize(self, visit: Visit) -> str:
+        scheme, _, key = visit.headers.get("Authorization", "").partition(" ")
+        if scheme == "Api-Key" and key and key != "bad":
+            return key
+        owner = self._tokens.owner(key, visit.now) if scheme == "Bearer" else None
+        if owner is None:
+            raise self.refused(401, _unknown(scheme, key))
+        return owner
+
+    def forget_token(self, visit: Visit) -> None:
+        self._tokens.forget(visit.headers.get("Authorization", "").partition(" ")[2])
+
+    def forget_tokens(self) -> None:
+        self._tokens.forget_all()
+
+    def _iam(self, visit: Visit) -> Reply:
+        body = json_object(visit.body) or {}
+        owner = str(body.get("yandexPassportOauthToken") or self._issuer(body.get("jwt"), visit.now))
+        token, end = self._tokens.issue("t1.9euelZ", owner, visit.now)
+        expires = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        return json_reply({"iamToken": token, "expiresAt": f"{expires}931Z"})
+
+    def _issuer(self, jwt: Any, now: float) -> str:
+        """Whose JWT it is. The signature itself cannot be checked: the twin does not know the public key."""
+        parts = jwt.split(".") if isinstance(jwt, str) else []
+        head, claims = (_jwt_part(part) for part in parts[:2]) if len(parts) == JWT_PARTS else ({}, {})
+        if fault := _jwt_fault(head, claims, now):
+            raise Refused(401, {"code": 16, "message": fault, "details": []})
+        if not parts[2]:
+            raise Refused(401, {"code": 16, "message": "JWT is not signed", "details": []})
+        return str(claims["iss"])
+
+    # --- What is not chat -------------------------------------------------------------------------
+
+    def _tokenize(self, visit: Visit) -> Reply:
+        body = self._body(visit)
+        self._model(body.get("modelUri"), visit)
+        return json_reply({"tokens": _token_list(str(body.get("text", ""))), "modelVersion": VERSION})
+
+    def _tokenize_completion(self, visit: Visit) -> Reply:
+        body = self._body(visit)
+        self._model(body.get("modelUri"), visit)
+        text = "\n".join(message.text for message in self._messages(body.get("messages")))
+        return json_reply({"tokens": _token_list(text), "modelVersion": VERSION})
+
+    def _embedding(self, visit: Visit) -> Reply:
+        body = self._body(visit)
+        found = EMBEDDER_URI.fullmatch(str(body.get("modelUri", "")))
+        if not found or found[2] not in EMBEDDERS or not isinstance(body.get("text"), str):
+            raise self.refused(400, "Failed to parse model URI or text")
+        self._check_folder(found[1], visit)
+        size = int(body.get("dim", 256))
+        return json_reply(
+            {
+                "embedding": vector(body["text"], size),
+                "numTokens": str(tokens(body["text"])),
+                "modelVersion": VERSION,
+            }
+        )
+
+    def _body(self, visit: Visit) -> JsonObject:
+        self.authorize(visit)
+        body = json_object(visit.body)
+        if body is None:
+            raise self.refused(400, "Invalid JSON")
+        return body
+
+    # --- Chat: reading ----------------------------------------------------------------------------
+
+    def model_of(self, body: JsonObject) -> str:
+        """The model's part of the URI: ``gpt://folder/<this>/branch``."""
+        parts = str(body.get("modelUri", "")).split("/")
+        return parts[3] if len(parts) > 3 else ""
+
+    def question(self, visit: Visit, body: JsonObject, model: str) -> Question:
+        self._check_fields(body, FIELDS, "request")
+        uri = str(body.get("modelUri", "")).replace(self.model_of(body), model)
+        self._model(uri, visit)
+        options = self._options(body.get("completionOptions", {}))
+        messages = self._messages(body.get("messages"))
+        tools = self._tools(body.get("tools", []))
+        said = [message.text for message in messages if message.role == "user"]
+        return Question(
+            model=uri,
+            messages=messages,
+            directives=directives((said or [messages[-1].text])[-1]),
+            tools=tools,
+            choice=self._choice(body.get("toolChoice"), tools),
+            parallel=bool(body.get("parallelToolCalls", True)),
+            max_tokens=options["maxTokens"],
+            schema=self._schema(body),
+            stream=options["stream"],
+            thinking=options["mode"] == "ENABLED_HIDDEN",
+        )
+
+    def _model(self, uri: Any, visit: Visit) -> None:
+        found = MODEL_URI.fullmatch(str(uri))
+        if not found:
+            raise self.refused(400, f"Failed to parse model URI '{uri}'")
+        self._check_folder(found[1], visit)
+        if found[2] not in MODELS:
+            raise self.refused(404, f"Model '{found[2]}' is not found")
+        if found[3] not in BRANCHES:
+            raise self.refused(400, f"Branch '{found[3]}' of model '{found[2]}' is outdated")
+
+    def _check_folder(self, folder: str, visit: Visit) -> None:
+        own = visit.headers.get("x-folder-id", folder)
+        if not FOLDER.fullmatch(folder) or folder != own:
+            raise self.refused(
+                400,
+                f"Specified folder ID '{folder}' does not match with service account folder ID '{own}'",
+            )
+
+    def _check_fields(self, value: Any, known: set[str], where: str) -> None:
+        if not isinstance(value, dict):
+            raise self.refused(400, f"{where} must be an object")
+        if unknown := sorted(set(value) - known):
+            raise self.refused(400, f"Unknown field '{unknown[0]}' in {where}")
+
+    def _options(self, options: Any) -> JsonObject:
+        self._check_fields(options, OPTIONS, "completionOptions")
+        temperature = options.get("temperature", 0.3)
+        if not _is_number(temperature) or not 0 <= temperature <= 1:
+            raise self.refused(400, f"Temperature must be in range [0, 1], got {temperature}")
+        reasoning = options.get("reasoningOptions", {})
+        self._check_fields(reasoning, {"mode"}, "reasoningOptions")
+        mode = reasoning.get("mode", "DISABLED")
+        if mode not in {"DISABLED", "ENABLED_HIDDEN", "REASONING_MODE_UNSPECIFIED"}:
+            raise self.refused(400, f"Unknown reasoning mode '{mode}'")
+        if not isinstance(options.get("stream", False), bool):
+            raise self.refused(400, "stream must be a boolean")
+        return {
+            "stream": options.get("stream", False),
+            "maxTokens": self._max_tokens(options.get("maxTokens")),
+            "mode": mode,
+        }
+
+    def _max_tokens(self, value: Any) -> int | None:
+        if value is None:
+            return None
+        if not re.fullmatch(r"\d{1,18}", str(value)) or int(value) < 1:
+            raise self.refused(400, f"maxTokens must be a positive int64, got {value}")
+        return int(value)
+
+    def _messages(self, messages: Any) -> tuple[Message, ...]:
+        if not isinstance(messages, list) or not messages:
+            raise self.refused(400, "messages must not be empty")
+        return tuple(self._message(message) for message in messages)
+
+    def _message(self, message: Any) -> Message:
+        self._check_fields(message, {"role", *MESSAGE_FIELDS}, "message")
+        role, kinds = message.get("role"), [name for name in MESSAGE_FIELDS if name in message]
+        if role not in {"system", "user", "assistant"}:
+            raise self.refused(400, f"Unknown role '{role}'")
+        if len(kinds) != 1:
+            raise self.refused(400, "Message must have exactly one of text, toolCallList, toolResultList")
+        return _READERS[kinds[0]](self, role, message[kinds[0]])
+
+    def _text(self, role: str, text: Any) -> Message:
+        if not isinstance(text, str):
+            raise self.refused(400, "Message text must be a string")
+        return Message(role, text)
+
+    def _calls(self, role: str, value: Any) -> Message:
+        calls = _listed(value, "toolCalls", "functionCall")
+        if role != "assistant" or not calls:
+            raise self.refused(400, "toolCallList belongs to the assistant and must not be empty")
+        if not all(_is_call(call) for call in calls):
+            raise self.refused(400, "functionCall needs a name and an object of arguments")
+        return Message(role, orjson.dumps(calls).decode())
+
+    def _results(self, role: str, value: Any) -> Message:
+        results = _listed(value, "toolResults", "functionResult")
+        if role != "user" or not results:
+            raise self.refused(400, "toolResultList belongs to the user and must not be empty")
+        if not all(isinstance(one.get("content"), str) and one.get("name") for one in results):
+            raise self.refused(400, "functionResult needs a name and a string of content")
+        return Message("result", "; ".join(one["content"] for one in results))
+
+    def _tools(self, tools: Any) -> tuple[Tool, ...]:
+        if not isinstance(tools, list):
+            raise self.refused(400, "tools must be an array")
+        for tool in tools:
+            self._check_fields(tool, {"function"}, "tool")
+            function = tool.get("function", {})
+            self._check_fields(function, {"name", "description", "parameters", "strict"}, "function")
+            if not isinstance(function.get("name"), str) or not function["name"]:
+                raise self.refused(400, "Function must have a name")
+        functions = (tool["function"] for tool in tools)
+        return tuple(Tool(f["name"], f.get("description", ""), f.get("parameters", {})) for f in functions)
+
+    def _choice(self, choice: Any, tools: tuple[Tool, ...]) -> str:
+        if choice is None:
+            return "auto"
+        self._check_fields(choice, {"mode", "functionName"}, "toolChoice")
+        name = choice.get("functionName")
+        mode = choice.get("mode", "TOOL_CHOICE_MODE_UNSPECIFIED")
+        if name is not None and name not in {tool.name for tool in tools}:
+            raise self.refused(400, f"Function '{name}' is not among the tools")
+        if mode not in {"NONE", "AUTO", "REQUIRED", "TOOL_CHOICE_MODE_UNSPECIFIED"}:
+            raise self.refused(400, f"Unknown tool choice mode '{mode}'")
+        return name or {"NONE": "none", "REQUIRED": "required"}.get(mode, "auto")
+
+    def _schema(self, body: JsonObject) -> JsonObject | None:
+        wanted = body.get("jsonSchema")
+        if wanted is not None and body.get("jsonObject"):
+            raise self.refused(400, "jsonObject and jsonSchema are mutually exclusive")
+        if wanted is None:
+            return {} if body.get("jsonObject") else None
+        if not isinstance(wanted, dict) or not isinstance(wanted.get("schema"), dict):
+            raise self.refused(400, "jsonSchema must have a schema")
+        return dict(wanted["schema"])
+
+    # --- Chat: answering --------------------------------------------------------------------------
+
+    def usage(self, usage: Usage) -> JsonObject:
+        details = {"reasoningTokens": str(usage.reasoning)} if usage.reasoning else {}
+        return {
+            "inputTextTokens": str(usage.prompt),
+            "completionTokens": str(usage.completion),
+            "totalTokens": str(usage.prompt + usage.completion),
+            "completionTokensDetails": details,
+        }
+
+    def whole(self, question: Question, answers: tuple[Answer, ...], bill: Bill) -> JsonObject:
+        answer = answers[0]
+        return _result(_said(answer, answer.text), STATUSES[answer.finish], bill.total())
+
+    def stream(
+        self, question: Question, answers: tuple[Answer, ...], cut: Cut, bill: Bill
+    ) -> Iterator[Frame]:
+        """Each line repeats the text so far; the last one brings its end and the status."""
+        answer, so_far, fresh = answers[0], "", ""
+        for text in cut(answer.text):
+            if fresh:
+                line = _result({"role": "assistant", "text": so_far}, PARTIAL, bill.so_far(tokens(so_far)))
+                yield Frame(self.event(line), Part.CONTENT, tokens(fresh))
+            so_far, fresh = so_far + text, text
+        last = _result(_said(answer, so_far), STATUSES[answer.finish], bill.total())
+        spent = bill.usage.completion if answer.calls else tokens(fresh)
+        yield Frame(self.event(last), Part.FINISH, spent)
+
+    def usage_event(self, question: Question, bill: Bill) -> bytes:
+        """A line with nothing but usage; the vendor does not send it, faults do."""
+        return self.event({"result": {**_result({}, PARTIAL, bill.total())["result"], "alternatives": []}})
+
+
+_READERS = {"text": YandexGPT._text, "toolCallList": YandexGPT._calls, "toolResultList": YandexGPT._results}
+
+
+def _result(message: JsonObject, status: str, usage: Any) -> JsonObject:
+    result = {
+        "alternatives": [{"message": message, "status": status}],
+        "usage": usage,
+        "modelVersion": VERSION,
+    }
+    if usage is ABSENT:
+        del result["usage"]
+    return {"result": result}
+
+
+def _said(answer: Answer, text: str) -> JsonObject:
+    if not answer.calls:
+        return {"role": "assistant", "text": text}
+    calls = [_function_call(call) for call in answer.calls]
+    return {"role": "assistant", "toolCallList": {"toolCalls": calls}}
+
+
+def _function_call(call: Call) -> JsonObject:
+    return {"functionCall": {"name": call.name, "arguments": _with_floats(call.arguments)}}
+
+
+def _with_floats(value: Any) -> Any:
+    """Numbers as protobuf's Struct knows them: all of them are doubles, 3 is 3.0."""
+    if isinstance(value, dict):
+        return {key: _with_floats(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_floats(one) for one in value]
+    return float(value) if _is_number(value) else value
+
+
+def _listed(value: Any, many: str, one: str) -> list[JsonObject]:
+    found = value.get(many) if isinstance(value, dict) else None
+    items = [item.get(one) if isinstance(item, dict) else None for item in found or []]
+    return [item if isinstance(item, dict) else {} for item in items]
+
+
+def _is_call(call: JsonObject) -> bool:
+    return bool(call.get("name")) and isinstance(call.get("arguments", {}), dict)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def _unknown(scheme: str, key: str) -> str:
+    if scheme == "Api-Key":
+        return f"Unknown api key '{key[:4]}***{key[-4:]}'"  # the vendor quotes a part of it
+    return "The token has expired" if scheme == "Bearer" and key else "Unauthenticated"
+
+
+def _token_list(text: str) -> list[JsonObject]:
+    cuts = range(0, len(text), TOKEN)
+    return [{"id": str(1000 + at), "text": text[at : at + TOKEN], "special": False} for at in cuts]
+
+
+def _jwt_part(part: str) -> JsonObject:
+    try:
+        return json_object(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) or {}
+    except ValueError:
+        return {}
+
+
+def _jwt_fault(head: JsonObject, claims: JsonObject, now: float) -> str:
+    """What is wrong with a JWT; nothing if all is well."""
+    issued, expires = claims.get("iat"), claims.get("exp")
+    if not isinstance(issued, int) or not isinstance(expires, int):
+        return "JWT cannot be parsed or has no iat and exp"
+    faults = {
+        "JWT must be signed with PS256": head.get("alg") != "PS256" or head.get("typ") != "JWT",
+        "JWT has no kid": not head.get("kid"),
+        "JWT has no iss": not claims.get("iss"),
+        "JWT has a wrong aud": not str(claims.get("aud", "")).endswith(IAM_AUDIENCE),
+        "JWT lives too long": expires - issued > JWT_LIFE,
+        "JWT has expired or is not valid yet": not issued - 60 <= now < expires,
+    }
+    return next((fault for fault, is_so in faults.items() if is_so), "")
