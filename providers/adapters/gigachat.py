@@ -225,10 +225,12 @@ def _response_format(wanted: Any) -> dict[str, Any]:
     if wanted.get("type") != "json_schema":
         raise Rejected(NO_SUCH_FORMAT)
     described = wanted.get("json_schema") or {}
-    if not isinstance(described.get("schema"), dict):
+    schema, strict = described.get("schema"), described.get("strict")
+    if not isinstance(schema, dict):
         raise Rejected(NO_SCHEMA)
-    strict = {"strict": described["strict"]} if isinstance(described.get("strict"), bool) else {}
-    return {"response_format": {"type": "json_schema", "schema": described["schema"], **strict}}
+    # Strictness is refused for a schema that requires nothing.
+    strictly = {"strict": strict} if isinstance(strict, bool) and "required" in schema else {}
+    return {"response_format": {"type": "json_schema", "schema": schema, **strictly}}
 
 
 # The token --------------------------------------------------------------------------------------

@@ -47,7 +47,9 @@ FAILURES: Mapping[int, type[UpstreamError]] = {
     429: Busy,
 }
 
-SECONDS = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*")
+# The longest wait, in seconds, the vendor is believed to mean: a slip of its must not park it for a day.
+LONGEST_WAIT = 300.0
+SECONDS = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,3})?)\s*")
 
 REFUSED = "Провайдер отклонил запрос: {words}"
 
@@ -181,7 +183,7 @@ def failure_of(status: int, words: Any, retry_after: str = "") -> UpstreamError:
 def busy(detail: str, retry_after: str) -> Busy:
     """Busy for as long as a Retry-After in seconds says; for no said time on a date or nonsense."""
     seconds = SECONDS.fullmatch(retry_after)
-    return Busy(detail=detail, retry_after=float(seconds[1]) if seconds else None)
+    return Busy(detail=detail, retry_after=min(float(seconds[1]), LONGEST_WAIT) if seconds else None)
 
 
 def error_document(body: bytes) -> dict[str, Any]:

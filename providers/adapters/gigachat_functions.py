@@ -40,8 +40,6 @@ def functions(chat: Chat) -> dict[str, Any]:
     if not offered:
         return {}
     choice = chat.get("tool_choice") or chat.get("function_call") or "auto"
-    if isinstance(choice, dict) and "allowed_tools" in choice:
-        offered, choice = _narrowed(offered, choice["allowed_tools"])
     return {"functions": offered, "function_call": _function_call(choice, [f["name"] for f in offered], chat)}
 
 
@@ -125,15 +123,6 @@ def _described(function: Any) -> dict[str, Any]:
         described["return_parameters"] = parameters(returned)
     name = vendor_name(function["name"])
     return {"name": name, **described, "parameters": parameters(function.get("parameters") or {})}
-
-
-def _narrowed(offered: list[dict[str, Any]], allowed: Any) -> tuple[list[dict[str, Any]], str]:
-    """Only the functions that ``tool_choice: allowed_tools`` allows, with its mode."""
-    names = {vendor_name(_chosen_name(tool)) for tool in allowed.get("tools") or ()}
-    narrowed = [f for f in offered if f["name"] in names]
-    if not narrowed:
-        raise Rejected(UNKNOWN_CHOICE)
-    return narrowed, allowed.get("mode", "auto")
 
 
 def _function_call(choice: Any, names: list[str], chat: Chat) -> str | dict[str, str]:

@@ -1,7 +1,7 @@
 """JSON Schema of functions in the subset GigaChat takes: no references, no unions, no lists of types. Pure.
 
-What cannot be said in the subset is widened, never narrowed: the model may fill in more than the
-customer's schema allows, and the customer validates arguments anyway, as with every model.
+What the subset cannot say is simplified: a union of objects becomes one object that requires what all of them
+do; of other unions the first type stands for all. Customers validate arguments anyway, as with every model.
 """
 
 from collections.abc import Iterable
@@ -38,8 +38,7 @@ def parameters(schema: Any) -> Schema:
 
     Raises Rejected for cycles, references that lead nowhere and schemas that grow without end.
     """
-    flat = _Flattener(schema).flat(schema, ("#",))
-    return {**flat, "type": "object", "properties": flat.get("properties", {})}
+    return _completed({**_Flattener(schema).flat(schema, ("#",)), "type": "object"})
 
 
 class _Flattener:
@@ -169,15 +168,15 @@ def _one_object(branches: list[Schema]) -> Schema:
 
 
 def _completed(schema: Schema) -> Schema:
-    """With the type its keywords imply, with ``properties`` if an object, requiring only what it has."""
+    """With the type its keywords imply; an object with ``properties``, requiring only what it has."""
     if "type" not in schema and (kind := _implied_type(schema)):
         schema = {**schema, "type": kind}
+    plain = {key: value for key, value in schema.items() if key not in {"properties", "required"}}
     if schema.get("type") != "object":
-        return schema
+        return plain
     properties = schema.get("properties", {})
     required = [name for name in schema.get("required", ()) if name in properties]
-    bare = {key: value for key, value in schema.items() if key != "required"}
-    return {**bare, "properties": properties, **({"required": required} if required else {})}
+    return {**plain, "properties": properties, **({"required": required} if required else {})}
 
 
 def _implied_type(schema: Schema) -> str:
