@@ -164,7 +164,9 @@ class Answer:
         if isinstance(delta, dict):
             said = self._said(delta)
             if said:
-                chunks.append(self._chunk(said, logprobs=logprobs_in(choice)))
+                chunks.append(self._chunk(said))
+                if logprobs := logprobs_in(choice):
+                    chunks[0]["choices"][0]["logprobs"] = logprobs
             if delta.get("tool_calls"):
                 chunks += self._called(delta["tool_calls"])
         reason = choice.get("finish_reason")
@@ -181,12 +183,13 @@ class Answer:
         deltas: list[dict[str, Any]] = [{"content": held}] if held else []
         deltas += [{"tool_calls": [fragment]} for fragment in self._calls.end()]
         self.finished = True
-        return [*map(self._chunk, deltas), self._chunk({}, reason=reason)]
+        return [*map(self._chunk, deltas), self._chunk({}, reason)]
 
     def _said(self, delta: Mapping[str, Any]) -> dict[str, str]:
+        content = delta.get("content")
+        if content and type(content) is str and len(delta) == 1 and self._thoughts is None:
+            return {"content": content}  # nearly every chunk there is
         content = text_in(delta, "content")
-        if len(delta) == 1 and self._thoughts is None:  # nearly every chunk there is
-            return {"content": content} if content else {}
         reasoning = text_in(delta, "reasoning", "reasoning_content")
         if self._thoughts is not None and content:
             thought, content = self._thoughts.feed(content)
@@ -203,11 +206,8 @@ class Answer:
             self._chunk({"tool_calls": [fragment]}) for raw in fragments for fragment in self._calls.read(raw)
         ]
 
-    def _chunk(self, delta: dict[str, Any], *, reason: str | None = None, logprobs: object = None) -> Chunk:
-        choice = {"index": self._index, "delta": delta, "finish_reason": reason}
-        if logprobs:
-            choice["logprobs"] = logprobs
-        return {"choices": [choice]}
+    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> Chunk:
+        return {"choices": [{"index": self._index, "delta": delta, "finish_reason": reason}]}
 
 
 class OpenAIStream:
