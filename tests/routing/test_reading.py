@@ -427,6 +427,13 @@ def test_a_file_is_no_way_around_the_rules_for_links(link):
     assert refused_chat(chat).param == "messages[0].content[1].file.file_data"
 
 
+def test_images_are_counted():
+    part = {"type": "image_url", "image_url": {"url": "https://пример.рф/кот.png"}}
+    many = [user([part] * 50)] * 6
+
+    assert refused_chat(chat_of(messages=many)).param == "messages"
+
+
 # Secrets.
 
 
