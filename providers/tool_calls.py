@@ -7,18 +7,21 @@ from providers.wire import Chunk
 
 ToolCall = dict[str, Any]
 
+# What a customer reads whose history has a result of a call that nobody made.
+UNCALLED = "Сообщение с ролью tool отвечает на вызов, которого нет в истории: проверьте tool_call_id."
+
 
 def tool_call(call_id: str, name: str, arguments: str) -> ToolCall:
     """A call as it stands in a message. ``arguments`` is the text of a JSON object."""
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def call_chunks(index: int, call: ToolCall) -> Iterator[Chunk]:
+def call_chunks(index: int, call: ToolCall, choice: int = 0) -> Iterator[Chunk]:
     """The same call in a stream: first who is called, then with what."""
     function = call["function"]
-    yield _chunk({**call, "index": index, "function": {"name": function["name"], "arguments": ""}})
-    yield _chunk({"index": index, "function": {"arguments": function["arguments"]}})
+    yield _chunk({**call, "index": index, "function": {"name": function["name"], "arguments": ""}}, choice)
+    yield _chunk({"index": index, "function": {"arguments": function["arguments"]}}, choice)
 
 
-def _chunk(fragment: ToolCall) -> Chunk:
-    return {"choices": [{"index": 0, "delta": {"tool_calls": [fragment]}, "finish_reason": None}]}
+def _chunk(fragment: ToolCall, choice: int) -> Chunk:
+    return {"choices": [{"index": choice, "delta": {"tool_calls": [fragment]}, "finish_reason": None}]}

@@ -12,6 +12,7 @@ import orjson
 
 from providers.adapters.yandexgpt_schema import inlined
 from providers.errors import Rejected
+from providers.tool_calls import UNCALLED
 from providers.wire import Chat
 
 Json = dict[str, Any]
@@ -105,9 +106,7 @@ def _place(message: Json, calls: dict[str, tuple[int, str]]) -> tuple[int, str]:
         return len(calls), message["name"]
     place = calls.get(message.get("tool_call_id", ""))
     if place is None:
-        raise Rejected(
-            "Сообщение с ролью tool отвечает на вызов, которого нет в истории: проверьте tool_call_id."
-        )
+        raise Rejected(UNCALLED)
     return place
 
 
