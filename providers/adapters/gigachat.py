@@ -19,7 +19,7 @@ from providers.adapters.gigachat_answers import (
     busy,
     completion_of,
     document_of,
-    error_document,
+    document_or_nothing,
     failure_of,
 )
 from providers.adapters.gigachat_functions import functions
@@ -113,7 +113,7 @@ class GigaChat(Adapter):
         return GigaChatStream(self.new_id)
 
     def failure(self, response: UpstreamResponse) -> UpstreamError:
-        words = error_document(response.body).get("message")
+        words = document_or_nothing(response.body).get("message")
         return failure_of(response.status, words, response.headers.get("retry-after", ""))
 
     def models_request(self, target: Target) -> UpstreamRequest:
@@ -238,7 +238,7 @@ def _response_format(wanted: Any) -> dict[str, Any]:
 
 def _token_failure(response: UpstreamResponse) -> UpstreamError:
     """No 401 here is a token that could be renewed: it is the credential itself."""
-    answer = error_document(response.body)
+    answer = document_or_nothing(response.body)
     meaning = OAUTH_FAULTS.get(answer["code"]) if type(answer.get("code")) is int else None
     detail = f"token endpoint, {response.status}: {meaning or redacted(str(answer.get('message', '')))}"
     if response.status == 429:

@@ -76,6 +76,8 @@ def completion_of(document: dict[str, Any], new_id: NewId) -> Completion:
     if call:
         answer["tool_calls"] = [call]
     reason = _finish_reason(choice.get("finish_reason"), called=call is not None)
+    if reason == "stop" and message.get("content") is None:
+        raise Broken(detail="an answer without content")
     completion = {"choices": [{"index": 0, "message": answer, "finish_reason": reason}]}
     usage = _usage(document.get("usage"))
     return {**completion, "usage": usage} if usage else completion
@@ -114,13 +116,15 @@ class GigaChatStream:
         if self._document is not None:
             yield from self._answer(document_of(bytes(self._document)), "message")
         else:
-            yield from self._read(self._events.end())
+            yield from self._read(filter(_is_whole, self._events.end()))
         if not self._concluded:
             raise Truncated
 
     def _begin(self, data: bytes) -> None:
         first = data.lstrip()[:1]
         self._began = bool(first)
+        if first == b"<":
+            raise Broken(detail="a page instead of a stream")
         if first == b"{":
             self._document = bytearray()
 
@@ -186,12 +190,17 @@ def busy(detail: str, retry_after: str) -> Busy:
     return Busy(detail=detail, retry_after=min(float(seconds[1]), LONGEST_WAIT) if seconds else None)
 
 
-def error_document(body: bytes) -> dict[str, Any]:
-    """The vendor's account of a failure; {} for a page or anything else that is no JSON object."""
+def document_or_nothing(body: bytes) -> dict[str, Any]:
+    """The JSON object in ``body``; {} if it is none, as the page that may come with a failure."""
     try:
         return document_of(body)
     except Broken:
         return {}
+
+
+def _is_whole(payload: bytes) -> bool:
+    """Whether the last event was sent to its end and lacks but the blank line."""
+    return payload.strip() == b"[DONE]" or bool(document_or_nothing(payload))
 
 
 def _choices(document: dict[str, Any]) -> list[dict[str, Any]]:

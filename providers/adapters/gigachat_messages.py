@@ -99,7 +99,7 @@ def _results(rest: deque[Message]) -> list[Message]:
 def _one_by_one(message: Message, calls: list[Call], results: list[Message]) -> Iterator[Message]:
     """Call, result, call, result: GigaChat's message holds one call, and the next must be its result."""
     said = {"content": text_of(message)}
-    if state := message.get("functions_state_id"):
+    if isinstance(state := message.get("functions_state_id"), str):
         said["functions_state_id"] = state
     for call in calls:
         name = vendor_name(call.name)

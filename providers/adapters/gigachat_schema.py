@@ -24,7 +24,7 @@ FORMATS = frozenset({"date", "date-time", "time"})
 
 # Keywords that pass as they are. Those with schemas inside are dealt with by name.
 PLAIN = (
-    "title", "description", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "title", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     "multipleOf", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems",
 )  # fmt: skip
 
@@ -62,12 +62,14 @@ class _Flattener:
         below = (*trail, "")
         if kind := _single_type(schema.get("type")):
             own["type"] = kind
-        if schema.get("format") in FORMATS:
-            own["format"] = schema["format"]
+        if isinstance(text := schema.get("description"), str):
+            own["description"] = text
+        if isinstance(form := schema.get("format"), str) and form in FORMATS:
+            own["format"] = form
         if isinstance(properties := schema.get("properties"), dict):
             own["properties"] = {name: self.flat(child, below) for name, child in properties.items()}
         if isinstance(required := schema.get("required"), list):
-            own["required"] = required
+            own["required"] = [name for name in required if isinstance(name, str)]
         if isinstance(schema.get("additionalProperties"), bool):
             own["additionalProperties"] = schema["additionalProperties"]
         if items := _single_items(schema):
@@ -78,9 +80,10 @@ class _Flattener:
         """What the schema says by way of others: a reference, all of them, one of them."""
         if isinstance(ref := schema.get("$ref"), str):
             yield self._referred(ref, trail)
-        yield from (self.flat(part, trail) for part in schema.get("allOf") or ())
+        if isinstance(parts := schema.get("allOf"), list):
+            yield from (self.flat(part, trail) for part in parts)
         for union in ("anyOf", "oneOf"):
-            if branches := schema.get(union):
+            if isinstance(branches := schema.get(union), list):
                 yield _either([self.flat(branch, trail) for branch in branches])
 
     def _referred(self, ref: str, trail: tuple[str, ...]) -> Schema:
@@ -95,16 +98,17 @@ class _Flattener:
         node = self._root
         for step in ref[2:].split("/"):
             key = unquote(step).replace("~1", "/").replace("~0", "~")
-            if not isinstance(node, dict) or key not in node:
+            children = {str(i): child for i, child in enumerate(node)} if isinstance(node, list) else node
+            if not isinstance(children, dict) or key not in children:
                 raise Rejected(FOREIGN.format(ref=ref[:200]))
-            node = node[key]
+            node = children[key]
         return node
 
 
 def _single_type(kind: Any) -> str:
     """The first type that is not null; "" if the schema names none."""
-    kinds = [k for k in kind if k != "null"] or ["null"] if isinstance(kind, list) else [kind]
-    return kinds[0] if isinstance(kinds[0], str) else ""
+    kinds = [k for k in (kind if isinstance(kind, list) else [kind]) if isinstance(k, str)]
+    return next((k for k in kinds if k != "null"), kinds[0] if kinds else "")
 
 
 def _single_items(schema: Schema) -> Any:

@@ -1,6 +1,8 @@
 """What a recorded chat cannot show: tokens, models, names and schemas of any kind."""
 
+import contextlib
 import string
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,7 +16,7 @@ from providers.adapters.base import Adapter
 from providers.adapters.gigachat_functions import RESERVED, customer_name, vendor_name
 from providers.adapters.gigachat_schema import FORMATS, parameters
 from providers.errors import Broken, Busy, DeadCredential, Rejected, UpstreamError
-from providers.wire import Support, Target, UpstreamResponse
+from providers.wire import Chunk, Support, Target, UpstreamResponse
 
 NOW = 1_795_363_200.0  # seconds
 SECRET = {"authorization_key": "MmY3YjpzZWNyZXQ=", "scope": "GIGACHAT_API_CORP"}
@@ -157,6 +159,74 @@ def test_a_list_of_models_that_cannot_be_read_is_broken(gigachat: Adapter, body:
         gigachat.model_names(answer(body))
 
 
+# Answers ------------------------------------------------------------------------------------------
+
+KEYS = (
+    "choices",
+    "usage",
+    "message",
+    "delta",
+    "function_call",
+    "name",
+    "arguments",
+    "content",
+    "status",
+    "role",
+)
+values = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-1, 600), st.floats(allow_nan=False), st.sampled_from(KEYS)
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(st.sampled_from([*KEYS, "finish_reason"]), inner, max_size=4),
+    ),
+    max_leaves=10,
+)
+
+
+@given(
+    message=values,
+    reason=values,
+    usage=values,
+    beside=st.dictionaries(st.sampled_from(KEYS), values, max_size=2),
+)
+def test_no_answer_raises_anything_but_upstream_errors(
+    message: Any, reason: Any, usage: Any, beside: dict[str, Any]
+) -> None:
+    choice = {"message": message, "delta": message, "finish_reason": reason}
+    document = {"choices": [choice], "usage": usage, **beside}
+
+    for read in (_completion, _whole_stream, _event_stream, _failure):
+        with contextlib.suppress(UpstreamError):
+            read(ADAPTERS["gigachat"], orjson.dumps(document))
+
+
+def _completion(gigachat: Adapter, raw: bytes) -> None:
+    completion = gigachat.chat_completion(answer(raw))
+    assert completion["choices"][0]["finish_reason"]
+
+
+def _whole_stream(gigachat: Adapter, raw: bytes) -> None:
+    stream = gigachat.chat_stream()
+    _drain(stream.feed(raw))
+    _drain(stream.end())
+
+
+def _event_stream(gigachat: Adapter, raw: bytes) -> None:
+    stream = gigachat.chat_stream()
+    _drain(stream.feed(b"data: " + raw + b"\n\n"))
+    _drain(stream.end())
+
+
+def _drain(chunks: Iterator[Chunk]) -> None:
+    assert all("choices" in chunk for chunk in chunks)
+
+
+def _failure(gigachat: Adapter, raw: bytes) -> None:
+    raise gigachat.failure(answer(raw, 422))
+
+
 # Requests -----------------------------------------------------------------------------------------
 
 
@@ -216,32 +286,35 @@ def test_no_name_the_vendor_makes_up_does_harm(name: str) -> None:
 
 KEYWORDS = ("$ref", "anyOf", "oneOf", "allOf", "not", "$defs", "const")
 KINDS = ("object", "array", "string", "integer", "null")
-REFS = ("#/$defs/a", "#/$defs/b", "#", "#/nowhere", "other.json")
+REFS = ("#/$defs/a", "#/$defs/b", "#/properties/a/anyOf/0", "#", "#/nowhere", "other.json")
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.sampled_from(["x", "y"]))
 
 
 def _wider(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A schema around others; now and then a keyword holds what it must not."""
     some = st.lists(inner, max_size=3)
     properties = st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3)
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "type": st.one_of(st.sampled_from(KINDS), st.lists(st.sampled_from(KINDS), max_size=2)),
-            "format": st.sampled_from(["date", "email"]),
-            "enum": st.lists(scalars, max_size=3),
-            "const": scalars,
-            "description": st.just("что это"),
-            "properties": properties,
-            "required": st.lists(st.sampled_from(["a", "b", "z"]), max_size=2),
-            "additionalProperties": inner,
-            "items": st.one_of(inner, some),
-            "anyOf": some,
-            "oneOf": some,
-            "allOf": some,
-            "$ref": st.sampled_from(REFS),
-            "$defs": properties,
-        },
+    keywords = {
+        "type": st.one_of(st.sampled_from(KINDS), st.lists(st.sampled_from(KINDS), max_size=2)),
+        "format": st.sampled_from(["date", "email"]),
+        "enum": st.lists(scalars, max_size=3),
+        "const": scalars,
+        "description": st.just("что это"),
+        "properties": properties,
+        "required": st.lists(st.sampled_from(["a", "b", "z"]), max_size=2),
+        "additionalProperties": inner,
+        "items": st.one_of(inner, some),
+        "anyOf": some,
+        "oneOf": some,
+        "allOf": some,
+        "$ref": st.sampled_from(REFS),
+        "$defs": properties,
+    }
+    wrong = st.one_of(scalars, some, properties)
+    return st.one_of(
+        *[st.fixed_dictionaries({}, optional=keywords)] * 3,
+        st.dictionaries(st.sampled_from(sorted(keywords)), wrong, max_size=3),
     )
 
 
