@@ -1,4 +1,4 @@
-"""Who is behind a request, from memory; from PostgreSQL the first time. Changes are announced to ``forget``."""
+"""Who is behind a request: from memory, from PostgreSQL the first time. Changes come to ``forget``."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ Network = IPv4Network | IPv6Network
 
 # Callers kept in memory: some 2 kB each.
 ROOM = 50_000
-# An unknown key is remembered as unknown for this long (seconds), so that guessing does not reach the database.
+# Seconds for which an unknown key is remembered as such: guessing does not reach the database.
 UNKNOWN_FOR = 10.0
 UNKNOWN_ROOM = 10_000
 

@@ -100,7 +100,9 @@ class Tokens:
         if flight.cancelled() or flight.exception() is None:
             self._flights.pop(login.id, None)
             return
-        log.error("token refused", extra={"credential": login.label, "error": type(flight.exception()).__name__})
+        log.error(
+            "token refused", extra={"credential": login.label, "error": type(flight.exception()).__name__}
+        )
         # A failed flight stays for a moment, and everybody who asks meanwhile gets its error.
         asyncio.get_running_loop().call_later(PAUSE, self._flights.pop, login.id, None)
 

@@ -35,7 +35,7 @@ class Catalogue:
 
 
 def load_catalogue(*, with_twins: bool) -> Catalogue:
-    """Read everything that is enabled. Blocks; five queries. Raises VaultError if credentials cannot be read."""
+    """Read everything that is enabled. Blocks. Raises VaultError for unreadable credentials."""
     providers = list(Provider.objects.filter(is_enabled=True).prefetch_related("credentials"))
     upstreams = {provider.pk: provider.upstream() for provider in providers}
     twins = {p.twin_of_id: upstreams[p.pk] for p in providers if p.twin_of_id and with_twins}
@@ -82,6 +82,6 @@ def _route(endpoint: Endpoint, model: Model, upstream: Upstream) -> Route:
         priority=endpoint.priority,
         weight=endpoint.weight,
         tools=endpoint.tools,
-        features=frozenset(endpoint.features),
+        features=frozenset(endpoint.features) | ({"tools"} if endpoint.tools == "native" else frozenset()),
         options={**upstream.options, **endpoint.options},
     )

@@ -35,8 +35,8 @@ SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 OPEN = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": (
-        "x-request-id, x-generation-id, retry-after, openai-processing-ms, x-should-retry, x-xrouter-provider, "
-        "x-xrouter-model, x-xrouter-attempts, x-xrouter-overhead-ms, x-xrouter-dropped"
+        "x-request-id, x-generation-id, retry-after, openai-processing-ms, x-should-retry, "
+        "x-xrouter-provider, x-xrouter-model, x-xrouter-attempts, x-xrouter-overhead-ms, x-xrouter-dropped"
     ),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -83,7 +83,7 @@ class Desk:
         except (AccessDenied, RequestError) as exc:
             return refusal(exc, call)
         except DatabaseError as exc:
-            log.error("the database does not answer", extra={"error": type(exc).__name__})
+            log.warning("the database does not answer", extra={"error": type(exc).__name__})
             return refusal(Unavailable(), call)
         return await self._answer(ticket)
 

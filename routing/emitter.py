@@ -61,7 +61,7 @@ class Emitter:
 
     def fail(self, error: dict[str, Any]) -> bytes:
         """The end of a broken answer: an ``error`` the SDK raises on, then [DONE]."""
-        choices = [
+        choices: list[dict[str, Any]] = [
             {"index": index, "delta": {}, "logprobs": None, "finish_reason": "error"}
             for index in sorted(self._open - self._finished.keys())
         ]

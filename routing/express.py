@@ -1,4 +1,4 @@
-"""The express lane: inference requests as plain ASGI, beside Django's handler, which costs more than the rest.
+"""The express lane: inference as plain ASGI, beside Django's handler, which costs more than all the rest.
 
 No logic here: bytes in, the desk's reply out, and a watch on whether the customer is still there.
 """
@@ -68,7 +68,7 @@ async def _send_reply(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     async with aclosing(reply.events) as events:
         async for data in events:
-            # Waits while the customer's window is full, so that a slow reader slows the vendor, not our memory.
+            # Waits while the customer's window is full: a slow reader slows the vendor and fills no memory.
             async with asyncio.timeout(STALLED):
                 await send({"type": "http.response.body", "body": data, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

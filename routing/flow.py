@@ -1,7 +1,7 @@
 """A streamed answer on its way in: bytes from a connection, through an adapter, to chunks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from providers.errors import TimedOut, UpstreamError
 from providers.transports.aio import UpstreamStream
@@ -12,7 +12,7 @@ from routing.stops import StopCutter, cut_chunk
 
 
 class Flow:
-    """One answer. ``begin`` until there is output, then ``pieces`` to the end, and ``close`` whatever happens."""
+    """One answer. ``begin`` until there is output, ``pieces`` to the end, ``close`` whatever happens."""
 
     def __init__(
         self, connection: UpstreamStream, reader: ChatStream, timeouts: Timeouts, stops: tuple[str, ...]
@@ -39,7 +39,7 @@ class Flow:
         if self._failure is not None and not any(map(is_output, self._ready)):
             raise self._failure
 
-    async def pieces(self, silence: float) -> AsyncIterator[list[Chunk]]:
+    async def pieces(self, silence: float) -> AsyncGenerator[list[Chunk], None]:
         """Chunks as they come; an empty list after each ``silence`` seconds without any.
 
         Raises UpstreamError where the answer breaks, after everything that came before.
@@ -68,6 +68,9 @@ class Flow:
     def _was_cut(self) -> bool:
         return self._cutter is not None and self._cutter.has_stopped
 
+    def _cut(self, chunk: Chunk) -> Chunk:
+        return chunk if self._cutter is None else cut_chunk(chunk, self._cutter)
+
     async def _next(self, silence: float) -> bytes | None:
         """The next bytes, or None after ``silence`` seconds."""
         now = self._clock()
@@ -85,7 +88,7 @@ class Flow:
         chunks: list[Chunk] = []
         try:
             for chunk in self._reader.feed(data) if data else self._reader.end():
-                chunks.append(cut_chunk(chunk, self._cutter) if self._cutter is not None else chunk)
+                chunks.append(self._cut(chunk))  # noqa: PERF401 - what came before a failure must be kept
         except UpstreamError as exc:
             self._failure = exc
         self._is_over = not data or self._reader.finished or self._failure is not None or self._was_cut

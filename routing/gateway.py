@@ -4,8 +4,9 @@ Nothing is tried again once a byte of an answer has gone to the customer.
 """
 
 import asyncio
+import hashlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +24,10 @@ from providers.wire import Chat, Completion, Support, Target
 from routing.catalogue import Card, Catalogue
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
-from routing.errors import NobodyAnswered, NoRoute, UnknownModel, nearest
+from routing.errors import NobodyAnswered, NoRoute, UnknownModel
 from routing.flow import Flow
 from routing.policy import Route, dropped_fields, needs_tools, plan
+from routing.reading import nearest
 from routing.stops import cut_completion, stops_of
 from routing.ticket import Call, Ticket
 
@@ -76,7 +78,7 @@ class Gateway:
         """Let the request in. Raises UnknownModel, ModelNotAllowed or NoRoute."""
         cards = [self._card(caller, name) for name in _wanted(chat)]
         routes = [route for card in cards for route in (card.twin_routes if caller.is_test else card.routes)]
-        ticket = Ticket(caller, chat, call, plan(routes, chat))
+        ticket = Ticket(caller, _without_traces(caller, chat), call, plan(routes, chat))
         if not ticket.plan.routes:
             raise NoRoute(ticket.plan.reasons)
         return ticket
@@ -93,22 +95,23 @@ class Gateway:
         finally:
             await self._settle(ticket)  # also when the customer hangs up
 
-    async def stream(self, ticket: Ticket) -> AsyncIterator[bytes]:
+    async def stream(self, ticket: Ticket) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
-        emitter = flow = None
+        opening = asyncio.ensure_future(
+            self._first_to_answer(ticket, lambda attempt: self._open(ticket.chat, attempt))
+        )
+        emitter = Emitter(ticket.head(), include_usage=False)
         is_silent = True
         try:
-            async with aclosing(self._flow(ticket)) as waiting:
-                async for flow in waiting:
-                    if flow is None:
-                        is_silent = False
-                        yield WAITING
+            while not await _is_done_within(KEEP_ALIVE, opening):
+                is_silent = False
+                yield WAITING
+            flow: Flow = opening.result()
             ticket.began()
             emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(KEEP_ALIVE)) as pieces:
                 async for chunks in pieces:
-                    events = b"".join(map(emitter.feed, chunks)) if chunks else WAITING
-                    if events:
+                    if events := b"".join(map(emitter.feed, chunks)) if chunks else WAITING:
                         is_silent = False
                         yield events
             ticket.streamed(emitter)
@@ -119,28 +122,10 @@ class Gateway:
             ticket.failed(exc, emitter)
             if is_silent or not isinstance(exc, Exception):
                 raise
-            emitter = emitter or Emitter(ticket.head(), include_usage=False)
-            yield emitter.fail(error_event(exc, ticket.call.request_id))
+            yield emitter.fail(_event_of(exc, ticket))
         finally:
-            if flow is not None:
-                flow.close()
+            await _close(opening)
             await self._settle(ticket)
-
-    async def _flow(self, ticket: Ticket) -> AsyncIterator[Flow | None]:
-        """None for every KEEP_ALIVE seconds of waiting, then the flow of the first endpoint that answers."""
-        opening = asyncio.ensure_future(
-            self._first_to_answer(ticket, lambda attempt: self._open(ticket.chat, attempt))
-        )
-        try:
-            while not (await asyncio.wait({opening}, timeout=KEEP_ALIVE))[0]:
-                yield None
-        except BaseException:  # the customer left
-            opening.cancel()
-            await asyncio.wait({opening})
-            if not opening.cancelled() and opening.exception() is None:
-                opening.result().close()
-            raise
-        yield opening.result()
 
     def _card(self, caller: Caller, name: str) -> Card:
         catalogue = self._catalogue()
@@ -229,4 +214,34 @@ def _wanted(chat: Chat) -> list[str]:
 
 def _adapter(route: Route, chat: Chat) -> Adapter:
     adapter = ADAPTERS[route.upstream.adapter]
-    return EmulatedTools(adapter) if route.tools == "emulated" and needs_tools(chat) else adapter
+    return EmulatedTools(adapter, chat) if route.tools == "emulated" and needs_tools(chat) else adapter
+
+
+def _without_traces(caller: Caller, chat: Chat) -> Chat:
+    """The chat with a session id that only this client can name, and that names nobody."""
+    session = chat.get("session_id")
+    if not session:
+        return chat
+    digest = hashlib.sha256(f"{caller.client_id}:{session}".encode()).hexdigest()
+    return {**chat, "session_id": digest[:32]}
+
+
+async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:
+    await asyncio.wait({task}, timeout=seconds)
+    return task.done()
+
+
+async def _close(opening: "asyncio.Task[Flow]") -> None:
+    """End the connection to the vendor, or what there is of it yet."""
+    if not opening.done():
+        opening.cancel()
+        await asyncio.wait({opening})
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _event_of(exc: Exception, ticket: Ticket) -> dict[str, Any]:
+    call = ticket.call
+    return error_event(
+        exc, call.request_id, string_codes=call.string_codes, provider_name=ticket.last_provider
+    )

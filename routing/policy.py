@@ -9,11 +9,13 @@ from providers.upstreams import Upstream
 from providers.wire import NOTHING, Chat, Support
 from routing.shape import ChatRequest
 
-# Fields that are ours to honour, or that have no effect on the answer: nothing is lost when no vendor sees them.
+# Fields that are ours to honour, or that have no effect on the answer: no vendor is missed by them.
 OWN_FIELDS = frozenset(
-    "model models messages prompt stream stream_options provider route transforms plugins preset session_id usage "
-    "data_class metadata user store safety_identifier service_tier moderation "
-    "prompt_cache_key prompt_cache_options prompt_cache_retention".split()
+    """
+    model models messages prompt stream stream_options provider route transforms plugins preset session_id
+    usage data_class metadata user store safety_identifier service_tier moderation
+    prompt_cache_key prompt_cache_options prompt_cache_retention
+    """.split()  # noqa: SIM905 - names read better in lines
 )
 VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN_FIELDS
 
@@ -63,7 +65,8 @@ def plan(routes: Iterable[Route], chat: Chat) -> Plan:
 def needs_tools(chat: Chat) -> bool:
     """Whether the chat offers functions, or tells of calls made before."""
     return bool(chat.get("tools") or chat.get("functions")) or any(
-        message.get("tool_calls") or message.get("role") in {"tool", "function"} for message in chat["messages"]
+        message.get("tool_calls") or message.get("role") in {"tool", "function"}
+        for message in chat["messages"]
     )
 
 

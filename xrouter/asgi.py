@@ -8,9 +8,10 @@ from django.core.asgi import get_asgi_application
 
 django = get_asgi_application()
 
-from django.conf import settings
+# Models can be imported only now.
+from django.conf import settings  # noqa: E402
 
-from routing import express, plane
+from routing import express, plane  # noqa: E402
 
 LANES = {"/v1/chat/completions": express.chat} if settings.XROUTER_EXPRESS else {}
 

@@ -1,1 +1,1 @@
-"""Carry what adapters build: ``aio`` for the data plane, ``sync`` for Celery. Nobody else opens a connection."""
+"""Carry what adapters build: ``aio`` for the data plane, ``sync`` for Celery. Nobody else connects."""

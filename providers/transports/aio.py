@@ -174,4 +174,3 @@ def _translate(exc: Exception, *, reused: bool) -> UpstreamError:
     if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return Stale(detail=detail) if reused else Broken(detail=detail)
     return Broken(detail=detail)
-

@@ -25,7 +25,10 @@ def test_text_ends_before_the_stop_wherever_the_pieces_end(pieces, expected):
     assert feed(["КОНЕЦ"], pieces) == expected
 
 
-@given(st.lists(st.text(alphabet="abc"), max_size=20), st.lists(st.text(alphabet="abc", min_size=1), min_size=1, max_size=4))
+@given(
+    st.lists(st.text(alphabet="abc"), max_size=20),
+    st.lists(st.text(alphabet="abc", min_size=1), min_size=1, max_size=4),
+)
 def test_pieces_are_cut_as_the_whole_would_be(pieces, stops):
     whole = "".join(pieces)
     found = [at for stop in stops if (at := whole.find(stop)) >= 0]
@@ -52,7 +55,8 @@ def test_a_whole_answer_is_cut_and_says_stop():
 
 
 @pytest.mark.parametrize(
-    ("chat", "expected"), [({}, ()), ({"stop": "а"}, ("а",)), ({"stop": ["а", "б"]}, ("а", "б")), ({"stop": None}, ())]
+    ("chat", "expected"),
+    [({}, ()), ({"stop": "а"}, ("а",)), ({"stop": ["а", "б"]}, ("а", "б")), ({"stop": None}, ())],
 )
 def test_stop_is_a_string_or_several(chat, expected):
     assert stops_of(chat) == expected

@@ -1,0 +1,167 @@
+"""``make bench``: what one request costs the web process in CPU time, beside a provider that costs nothing.
+
+One web worker, a provider without delay, real PostgreSQL and Redis. CPU is read from the kernel's account of
+the web process (user + system), so that the load generator beside it does not count.
+"""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import psutil
+
+MODEL = "bench/model"
+WARM_UP = 2
+SECONDS = 10
+CONNECTIONS = 32
+STREAMS = 500
+CHUNKS = 40
+STREAM_GAP = 0.02
+
+
+ROW = "{:34}{:>16}{:>16}{:>12}{:>12}"
+
+
+def main() -> None:
+    upstream_port, port = free_port(), free_port()
+    key = prepare(upstream_port)
+    url = f"http://127.0.0.1:{port}"
+    with running("tests.bench.upstream", str(upstream_port)), web(port) as process:
+        wait_for(f"{url}/healthz")
+        print(f"{machine()}; one web worker, a provider without delay\n", flush=True)
+        load(url, key, "whole", CONNECTIONS, WARM_UP)
+        whole = measured(process, lambda: load(url, key, "whole", CONNECTIONS, SECONDS))
+        load(url, key, "stream", STREAMS, 0)
+        stream = measured(process, lambda: load(url, key, "stream", STREAMS, 0))
+        rest = load(url, key, "whole", 1, WARM_UP)
+    report(whole, stream, rest)
+
+
+def report(whole: dict, stream: dict, rest: dict) -> None:
+    chunks = stream["requests"] * CHUNKS
+    over = stream["seconds"] - CHUNKS * STREAM_GAP
+    print(ROW.format("", "CPU", "rate", "p50", "p99"))
+    cost = f"{whole['cpu'] * 1000 / whole['requests']:.3f} ms"
+    print(ROW.format(f"whole answers, {CONNECTIONS} connections", cost, *pace(whole, whole["requests"])))
+    cost = f"{stream['cpu'] * 1e6 / chunks:.1f} µs/chunk"
+    print(ROW.format(f"{STREAMS} streams of {CHUNKS} chunks", cost, *pace(stream, chunks)))
+    print(ROW.format("whole answers, one at a time", "", *pace(rest, rest["requests"])))
+    print(f"\nstreams took {stream['seconds']:.2f} s: {over:.2f} s over the ideal")
+    print(f"memory: {whole['rss']:.0f} MB after whole answers, {stream['rss']:.0f} MB after streams")
+
+
+def pace(result: dict, things: int) -> list[str]:
+    return [f"{things / result['seconds']:.0f}/s", f"{result['p50']:.1f} ms", f"{result['p99']:.1f} ms"]
+
+
+def machine() -> str:
+    with open("/proc/cpuinfo") as info:
+        names = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
+    python, today = platform.python_version(), datetime.now(UTC).date()
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, Python {python}, {today}"
+
+
+def prepare(upstream_port: int) -> str:
+    """A database with one model at the bench provider; returns an API key."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from providers.models import Credential, Provider
+    from routing.models import Endpoint, Model
+    from tests.builders import make_key, make_tariff
+
+    provider = Provider.objects.create(
+        slug="bench", name="Bench", adapter="openai", base_url=f"http://127.0.0.1:{upstream_port}/v1"
+    )
+    credential = Credential(provider=provider, label="bench")
+    credential.seal({"api_key": "bench"})
+    credential.save()
+    model = Model.objects.create(
+        slug=MODEL, name="Bench", tariff=make_tariff(), context_length=1000, max_output=1000
+    )
+    Endpoint.objects.create(model=model, provider=provider, upstream_name="bench")
+    return make_key()[1]
+
+
+def measured(process: psutil.Process, work) -> dict:
+    before = process.cpu_times()
+    result = work()
+    after = process.cpu_times()
+    cpu = after.user + after.system - before.user - before.system
+    return {**result, "cpu": cpu, "rss": process.memory_info().rss / 2**20}
+
+
+def load(url: str, key: str, kind: str, connections: int, seconds: float) -> dict:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.load",
+        url,
+        key,
+        MODEL,
+        kind,
+        str(connections),
+        str(seconds),
+    ]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@contextmanager
+def running(*command: str) -> Iterator[psutil.Process]:
+    child = subprocess.Popen([sys.executable, "-m", *command])
+    try:
+        yield psutil.Process(child.pid)
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def web(port: int):
+    return running(
+        "uvicorn",
+        "xrouter.asgi:application",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--no-server-header",
+        "--log-level",
+        "warning",
+    )
+
+
+def wait_for(url: str) -> None:
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(url, timeout=1)
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("the web process did not start")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()

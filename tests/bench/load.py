@@ -1,0 +1,93 @@
+"""A load generator on bare sockets: it checks every answer and costs little beside what it measures.
+
+    python -m tests.bench.load URL KEY MODEL KIND CONNECTIONS SECONDS_OR_ROUNDS
+
+Prints one JSON object: requests, seconds, latencies in milliseconds.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from urllib.parse import urlsplit
+
+import uvloop
+
+DONE = b"data: [DONE]\n\n"
+GAP_MS = 20
+
+
+def request(url: str, key: str, model: str, *, stream: bool) -> bytes:
+    chat = {
+        "model": model,
+        "messages": [
+            {"role": "system", "content": "Отвечай кратко."},
+            {"role": "user", "content": "Назови столицу Карелии и скажи о ней одно предложение."},
+        ],
+        "temperature": 0.7,
+        "max_tokens": 200,
+        **({"stream": True, "seed": GAP_MS} if stream else {}),
+    }
+    body = json.dumps(chat, ensure_ascii=False).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\n"
+        f"authorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def whole(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(f"not an answer: {head.decode()}")
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    return await reader.readexactly(int(length.partition(b":")[2]))
+
+
+async def streamed(reader: asyncio.StreamReader) -> bytes:
+    body = await reader.readuntil(b"0\r\n\r\n")
+    if DONE not in body or body.count("слово ".encode()) != 40:
+        raise SystemExit(f"not a whole answer: {body[:400].decode()}")
+    return body
+
+
+async def connection(url: str, message: bytes, *, stream: bool, until: float, latencies: list[float]) -> None:
+    """Requests one after another; a stream is asked for once."""
+    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port, limit=2**20)
+    while True:
+        started = time.perf_counter()
+        writer.write(message)
+        await (streamed(reader) if stream else whole(reader))
+        latencies.append((time.perf_counter() - started) * 1000)
+        if stream or time.perf_counter() >= until:
+            break
+    writer.close()
+
+
+async def main(url: str, key: str, model: str, kind: str, connections: int, seconds: float) -> None:
+    latencies: list[float] = []
+    started = time.perf_counter()
+    message = request(url, key, model, stream=kind == "stream")
+    await asyncio.gather(
+        *(
+            connection(url, message, stream=kind == "stream", until=started + seconds, latencies=latencies)
+            for _ in range(connections)
+        )
+    )
+    taken = time.perf_counter() - started
+    latencies.sort()
+    print(
+        json.dumps(
+            {
+                "requests": len(latencies),
+                "seconds": taken,
+                "p50": latencies[len(latencies) // 2],
+                "p99": latencies[int(len(latencies) * 0.99)],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    _url, _key, _model, _kind, _connections, _seconds = sys.argv[1:]
+    uvloop.run(main(_url, _key, _model, _kind, int(_connections), float(_seconds)))
