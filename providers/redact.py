@@ -18,7 +18,7 @@ SECRETS = re.compile(
     | \b(?:AQVN|ajee?|b1g|aje)[\w-]{6,}                  # Yandex: keys, service accounts, folders
     | \beyJ[\w.-]{8,}                                    # JSON web tokens
     | \b[0-9a-fA-F]{8}-[0-9a-fA-F-]{15,27}\b             # UUIDs
-    | (?=[\w+/=.-]*[0-9])(?=[\w+/=.-]*[A-Za-z])[\w+/=-]{16,}[\w+/=.-]*  # long mixtures of letters and digits
+    | (?<![\w+/=-])(?=[\w+/=-]*[0-9])(?=[\w+/=-]*[A-Za-z])[\w+/=-]{16,}  # long mixtures of letters and digits
     | [\w+/=]{32,}                                       # anything that long
     | \b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b               # IP addresses
     | \b[\w-]+(?:\.[\w-]+)+\.(?:ru|net|com|org|cloud|tech|local|internal)\b  # host names

@@ -38,16 +38,18 @@ class Events:
             for line in whole.split(b"\n"):
                 if line:
                     self._take(line)
-                elif self._lines:
-                    yield from self._payload()
-        self._keep(rest)
+                elif self._lines and (payload := self._payload()):
+                    yield payload
+        if rest:
+            self._keep(rest)
 
     def end(self) -> Iterator[bytes]:
         """The last event, if the vendor forgot the blank line after it."""
         if self._rest:
             self._take(bytes(self._rest))
             self._rest.clear()
-        yield from self._payload()
+        if payload := self._payload():
+            yield payload
 
     def _take(self, line: bytes) -> None:
         if line.startswith(b"data:"):
@@ -56,11 +58,10 @@ class Events:
                 raise Broken(detail="an event over the size limit")
             self._lines.append(line[6:] if line.startswith(b"data: ") else line[5:])
 
-    def _payload(self) -> Iterator[bytes]:
-        lines, self._lines, self._size = self._lines, [], 0
-        payload = lines[0] if len(lines) == 1 else b"\n".join(lines)
-        if payload:
-            yield payload
+    def _payload(self) -> bytes:
+        payload = b"\n".join(self._lines)
+        self._lines, self._size = [], 0
+        return payload
 
     def _keep(self, rest: bytes) -> None:
         self._rest += rest

@@ -296,7 +296,7 @@ class OpenAIStream:
         return chunks
 
     def _answer(self, index: object) -> Answer:
-        index = index if type(index) is int else 0
+        index = index if type(index) is int and index >= 0 else 0
         answer = self._answers.get(index)
         if answer is None:
             thoughts = Thoughts() if self._thinks else None
