@@ -8,4 +8,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
 
 app = Celery("xrouter")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.worker_hijack_root_logger = False  # logs go Django's way: one JSON object a line
 app.autodiscover_tasks()

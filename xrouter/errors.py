@@ -1,8 +1,18 @@
-"""What can keep an installation from starting.
+"""What ends an installation against its will. The text is one sentence for whoever started it.
 
-CannotStart
+Ended
+├── CannotStart
+└── BrokenDown
 """
 
 
-class CannotStart(Exception):
-    """Start-up ends here. The text is one sentence for whoever typed the command."""
+class Ended(Exception):
+    """Everything of ours was stopped, and the exit code is 1."""
+
+
+class CannotStart(Ended):
+    """Something has to be put right first."""
+
+
+class BrokenDown(Ended):
+    """It was running and cannot go on."""

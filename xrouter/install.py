@@ -81,9 +81,10 @@ def pip_install(file: Path) -> bool:
         found = 0
         for line in pip.stdout or ():
             log.write(line)
-            found += line.startswith("Collecting ")
-            if line.startswith("Collecting ") and found % 20 == 0:
-                say(f"  {found} of {total} fetched")
+            if line.startswith(("Collecting ", "Processing ")):
+                found += 1
+                if found % 20 == 0:
+                    say(f"  {found} of {total} fetched")
     if pip.wait() != 0:
         return False
     shutil.copyfile(file, stamp(file))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from xrouter import services
-from xrouter.errors import CannotStart
+from xrouter.errors import BrokenDown, CannotStart
 from xrouter.home import Home, is_free, keep_secrets, locked, open_home, read_pairs, write_pairs
 from xrouter.supervision import Program, Supervisor, end_leftovers, end_with_parent, last_line
 
@@ -83,19 +83,21 @@ def main() -> int:
         say("XRouter has stopped.")
         return 0
     except CannotStart as exc:
-        return fail(str(exc))
+        return fail(f"XRouter cannot start: {exc}")
+    except BrokenDown as exc:
+        return fail(f"XRouter has ended: {exc}")
     except OSError as exc:
-        return fail(f"{exc.strerror or exc}: {exc.filename}" if exc.filename else str(exc))
+        return fail(f"XRouter cannot go on: {exc.filename or home_of(os.environ)}: {exc.strerror or exc}.")
     return 0
 
 
 def serve(options: Options) -> None:
     """The story of an installation: prepare, start in order, show, watch. Ends by Stopped or CannotStart."""
-    check_address(options)
     home = open_home(options.home)
     with locked(home):
         if end_leftovers(home.path, LEFTOVER_SECONDS):
             say("Ended what the last start had left running.")
+        check_address(options)
         secrets = keep_secrets(home, os.environ)
         servers = services.embedded(home, secrets, os.environ)
         os.environ.update(settle_environment(home, options, secrets, servers))
@@ -132,7 +134,8 @@ def run(
         show(home, options)
         while True:
             time.sleep(1)
-            supervisor.watch()
+            for sentence in supervisor.watch():
+                print(sentence, file=sys.stderr)  # noqa: T201
     except Stopped:
         hear(lambda *_: supervisor.hasten())
         say("\nStopping: answers under way may take a minute; Ctrl-C again cuts them short …")
@@ -148,9 +151,13 @@ def read_options(environment: Mapping[str, str]) -> Options:
         host=environment.get("XROUTER_HOST") or "127.0.0.1",
         port=_number(environment, "XROUTER_PORT", 8000, 65535),
         workers=_number(environment, "XROUTER_WORKERS", os.cpu_count() or 1, 512),
-        home=Path(environment.get("XROUTER_HOME") or BASE_DIR / ".xrouter").expanduser().absolute(),
+        home=home_of(environment),
         has_twins=twins == "auto",
     )
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("XROUTER_HOME") or BASE_DIR / ".xrouter").expanduser().absolute()
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
@@ -211,7 +218,7 @@ def our_programs(home: Home, options: Options, secrets: Mapping[str, str]) -> li
                 *(python, "-m", "uvicorn", "xrouter.asgi:application", "--fd", "0"),
                 *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on"),
                 *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
-                *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
+                *("--timeout-graceful-shutdown", str(DRAIN_SECONDS), "--workers", "1"),
             ],
             BASE_DIR,
             stop_seconds=WEB_STOP_SECONDS,
@@ -284,7 +291,7 @@ def say(line: str) -> None:
 
 
 def fail(sentence: str) -> int:
-    print(f"XRouter cannot start: {sentence}", file=sys.stderr)  # noqa: T201
+    print(sentence, file=sys.stderr)  # noqa: T201
     return 1
 
 

@@ -22,7 +22,7 @@ from typing import Any, Self
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from xrouter.errors import CannotStart
+from xrouter.errors import BrokenDown, CannotStart
 
 # sun_path holds 107 bytes; supervisord binds "<name>.<its pid>" first.
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
@@ -59,7 +59,7 @@ directory={directory}
 priority={priority}
 autostart=false
 autorestart=true
-startsecs=1
+startsecs=5
 startretries=5
 stopsignal={stop_signal}
 stopwaitsecs={stop_seconds}
@@ -87,11 +87,9 @@ class Program:
     listen: tuple[str, int] | None = None
 
     @property
-    def members(self) -> list[str]:
-        """The names of its processes, as logs and messages have them."""
-        if self.listen is None:
-            return [self.name]
-        return [f"{self.name}-{number}" for number in range(self.processes)]
+    def first_process(self) -> str:
+        """Its process, or the first of several, as logs have it."""
+        return f"{self.name}-0" if self.listen else self.name
 
 
 class Supervisor:
@@ -154,17 +152,18 @@ class Supervisor:
         with contextlib.suppress(TimeoutError):
             wait_until(settled, seconds)
         if self._gave_up(name) or not answers():
-            log = self.directory / "logs" / f"{self.programs[name].members[0]}.log"
+            log = self._log(self.programs[name].first_process)
             raise CannotStart(f"{name} does not start: {last_line(log)} (more in {log}).")
 
-    def watch(self) -> None:
-        """Note who runs and revive who gave up. Raises CannotStart if supervisord is gone."""
+    def watch(self) -> list[str]:
+        """Revive who gave up. Returns a sentence on each. Raises BrokenDown if supervisord is gone."""
         if self._child is None or self._child.poll() is not None:
-            raise CannotStart(f"supervisord was killed; see {self.directory}/logs/supervisord.log.")
+            raise BrokenDown(f"supervisord was killed; see {self.directory}/logs/supervisord.log.")
         self._remember()
-        for process in self._processes:
-            if process["statename"] == "FATAL":
-                self._call("startProcess", f"{process['group']}:{process['name']}", False)
+        failed = [process for process in self._processes if process["statename"] == "FATAL"]
+        for process in failed:
+            self._call("startProcess", f"{process['group']}:{process['name']}", False)
+        return [f"{p['name']} keeps failing: {last_line(self._log(p['name']))}" for p in failed]
 
     def hasten(self) -> None:
         """Drain no longer: tell the web processes a second time."""
@@ -195,6 +194,9 @@ class Supervisor:
     def _gave_up(self, name: str) -> bool:
         processes = self._call("getAllProcessInfo")
         return any(p["group"] == name and p["statename"] in {"FATAL", "BACKOFF", "EXITED"} for p in processes)
+
+    def _log(self, process: str) -> Path:
+        return self.directory / "logs" / f"{process}.log"
 
     def _call(self, method: str, *arguments: Any) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
