@@ -265,7 +265,7 @@ reasons = st.sampled_from(["stop", "length", "tool_calls", "error", "odd", None]
 choices = st.lists(
     objects(index=st.integers(-1, 1), delta=messages, message=messages, finish_reason=reasons), max_size=2
 )
-usages = objects(prompt_tokens=st.integers(), completion_tokens=st.integers())
+usages = objects(prompt_tokens=st.integers(-9, 2**63), completion_tokens=st.integers(-9, 2**63))
 faults = objects(code=st.integers(0, 999) | text, message=text, type=text, param=text, detail=json_values)
 answers = (
     objects(choices=choices, usage=usages) | objects(choices=choices, error=faults) | faults | json_values
