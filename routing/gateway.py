@@ -5,6 +5,7 @@ Nothing is tried again once a byte of an answer has gone to the customer.
 
 import asyncio
 import hashlib
+import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -16,7 +17,7 @@ from billing.teller import Teller
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
 from providers.emulation import EmulatedTools
-from providers.errors import Stale, TokenRefused, Unreachable, UpstreamError
+from providers.errors import DeadCredential, Stale, TokenRefused, Unreachable, UpstreamError
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login
@@ -30,6 +31,8 @@ from routing.policy import Route, dropped_fields, needs_tools, plan
 from routing.reading import nearest
 from routing.stops import cut_completion, stops_of
 from routing.ticket import Call, Ticket
+
+log = logging.getLogger(__name__)
 
 # Attempts for one request, over all endpoints and repeats.
 ATTEMPTS = 3
@@ -152,6 +155,7 @@ class Gateway:
                 try:
                     answer = await self._ask_twice(ticket, route, login, ask)
                 except UpstreamError as exc:
+                    _report(exc, ticket, login)
                     if not exc.retryable:
                         raise
                     failure = exc
@@ -204,6 +208,22 @@ class Gateway:
             flow.close()
             raise
         return flow
+
+
+def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:
+    """Tell the operator. A refused credential is his to mend; the rest is weather."""
+    level = logging.ERROR if isinstance(exc, DeadCredential) else logging.WARNING
+    log.log(
+        level,
+        "a provider did not answer",
+        extra={
+            "request_id": ticket.call.request_id,
+            "provider": ticket.last_provider,
+            "credential": login.label,
+            "error": type(exc).__name__,
+            "detail": exc.detail,
+        },
+    )
 
 
 def _wanted(chat: Chat) -> list[str]:
