@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from providers.adapters.base import NewId
+from providers.adapters.openai_errors import retry_after
 from providers.errors import (
     Broken,
     Busy,
@@ -21,7 +22,7 @@ from providers.errors import (
     Truncated,
     UpstreamError,
 )
-from providers.redact import quotable, redacted
+from providers.redact import quotable
 from providers.sse import EVENT_LIMIT
 from providers.tool_calls import ToolCall, call_chunks, tool_call
 from providers.usage import Usage, usage_of
@@ -63,7 +64,7 @@ FAILURES: dict[int, type[UpstreamError]] = {
 REJECTIONS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
     (re.compile(r"(?i)number of input tokens must be no more than"), ContextTooLong),
     (
-        re.compile(r"(?i)model.?uri|folder|gpt://|model .*(not found|unknown|retired|deprecated)"),
+        re.compile(r"(?i)model.?uri|gpt://|folder|branch|model .*(not found|unknown|retired|outdated)"),
         Misconfigured,
     ),
 )
@@ -82,6 +83,7 @@ def completion_of(body: bytes, new_id: NewId) -> Completion:
     if calls:
         said["tool_calls"] = calls
     reason = _finish_reason(alternative, calls)
+    _check_content(message, reason)
     completion: Completion = {"choices": [{"index": 0, "message": said, "finish_reason": reason}]}
     usage = _usage(answer)
     return completion | {"usage": usage} if usage else completion
@@ -117,7 +119,8 @@ class YandexStream:
                 yield from self._read(line)
 
     def end(self) -> Iterator[Chunk]:
-        yield from self.feed(b"\n")
+        if not self.finished and self._lines.rest_is_whole():
+            yield from self.feed(b"\n")
         if not self.finished:
             raise Truncated
 
@@ -134,6 +137,8 @@ class YandexStream:
         calls = _calls(message, self._new_id)
         reason = _finish_reason(alternative, calls)
         text = self._last_growth(message, reason)
+        if not self._sent:
+            _check_content(message, reason)
         if calls:
             yield from self._piece(text, None, answer)
             yield from chain.from_iterable(call_chunks(index, call) for index, call in enumerate(calls))
@@ -182,13 +187,23 @@ class _Lines:
         """Lines that ``data`` completes. Raises Broken on one over EVENT_LIMIT."""
         *lines, rest = data.split(b"\n")
         for line in lines:
-            whole = self._joined(line)
+            payload = self._payload(self._joined(line))
             self._rest = bytearray()
-            # Some describe this stream as server-sent events: their prefix, comments and end mark do no harm.
-            payload = whole.strip().removeprefix(b"data:").strip()
             if payload and payload != b"[DONE]" and not payload.startswith(b":"):
-                yield bytes(payload)
+                yield payload
         self._joined(rest)
+
+    def _payload(self, line: bytearray) -> bytes:
+        # Some describe this stream as server-sent events: their prefix, comments and end mark do no harm.
+        return bytes(line.strip().removeprefix(b"data:").strip())
+
+    def rest_is_whole(self) -> bool:
+        """Whether the last line lacks but its end: otherwise it was cut, not written badly."""
+        try:
+            orjson.loads(self._payload(self._rest))
+        except ValueError:
+            return False
+        return True
 
     def _joined(self, piece: bytes) -> bytearray:
         self._rest += piece
@@ -278,6 +293,12 @@ def _finish_reason(alternative: Json, calls: list[ToolCall]) -> str:
     return "tool_calls" if calls else reason
 
 
+def _check_content(message: Json, reason: str) -> None:
+    """Raises Broken for an answer that claims to be whole and has no text, not even an empty one."""
+    if reason == "stop" and _text(message) is None:
+        raise Broken(detail="an answer without content")
+
+
 def _usage(answer: Json) -> Usage | None:
     """Counters are strings; a zero may be missing, but not both."""
     usage = answer.get("usage")
@@ -306,13 +327,13 @@ def _error(value: Any) -> Json | None:
 
 def _failure(error: Json, status: int, headers: Mapping[str, str]) -> UpstreamError:
     """``status`` 0: there was none but 200, the body has to tell."""
-    said = error.get("message")
+    said, grpc = error.get("message"), error.get("grpcCode", error.get("code"))
     message = said if isinstance(said, str) else ""
     status = status or _status(error)
-    detail = redacted(f"{status} {message}")
+    detail = f"status {status}, grpc code {grpc if isinstance(grpc, int) else 'none'}"
     kind = FAILURES.get(status, Broken)
     if kind is Busy:
-        return Busy(detail=detail, retry_after=_seconds(headers.get("retry-after")))
+        return Busy(detail=detail, retry_after=retry_after(headers))
     if kind is not Rejected:
         return kind(detail=detail)
     kind = next((kind for words, kind in REJECTIONS if words.search(message)), Rejected)
@@ -327,7 +348,3 @@ def _status(error: Json) -> int:
         return code
     grpc = error.get("grpcCode", error.get("code"))
     return GRPC_TO_HTTP.get(grpc, 500) if isinstance(grpc, int) else 500
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None

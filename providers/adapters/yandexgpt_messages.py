@@ -36,9 +36,9 @@ TOOL_CHOICES = {"none": {"mode": "NONE"}, "auto": {"mode": "AUTO"}, "required": 
 def messages_of(chat: Chat) -> list[Json]:
     """The vendor's messages: one system message, first, then the turns."""
     said = [_text(m) for m in chat["messages"] if m["role"] in SYSTEM_ROLES]
-    if _answer_form(chat) != "text":
-        said.append(IN_JSON)
-    head = [{"role": "system", "text": "\n\n".join(said)}] if said else []
+    said.append(IN_JSON if _answer_form(chat) != "text" else "")
+    system = "\n\n".join(filter(None, said))
+    head = [{"role": "system", "text": system}] if system else []
     return head + list(_turns(m for m in chat["messages"] if m["role"] not in SYSTEM_ROLES))
 
 
