@@ -31,7 +31,7 @@ def validate_url(url: str) -> None:
         _ = parts.port
     except ValueError as exc:
         raise ValidationError("«%(url)s» — не адрес.", params={"url": url}) from exc
-    if not parts.hostname or parts.scheme not in {"http", "https"}:
+    if not parts.hostname or parts.scheme not in {"http", "https"} or url.split() != [url]:
         raise ValidationError("Нужен адрес вида https://host/path.")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValidationError("Без TLS можно обращаться только к своей машине: нужен https.")
@@ -50,7 +50,7 @@ def validate_certificates(pem: str) -> None:
     """Accept certificates in PEM."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError) as exc:
+    except (ssl.SSLError, ValueError, TypeError) as exc:  # TypeError: a letter that is not ASCII
         raise ValidationError("Здесь нет сертификатов в формате PEM.") from exc
 
 

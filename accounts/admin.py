@@ -1,0 +1,126 @@
+"""The operators' desk for people, clients and keys."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+
+from accounts.models import ApiKey, Client, Membership, User
+
+
+class UserAddForm(AdminUserCreationForm):
+    class Meta(AdminUserCreationForm.Meta):
+        model = User
+        fields = ("email",)
+        field_classes = {}
+
+
+class UserEditForm(UserChangeForm):
+    class Meta(UserChangeForm.Meta):
+        model = User
+        field_classes = {}
+
+
+class MembershipInline(admin.TabularInline):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["user", "client"]
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    add_form = UserAddForm
+    form = UserEditForm
+    list_display = ["email", "name", "is_active", "is_staff", "last_login", "date_joined"]
+    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
+    search_fields = ["email", "name"]
+    ordering = ["email"]
+    inlines = [MembershipInline]
+    readonly_fields = ["last_login", "date_joined"]
+    fieldsets = [
+        (None, {"fields": ["email", "password", "name"]}),
+        ("Права", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
+        ("Даты", {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})]
+
+
+@admin.register(Client)
+class ClientAdmin(admin.ModelAdmin):
+    list_display = ["name", "inn", "plan", "is_active", "created_at"]
+    list_filter = ["plan", "is_active", "created_at"]
+    search_fields = ["name", "inn"]
+    readonly_fields = ["created_at"]
+    date_hierarchy = "created_at"
+    inlines = [MembershipInline]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
+        return False  # a client has a history; it is switched off instead
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):
+    list_display = ["user", "client", "role"]
+    list_filter = ["role"]
+    list_select_related = ["user", "client"]
+    search_fields = ["user__email", "user__name", "client__name"]
+    autocomplete_fields = ["user", "client"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    """A new key is shown in one message after it is made; afterwards nobody can see it."""
+
+    list_display = [
+        "prefix",
+        "label",
+        "client",
+        "kind",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "disabled_at",
+    ]
+    list_filter = ["kind", "created_at", ("disabled_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["client"]
+    search_fields = ["prefix", "label", "client__name"]
+    autocomplete_fields = ["client"]
+    date_hierarchy = "created_at"
+    actions = ["disable"]
+    fields = [
+        "client",
+        "label",
+        "kind",
+        "prefix",
+        "expires_at",
+        "disabled_at",
+        "allowed_models",
+        "allowed_addresses",
+        "created_at",
+        "created_by",
+        "last_used_at",
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+        ours = ["prefix", "created_at", "created_by", "last_used_at"]
+        return ours if obj is None else [*ours, "client", "kind"]
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.Form, change: bool) -> None:
+        if change:
+            return super().save_model(request, obj, form, change)
+        obj.created_by = request.user
+        plaintext = obj.draw()
+        super().save_model(request, obj, form, change)
+        told = format_html("Ключ <code>{}</code> показан один раз: сохраните его сейчас.", plaintext)
+        return self.message_user(request, told, messages.WARNING)
+
+    @admin.action(description="Отключить", permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        count = queryset.filter(disabled_at=None).update(disabled_at=timezone.now())
+        self.message_user(request, f"Отключено ключей: {count}.")

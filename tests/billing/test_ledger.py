@@ -1,0 +1,126 @@
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Sum
+
+from accounts.models import Client
+from billing import ledger
+from billing.errors import CauseReused
+from billing.models import Account, AccountKind, Transfer
+from billing.money import roubles
+from tests.builders import make_client
+
+
+@pytest.mark.django_db
+def test_a_client_has_an_empty_wallet_from_birth():
+    client = Client.objects.create(name="Ромашка")
+
+    wallet = ledger.wallet_of(client)
+
+    assert (wallet.kind, wallet.balance, wallet.held, wallet.credit_limit) == ("wallet", 0, 0, 0)
+    assert client.wallet == wallet
+
+
+@pytest.mark.django_db
+def test_our_own_accounts_are_opened_once_each():
+    opening = import_module("billing.migrations.0002_system_accounts").OPEN
+
+    with connection.cursor() as cursor:
+        cursor.execute(opening)
+        cursor.execute(opening)
+
+    kinds = Account.objects.exclude(kind=AccountKind.WALLET).values_list("kind", flat=True)
+
+    assert sorted(kinds) == sorted(set(AccountKind.values) - {AccountKind.WALLET})
+
+
+@pytest.mark.django_db
+def test_a_top_up_moves_money_from_payments_to_the_wallet():
+    client = make_client()
+
+    transfer = ledger.top_up(client, roubles("100.5"), cause="payment 1", note="счёт 7", by="alice")
+
+    assert ledger.wallet_of(client).balance == roubles("100.5")
+    assert Account.objects.system(AccountKind.PAYMENTS_IN).balance == -roubles("100.5")
+    assert Account.objects.aggregate(sum=Sum("balance"))["sum"] == 0
+    assert (transfer.code, transfer.note, transfer.created_by) == ("top_up", "счёт 7", "alice")
+
+
+@pytest.mark.django_db
+def test_the_same_payment_is_credited_once():
+    client = make_client()
+
+    first = ledger.top_up(client, roubles("10"), cause="payment 1")
+    second = ledger.top_up(client, roubles("10"), cause="payment 1")
+
+    assert first == second
+    assert ledger.wallet_of(client).balance == roubles("10")
+
+
+@pytest.mark.django_db
+def test_a_payment_cannot_be_used_for_another_amount_or_client():
+    client, other = make_client(), make_client()
+    ledger.top_up(client, roubles("10"), cause="payment 1")
+
+    with pytest.raises(CauseReused):
+        ledger.top_up(client, roubles("11"), cause="payment 1")
+    with pytest.raises(CauseReused):
+        ledger.top_up(other, roubles("10"), cause="payment 1")
+
+    assert ledger.wallet_of(other).balance == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("amount", [0, -1])
+def test_nothing_and_less_is_no_top_up(amount):
+    with pytest.raises(ValueError, match="положительную"):
+        ledger.top_up(make_client(), amount, cause="payment 1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_payment_that_is_told_ten_times_at_once_is_credited_once():
+    client = make_client()
+    cause = f"payment {uuid4()}"
+
+    def tell(_: int) -> None:
+        try:
+            ledger.top_up(client, roubles("10"), cause=cause)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(tell, range(10)))
+
+    assert ledger.wallet_of(client).balance == roubles("10")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_payments_at_the_same_time_are_all_credited():
+    clients = [make_client(), make_client()]
+
+    def pay(number: int) -> None:
+        try:
+            ledger.top_up(clients[number % 2], roubles("1"), cause=f"payment {number}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(pay, range(40)))
+
+    assert [ledger.wallet_of(client).balance for client in clients] == [roubles("20"), roubles("20")]
+    assert Account.objects.aggregate(sum=Sum("balance"))["sum"] == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("rewrite", ["update", "delete"])
+def test_the_database_lets_nobody_rewrite_a_transfer(rewrite):
+    make_client(balance="10")
+
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        if rewrite == "update":
+            Transfer.objects.update(amount=1)
+        else:
+            Transfer.objects.all()._raw_delete("default")
