@@ -2,6 +2,7 @@
 
 import json
 import logging
+import traceback
 from datetime import UTC, datetime
 
 # What every record has; anything else on it was given as ``extra`` and is written out.
@@ -22,3 +23,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
         return json.dumps(event, ensure_ascii=False, default=repr)
+
+
+def report_bug(log: logging.Logger, exc: Exception, request_id: str) -> None:
+    """Log an exception nobody foresaw: its kind and where it was, without its text, which may quote a prompt."""
+    frames = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)
+    ]
+    log.error("unforeseen", extra={"request_id": request_id, "error": type(exc).__name__, "frames": frames})

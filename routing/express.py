@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
-from routing.desk import Arrival, Desk, Reply
+from routing.desk import Arrival, CustomerLeft, Desk, Reply
 from routing.errors import BodyTimedOut, TooManyBytes
 from routing.reading import MAX_BYTES
 
@@ -22,10 +22,6 @@ Send = Callable[[Message], Awaitable[None]]
 # Seconds for the whole body, and for a customer who reads nothing of what we write.
 BODY = 30.0
 STALLED = 60.0
-
-
-class CustomerLeft(Exception):
-    """The connection closed while the body was being read."""
 
 
 async def chat(desk: Desk, scope: Message, receive: Receive, send: Send) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from accounts.callers import Caller
 from billing.teller import Teller
+from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
 from providers.emulation import EmulatedTools
@@ -25,7 +26,7 @@ from providers.wire import Chat, Completion, Support, Target
 from routing.catalogue import Card, Catalogue
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
-from routing.errors import NobodyAnswered, NoRoute, UnknownModel
+from routing.errors import NobodyAnswered, NoRoute, RequestError, UnknownModel
 from routing.flow import Flow
 from routing.policy import Route, dropped_fields, needs_tools, plan
 from routing.reading import nearest
@@ -125,6 +126,8 @@ class Gateway:
             ticket.failed(exc, emitter)
             if is_silent or not isinstance(exc, Exception):
                 raise
+            if not isinstance(exc, UpstreamError | RequestError):
+                report_bug(log, exc, ticket.call.request_id)
             yield emitter.fail(_event_of(exc, ticket))
         finally:
             await _close(opening)
