@@ -10,9 +10,10 @@ import uvloop
 from aiohttp import web
 
 from providers.twins.dialect import Dialect
+from providers.twins.flavours import GenT, MtsAI
 from providers.twins.gigachat import GigaChat
 from providers.twins.listener import Listener
-from providers.twins.openai import GenT, MtsAI, OpenAI
+from providers.twins.openai import OpenAI
 from providers.twins.server import Twins
 from providers.twins.yandexgpt import YandexGPT
 

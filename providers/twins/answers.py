@@ -8,8 +8,9 @@ import hashlib
 from collections.abc import Iterator
 from itertools import cycle, pairwise
 
+from providers.twins.emulated import in_text
 from providers.twins.instances import instance
-from providers.twins.shapes import Answer, Call, Question, Tool, Usage, dumps
+from providers.twins.shapes import Answer, Call, JsonObject, Question, Tool, Usage, dumps
 
 TOKEN = 4  # characters
 PER_MESSAGE = 4  # tokens of role markup
@@ -51,7 +52,8 @@ def tokens(text: str) -> int:
 
 def prompt_tokens(question: Question) -> int:
     messages = sum(tokens(message.text) + PER_MESSAGE for message in question.messages)
-    return messages + sum(tokens(_described(tool)) for tool in question.tools)
+    tools = () if question.emulated else question.tools
+    return messages + sum(tokens(_described(tool)) for tool in tools)
 
 
 def usage(question: Question, answers: tuple[Answer, ...]) -> Usage:
@@ -82,10 +84,26 @@ def pieces(text: str, size: int, count: int = 0) -> list[str]:
 
 def _answer(question: Question, title: str, nonce: str, copy: int) -> Answer:
     if calls := tuple(wanted_calls(question)):
-        return Answer("", calls=calls, finish="tool_calls")
+        return _calling(question, calls)
     reasoning = _reasoning(question) if question.thinking else ""
-    text = _text(question, title, nonce, copy)
-    return _within_limit(Answer(_until_stop(text, question.stop), reasoning), question.max_tokens)
+    text = _until_stop(_text(question, title, nonce, copy), question.stop)
+    if question.directives.has("think"):
+        text, reasoning = _thoughts_left(text, reasoning), ""
+    return _within_limit(Answer(text, reasoning), question.max_tokens)
+
+
+def _calling(question: Question, calls: tuple[Call, ...]) -> Answer:
+    """Calls in their field, or in the text where the prompt or ``[[hermes]]`` wants them there."""
+    orders = question.directives
+    if question.emulated or orders.has("hermes"):
+        text = in_text(calls, sloppy=orders.has("sloppy"))
+        return _within_limit(Answer(text), question.max_tokens)
+    return Answer("", calls=calls, finish="tool_calls")
+
+
+def _thoughts_left(text: str, reasoning: str) -> str:
+    """Thoughts in the text, as a server without a parser leaves them; an empty pair if there are none."""
+    return f"<think>\n{reasoning}\n</think>\n\n{text}"
 
 
 def _reasoning(question: Question) -> str:
@@ -115,8 +133,15 @@ def _text(question: Question, title: str, nonce: str, copy: int) -> str:
 
 def _json_text(question: Question) -> str:
     text = asked(question)
-    default = {"twin": True, "answer": _short(text, 80)}
-    return dumps(instance(question.schema, text) if question.schema else default).decode()
+    schema = question.schema or {}
+    if _says_nothing(schema):
+        return dumps({"twin": True, "answer": _short(text, 80)}).decode()
+    return dumps(instance(schema, text)).decode()
+
+
+def _says_nothing(schema: JsonObject) -> bool:
+    """Whether any object will do."""
+    return not schema.keys() - {"type", "additionalProperties"} and schema.get("additionalProperties", True)
 
 
 def _prose(question: Question, title: str, nonce: str, copy: int) -> str:

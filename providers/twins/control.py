@@ -5,13 +5,11 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from providers.twins.dialect import Dialect, json_object
-from providers.twins.faults import is_known
+from providers.twins.dialect import Dialect
+from providers.twins.faults import ON_ACCEPT, is_known
 from providers.twins.journal import Journal
 from providers.twins.orders import ANY, Limits, Order, Orders
-from providers.twins.shapes import JSON, JsonObject, dumps
-
-ON_ACCEPT = {"reset_on_accept", "close_on_accept"}
+from providers.twins.shapes import JSON, JsonObject, dumps, json_object
 
 
 class Wrong(Exception):

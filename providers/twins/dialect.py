@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import orjson
-
 from providers.twins.answers import tokens
 from providers.twins.shapes import (
     Answer,
@@ -131,15 +129,6 @@ class Dialect(ABC):
 
 
 Cut = Callable[[str], Iterable[str]]  # a text into the pieces of its events
-
-
-def json_object(raw: bytes) -> JsonObject | None:
-    """The JSON object in ``raw``, or None if there is none."""
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def vector(text: str, size: int) -> list[float]:

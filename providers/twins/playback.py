@@ -21,6 +21,8 @@ from providers.twins.shapes import Ending, Frame, Framing, Reply
 # Unsent bytes in our own buffer beyond which a stream waits for its reader.
 HIGH_WATER = 64 * 1024
 RETRY = 0.01  # seconds between looks at a full buffer
+# Endings before which all of the reply has been said.
+PROPER = {Ending.KEEP, Ending.CLOSE, Ending.STALE}
 AT_ONCE = 64  # frames without a pause that one turn of the loop may send
 
 
@@ -49,7 +51,7 @@ def on_wire(reply: Reply) -> Iterator[Frame]:
 def _with_length(reply: Reply) -> Iterator[Frame]:
     frames = list(reply.frames)
     body = b"".join(frame.data for frame in frames)
-    closing = (("Connection", "close"),) if reply.ending is Ending.FIN else ()
+    closing = (("Connection", "close"),) if reply.ending is Ending.CLOSE else ()
     data = head(reply, ("Content-Length", str(len(body))), *closing) + body
     yield Frame(data, tokens=sum(frame.tokens for frame in frames), wait=sum(frame.wait for frame in frames))
 
@@ -58,7 +60,7 @@ def _chunked(reply: Reply) -> Iterator[Frame]:
     yield Frame(head(reply, ("Transfer-Encoding", "chunked")))
     for frame in reply.frames:
         yield replace(frame, data=chunk(frame.data)) if frame.data else frame
-    if reply.ending in {Ending.KEEP, Ending.STALE}:
+    if reply.ending in PROPER:
         yield Frame(b"0\r\n\r\n")
 
 

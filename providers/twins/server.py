@@ -10,13 +10,14 @@ from aiohttp import web
 
 from providers.twins import answers
 from providers.twins.control import Control
-from providers.twins.dialect import Dialect, Operation, Visit, json_object
+from providers.twins.dialect import Dialect, Operation, Visit
 from providers.twins.directives import directives, fault_order, split_model
+from providers.twins.emulated import recognised
 from providers.twins.faults import is_known, spoil
 from providers.twins.journal import Entry, Journal, text_hash
 from providers.twins.orders import Limits, Order, Orders
-from providers.twins.playback import Playback, Played, on_wire, reset
-from providers.twins.shapes import Ending, Framing, Question, Refused, Reply, json_reply
+from providers.twins.playback import PROPER, Playback, Played, on_wire, reset
+from providers.twins.shapes import Ending, Question, Refused, Reply, json_object, json_reply
 from providers.twins.turn import Turn
 
 INVALID_JSON = "Your request contains invalid JSON syntax."
@@ -122,7 +123,7 @@ class Twins:
             raise dialect.refused(400, INVALID_JSON)
         entry.fields = sorted(body)
         entry.model, _ = split_model(dialect.model_of(body))
-        question = dialect.question(visit, body, entry.model)
+        question = recognised(dialect.question(visit, body, entry.model))
         _note(entry, question)
         if entry.prompt_tokens > dialect.context:
             raise dialect.too_long(entry.prompt_tokens)
@@ -142,7 +143,7 @@ class Twins:
             return Played(keep=False)
         if reply.ending is Ending.HANG:
             await asyncio.get_running_loop().create_future()  # until the peer goes and aiohttp cancels us
-        entry.outcome = "served" if _is_whole(reply) else "cut"
+        entry.outcome = "served" if reply.ending in PROPER else "cut"
         self._end(transport, reply.ending)
         return Played(keep=reply.ending in {Ending.KEEP, Ending.STALE} and request.keep_alive)
 
@@ -158,10 +159,6 @@ class Twins:
 _NOT_FOUND = json_reply({"error": {"message": "Not found"}}, 404)
 
 
-def _is_whole(reply: Reply) -> bool:
-    return reply.ending in {Ending.KEEP, Ending.STALE} or reply.framing is Framing.LENGTH
-
-
 def _note(entry: Entry, question: Question) -> None:
     """What the journal tells about a chat."""
     said = "\n".join(message.text for message in question.messages)
@@ -173,7 +170,7 @@ def _note(entry: Entry, question: Question) -> None:
 
 
 def _ordered_by_prompt(turn: Turn, visit: Visit) -> Order | None:
-    """The fault that the model's suffix or a directive asks for. Raises Refused for one that does not exist."""
+    """The fault that the model's suffix or a directive asks for. Raises Refused for an unknown one."""
     if turn.question is None:
         return None
     _, suffix = split_model(turn.dialect.model_of(json_object(visit.body) or {}))

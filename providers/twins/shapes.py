@@ -47,6 +47,7 @@ class Question:
     schema: JsonObject | None = None  # {} asks for any JSON object
     stream: bool = False
     thinking: bool = False  # reasoning before the answer
+    emulated: bool = False  # the tools are described in the prompt and called in the text
     copies: int = 1  # OpenAI's n
     cached: int = 0  # prompt tokens found in the vendor's cache
     wants: Mapping[str, Any] = field(default_factory=dict)  # what only one family knows
@@ -97,7 +98,8 @@ class Framing(StrEnum):
 
 class Ending(StrEnum):
     KEEP = "keep"  # a proper end; the connection may be used again
-    FIN = "fin"
+    CLOSE = "close"  # a proper end, then FIN
+    FIN = "fin"  # before the end
     RST = "rst"
     HANG = "hang"  # nothing more is sent, nothing is closed
     STALE = "stale"  # a proper end, but the connection dies when the next request comes
@@ -143,3 +145,12 @@ def json_reply(value: Any, status: int = 200, headers: Headers = ()) -> Reply:
 
 def body_of(reply: Reply) -> bytes:
     return b"".join(frame.data for frame in reply.frames)
+
+
+def json_object(raw: bytes) -> JsonObject | None:
+    """The JSON object in ``raw``, or None if there is none."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -53,8 +53,8 @@ class Turn:
     ) -> Reply:
         """The good reply, with the differences a fault asks for.
 
-        ``tamper`` changes the usage, ``everywhere`` puts it on each event, ``pieces`` cuts the text in its way,
-        ``stream`` answers in a form that was not asked for.
+        ``tamper`` changes the usage, ``everywhere`` puts it on each event, ``pieces`` cuts the text
+        in its own way, ``stream`` answers in a form that was not asked for.
         """
         if self.question is None:
             plain = self.plain or json_reply({})

@@ -11,23 +11,22 @@ from typing import Any
 import orjson
 
 from providers.twins.answers import TOKEN, tokens
-from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Tokens, Visit, json_object, vector
-from providers.twins.directives import directives
+from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Tokens, Visit, vector
 from providers.twins.shapes import (
     Answer,
     Call,
     Frame,
     Headers,
     JsonObject,
-    Message,
     Part,
     Question,
     Refused,
     Reply,
-    Tool,
     Usage,
+    json_object,
     json_reply,
 )
+from providers.twins.yandexgpt_question import Reading
 
 FOLDER = re.compile(r"b1g[a-z0-9]{17}")
 MODEL_URI = re.compile(r"gpt://([^/]+)/([^/]+)(?:/([^/@]+)(?:@[\w-]+)?)?")
@@ -51,18 +50,6 @@ MESSAGES = {
     429: "ai.textGenerationCompletionSessionsCount.count gauge quota limit exceed: allowed 10 requests",
 }
 
-FIELDS = {
-    "modelUri",
-    "completionOptions",
-    "messages",
-    "tools",
-    "toolChoice",
-    "parallelToolCalls",
-    "jsonObject",
-    "jsonSchema",
-}
-OPTIONS = {"stream", "temperature", "maxTokens", "reasoningOptions"}
-MESSAGE_FIELDS = ("text", "toolCallList", "toolResultList")
 STATUSES = {
     "stop": "ALTERNATIVE_STATUS_FINAL",
     "length": "ALTERNATIVE_STATUS_TRUNCATED_FINAL",
@@ -162,7 +149,7 @@ class YandexGPT(Dialect):
     def _tokenize_completion(self, visit: Visit) -> Reply:
         body = self._body(visit)
         self._model(body.get("modelUri"), visit)
-        text = "\n".join(message.text for message in self._messages(body.get("messages")))
+        text = "\n".join(message.text for message in Reading(self.refused).messages(body.get("messages")))
         return json_reply({"tokens": _token_list(text), "modelVersion": VERSION})
 
     def _embedding(self, visit: Visit) -> Reply:
@@ -195,25 +182,9 @@ class YandexGPT(Dialect):
         return parts[3] if len(parts) > 3 else ""
 
     def question(self, visit: Visit, body: JsonObject, model: str) -> Question:
-        self._check_fields(body, FIELDS, "request")
         uri = str(body.get("modelUri", "")).replace(self.model_of(body), model)
         self._model(uri, visit)
-        options = self._options(body.get("completionOptions", {}))
-        messages = self._messages(body.get("messages"))
-        tools = self._tools(body.get("tools", []))
-        said = [message.text for message in messages if message.role == "user"]
-        return Question(
-            model=uri,
-            messages=messages,
-            directives=directives((said or [messages[-1].text])[-1]),
-            tools=tools,
-            choice=self._choice(body.get("toolChoice"), tools),
-            parallel=bool(body.get("parallelToolCalls", True)),
-            max_tokens=options["maxTokens"],
-            schema=self._schema(body),
-            stream=options["stream"],
-            thinking=options["mode"] == "ENABLED_HIDDEN",
-        )
+        return Reading(self.refused).question(body, uri)
 
     def _model(self, uri: Any, visit: Visit) -> None:
         found = MODEL_URI.fullmatch(str(uri))
@@ -232,106 +203,6 @@ class YandexGPT(Dialect):
                 400,
                 f"Specified folder ID '{folder}' does not match with service account folder ID '{own}'",
             )
-
-    def _check_fields(self, value: Any, known: set[str], where: str) -> None:
-        if not isinstance(value, dict):
-            raise self.refused(400, f"{where} must be an object")
-        if unknown := sorted(set(value) - known):
-            raise self.refused(400, f"Unknown field '{unknown[0]}' in {where}")
-
-    def _options(self, options: Any) -> JsonObject:
-        self._check_fields(options, OPTIONS, "completionOptions")
-        temperature = options.get("temperature", 0.3)
-        if not _is_number(temperature) or not 0 <= temperature <= 1:
-            raise self.refused(400, f"Temperature must be in range [0, 1], got {temperature}")
-        reasoning = options.get("reasoningOptions", {})
-        self._check_fields(reasoning, {"mode"}, "reasoningOptions")
-        mode = reasoning.get("mode", "DISABLED")
-        if mode not in {"DISABLED", "ENABLED_HIDDEN", "REASONING_MODE_UNSPECIFIED"}:
-            raise self.refused(400, f"Unknown reasoning mode '{mode}'")
-        if not isinstance(options.get("stream", False), bool):
-            raise self.refused(400, "stream must be a boolean")
-        return {
-            "stream": options.get("stream", False),
-            "maxTokens": self._max_tokens(options.get("maxTokens")),
-            "mode": mode,
-        }
-
-    def _max_tokens(self, value: Any) -> int | None:
-        if value is None:
-            return None
-        if not re.fullmatch(r"\d{1,18}", str(value)) or int(value) < 1:
-            raise self.refused(400, f"maxTokens must be a positive int64, got {value}")
-        return int(value)
-
-    def _messages(self, messages: Any) -> tuple[Message, ...]:
-        if not isinstance(messages, list) or not messages:
-            raise self.refused(400, "messages must not be empty")
-        return tuple(self._message(message) for message in messages)
-
-    def _message(self, message: Any) -> Message:
-        self._check_fields(message, {"role", *MESSAGE_FIELDS}, "message")
-        role, kinds = message.get("role"), [name for name in MESSAGE_FIELDS if name in message]
-        if role not in {"system", "user", "assistant"}:
-            raise self.refused(400, f"Unknown role '{role}'")
-        if len(kinds) != 1:
-            raise self.refused(400, "Message must have exactly one of text, toolCallList, toolResultList")
-        return _READERS[kinds[0]](self, role, message[kinds[0]])
-
-    def _text(self, role: str, text: Any) -> Message:
-        if not isinstance(text, str):
-            raise self.refused(400, "Message text must be a string")
-        return Message(role, text)
-
-    def _calls(self, role: str, value: Any) -> Message:
-        calls = _listed(value, "toolCalls", "functionCall")
-        if role != "assistant" or not calls:
-            raise self.refused(400, "toolCallList belongs to the assistant and must not be empty")
-        if not all(_is_call(call) for call in calls):
-            raise self.refused(400, "functionCall needs a name and an object of arguments")
-        return Message(role, orjson.dumps(calls).decode())
-
-    def _results(self, role: str, value: Any) -> Message:
-        results = _listed(value, "toolResults", "functionResult")
-        if role != "user" or not results:
-            raise self.refused(400, "toolResultList belongs to the user and must not be empty")
-        if not all(isinstance(one.get("content"), str) and one.get("name") for one in results):
-            raise self.refused(400, "functionResult needs a name and a string of content")
-        return Message("result", "; ".join(one["content"] for one in results))
-
-    def _tools(self, tools: Any) -> tuple[Tool, ...]:
-        if not isinstance(tools, list):
-            raise self.refused(400, "tools must be an array")
-        for tool in tools:
-            self._check_fields(tool, {"function"}, "tool")
-            function = tool.get("function", {})
-            self._check_fields(function, {"name", "description", "parameters", "strict"}, "function")
-            if not isinstance(function.get("name"), str) or not function["name"]:
-                raise self.refused(400, "Function must have a name")
-        functions = (tool["function"] for tool in tools)
-        return tuple(Tool(f["name"], f.get("description", ""), f.get("parameters", {})) for f in functions)
-
-    def _choice(self, choice: Any, tools: tuple[Tool, ...]) -> str:
-        if choice is None:
-            return "auto"
-        self._check_fields(choice, {"mode", "functionName"}, "toolChoice")
-        name = choice.get("functionName")
-        mode = choice.get("mode", "TOOL_CHOICE_MODE_UNSPECIFIED")
-        if name is not None and name not in {tool.name for tool in tools}:
-            raise self.refused(400, f"Function '{name}' is not among the tools")
-        if mode not in {"NONE", "AUTO", "REQUIRED", "TOOL_CHOICE_MODE_UNSPECIFIED"}:
-            raise self.refused(400, f"Unknown tool choice mode '{mode}'")
-        return name or {"NONE": "none", "REQUIRED": "required"}.get(mode, "auto")
-
-    def _schema(self, body: JsonObject) -> JsonObject | None:
-        wanted = body.get("jsonSchema")
-        if wanted is not None and body.get("jsonObject"):
-            raise self.refused(400, "jsonObject and jsonSchema are mutually exclusive")
-        if wanted is None:
-            return {} if body.get("jsonObject") else None
-        if not isinstance(wanted, dict) or not isinstance(wanted.get("schema"), dict):
-            raise self.refused(400, "jsonSchema must have a schema")
-        return dict(wanted["schema"])
 
     # --- Chat: answering --------------------------------------------------------------------------
 
@@ -361,13 +232,6 @@ class YandexGPT(Dialect):
         last = _result(_said(answer, so_far), STATUSES[answer.finish], bill.total())
         spent = bill.usage.completion if answer.calls else tokens(fresh)
         yield Frame(self.event(last), Part.FINISH, spent)
-
-    def usage_event(self, question: Question, bill: Bill) -> bytes:
-        """A line with nothing but usage; the vendor does not send it, faults do."""
-        return self.event({"result": {**_result({}, PARTIAL, bill.total())["result"], "alternatives": []}})
-
-
-_READERS = {"text": YandexGPT._text, "toolCallList": YandexGPT._calls, "toolResultList": YandexGPT._results}
 
 
 def _result(message: JsonObject, status: str, usage: Any) -> JsonObject:
@@ -399,16 +263,6 @@ def _with_floats(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_floats(one) for one in value]
     return float(value) if _is_number(value) else value
-
-
-def _listed(value: Any, many: str, one: str) -> list[JsonObject]:
-    found = value.get(many) if isinstance(value, dict) else None
-    items = [item.get(one) if isinstance(item, dict) else None for item in found or []]
-    return [item if isinstance(item, dict) else {} for item in items]
-
-
-def _is_call(call: JsonObject) -> bool:
-    return bool(call.get("name")) and isinstance(call.get("arguments", {}), dict)
 
 
 def _is_number(value: Any) -> bool:
