@@ -19,6 +19,8 @@ WHITE = " \t\r\n"
 SPACES = 16
 # A call with more characters is given out as text: it would fill the memory.
 CALL_LIMIT = 1_000_000
+# A long text is read in slices of this length: what follows a call is copied, a megabyte must not be.
+SLICE = 4096
 # No beginning of a call is longer.
 REACH = 160
 
@@ -69,6 +71,13 @@ class CallReader:
         self._candidate: _Candidate | None = None
 
     def feed(self, text: str) -> str:
+        return "".join(self._read(text[at : at + SLICE]) for at in range(0, len(text), SLICE))
+
+    def end(self) -> str:
+        left = self._candidate.text() if self._candidate else self._beginning
+        return "" if self.calls else self._said(left) + self._space
+
+    def _read(self, text: str) -> str:
         said = ""
         while text and len(self.calls) != self._most:
             if self._candidate is None:
@@ -77,10 +86,6 @@ class CallReader:
                 more, text = self._read_call(self._candidate, text)
             said += more
         return said
-
-    def end(self) -> str:
-        left = self._candidate.text() if self._candidate else self._beginning
-        return "" if self.calls else self._said(left) + self._space
 
     def _read_text(self, text: str) -> tuple[str, str]:
         """What can be said of ``text``, and what is left to read."""

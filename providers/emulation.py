@@ -4,10 +4,12 @@ A call is a line ``<tool_call>{"name": …, "arguments": {…}}</tool_call>``, a
 ``<tool_result>{"name": …, "result": …}</tool_result>``. How leniently calls are read: ``emulated_calls``.
 """
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, ClassVar
+
+import orjson
 
 from providers.adapters.base import Adapter
 from providers.emulated_calls import CallReader
@@ -61,7 +63,7 @@ class EmulatedTools(Adapter):
         super().__init__(inner.new_id)
         self._inner = inner
         self._names = frozenset(function["name"] for function in _offered(chat))
-        self._most = 1 if chat.get("parallel_tool_calls") is False else None
+        self._most = 1 if _is_one_at_a_time(chat) else None
 
     def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:
         return self._inner.chat_request(without_tools(chat), target)
@@ -120,7 +122,7 @@ class EmulatedStream:
         self.finished = False
         self._inner = inner
         self._adapter = adapter
-        self._readers: dict[int, CallReader] = {}
+        self._readers = defaultdict[int, CallReader](adapter.reader)
         self._ended: set[int] = set()
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
@@ -138,7 +140,7 @@ class EmulatedStream:
     def _rewritten(self, chunk: Chunk) -> Iterator[Chunk]:
         for choice in chunk["choices"]:
             index, reason = choice["index"], choice.get("finish_reason")
-            reader = self._readers.setdefault(index, self._adapter.reader())
+            reader = self._readers[index]
             yield from self._pieces(choice, reader, is_last=bool(reason))
             if reason:
                 reason = "tool_calls" if reader.calls else reason
@@ -194,13 +196,18 @@ def _choice(chat: Chat) -> Any:
     return chat.get("tool_choice") or chat.get("function_call") or "auto"
 
 
+def _is_one_at_a_time(chat: Chat) -> bool:
+    """Whether one answer may hold one call only; the legacy ``functions`` know no more than one."""
+    return chat.get("parallel_tool_calls") is False or not chat.get("tools")
+
+
 def _prompt(functions: Iterable[Json], chat: Chat) -> str:
     keys = ("name", "description", "parameters")
     described = [_dumped({key: f[key] for key in keys if f.get(key) is not None}) for f in functions]
     return "\n".join(
         (
             HOW_TO_CALL.format(functions="\n".join(described)),
-            ONE if chat.get("parallel_tool_calls") is False else SEVERAL,
+            ONE if _is_one_at_a_time(chat) else SEVERAL,
             *_otherwise(chat),
         )
     )
@@ -265,13 +272,13 @@ def _joined(content: Any, addition: str) -> Any:
 
 
 def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return orjson.dumps(value).decode()
 
 
 def _json(text: str) -> str:
     """``text`` itself if it is JSON, digit for digit; otherwise a JSON string of it."""
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        orjson.loads(text)
+    except ValueError:
         return _dumped(text)
     return text

@@ -84,7 +84,10 @@ def test_tools_go_into_the_system_message_and_nowhere_else():
 
     assert body.keys() == {"modelUri", "completionOptions", "messages"}
     assert body["messages"][1:] == [{"role": "user", "text": "Какой курс юаня?"}]
-    assert json.dumps(GET_RATE["function"], ensure_ascii=False) in body["messages"][0]["text"]
+    assert (
+        json.dumps(GET_RATE["function"], ensure_ascii=False, separators=(",", ":"))
+        in body["messages"][0]["text"]
+    )
     assert '<tool_call>{"name": "имя функции"' in body["messages"][0]["text"]
     assert chat == before
 
@@ -125,7 +128,7 @@ def test_a_system_message_in_parts_gets_one_more_part():
                     "json_schema": {"name": "x", "schema": {"title": "Курс"}},
                 }
             },
-            ["только корректным JSON", '{"title": "Курс"}'],
+            ["только корректным JSON", '{"title":"Курс"}'],
             [],
         ),
     ],
@@ -151,8 +154,11 @@ def test_legacy_functions_are_told_the_same_way():
         "function_call": {"name": "get_rate"},
     }
 
-    assert "Курс валюты" in prompt(chat)
-    assert "обязан" in prompt(chat)
+    said = prompt(chat)
+
+    assert "Курс валюты" in said
+    assert "обязан" in said
+    assert "не больше одной" in said
 
 
 def call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
@@ -303,6 +309,10 @@ def test_an_endless_call_is_given_out_as_text():
     said = '<tool_call>{"name": "' + "a" * CALL_LIMIT
 
     assert read(said) == (said, [])
+
+
+def test_many_calls_in_a_long_answer_are_all_found():
+    assert read((CALL + "\n") * 200) == ("", [RATE] * 200)
 
 
 def test_reading_a_long_call_in_small_pieces_takes_linear_time():
