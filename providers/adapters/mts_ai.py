@@ -25,6 +25,7 @@ class MtsAI(OpenAI):
     FIELDS: ClassVar[Mapping[str, Support]] = {
         **dict.fromkeys(DOCUMENTED, Support.EXACT),
         "n": Support.REFUSED,
+        "stop": Support.EMULATED,  # the router ends the answer there
     }
     CODES: ClassVar[Codes] = {
         **CODES,

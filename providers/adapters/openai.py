@@ -21,6 +21,7 @@ from providers.adapters.openai_request import SHAPES, ceiling, effort, encoded, 
 from providers.adapters.openai_stream import OpenAIStream, arguments_in, finish_of, logprobs_in, text_in
 from providers.errors import Broken, Rejected, UpstreamError
 from providers.thinking import split
+from providers.tool_calls import ToolCall, tool_call
 from providers.usage import usage_of
 from providers.wire import (
     NOTHING,
@@ -146,19 +147,19 @@ class OpenAI(Adapter):
         extra = {"reasoning": reasoning, "refusal": text_in(said, "refusal")}
         return spoken | {name: text for name, text in extra.items() if text}
 
-    def _calls(self, raw: object) -> list[dict[str, Any]]:
+    def _calls(self, raw: object) -> list[ToolCall]:
         if not raw:
             return []
         if not isinstance(raw, list):
             raise Broken(detail="tool_calls is no list")
         return [self._call(call) for call in raw]
 
-    def _call(self, raw: object) -> dict[str, Any]:
+    def _call(self, raw: object) -> ToolCall:
         function = raw.get("function") if isinstance(raw, dict) else None
         if not isinstance(raw, dict) or not isinstance(function, dict) or not text_in(function, "name"):
             raise Broken(detail="a tool call without a name")
-        called = {"name": function["name"], "arguments": arguments_in(function) or "{}"}
-        return {"id": text_in(raw, "id") or self.new_id(), "type": "function", "function": called}
+        call_id = text_in(raw, "id") or self.new_id()
+        return tool_call(call_id, function["name"], arguments_in(function) or "{}")
 
     def chat_stream(self) -> ChatStream:
         """A reader for one streamed answer."""

@@ -4,6 +4,7 @@ Nested ``{"error": {…}}`` (OpenAI, vLLM), flat ``{"object": "error", …}`` (o
 ``{"detail": …}`` (FastAPI), a bare ``code`` (MWS); the code a string, an integer, digits or absent; HTML.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from providers.errors import (
     UpstreamError,
 )
 from providers.redact import quotable, redacted
+from providers.sse import BOM
 
 Kind = type[UpstreamError]
 Codes = Mapping[str, Kind]
@@ -89,14 +91,26 @@ class Complaint:
 
 
 def decoded(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``. Raises Broken for anything else: HTML, NaN, bad UTF-8, deep nesting."""
+    """The JSON object in ``body``. Raises Broken for anything else: HTML, bad UTF-8, deep nesting."""
     try:
         value = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise Broken(detail="the answer is no JSON") from exc
+    except orjson.JSONDecodeError:
+        value = _nearly_json(body)
     if not isinstance(value, dict):
         raise Broken(detail="the answer is no JSON object")
     return value
+
+
+def _nearly_json(body: bytes) -> object:
+    """JSON with a byte order mark, or with Python's NaN and Infinity, which are read as null."""
+    if not (body.startswith(BOM) or b"NaN" in body or b"Infinity" in body):
+        raise Broken(detail="the answer is no JSON")
+    try:
+        value = json.loads(body, parse_constant=lambda _: None)
+        # There and back: orjson says no to what it could not write later (lone surrogates, depth).
+        return orjson.loads(orjson.dumps(value))
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise Broken(detail="the answer is no JSON") from exc
 
 
 def complaint_in(answer: Mapping[str, Any], status: int = 200) -> Complaint | None:

@@ -13,6 +13,7 @@ from providers.adapters.openai_errors import decoded
 from providers.errors import Broken, Truncated, UpstreamError
 from providers.sse import BOM, EVENT_LIMIT, Events
 from providers.thinking import Thoughts
+from providers.tool_calls import call_chunks, tool_call
 from providers.usage import usage_of
 from providers.wire import NOTHING, Chunk, Completion
 
@@ -109,7 +110,7 @@ class Calls:
                 call.held = piece
                 return
             call.announced = True
-            yield _announcement(call.index, call.id or self._new_id(), name)
+            yield {"index": call.index, **tool_call(call.id or self._new_id(), name, "")}
         if piece:
             call.has_arguments = True
             yield {"index": call.index, "function": {"arguments": piece}}
@@ -139,10 +140,6 @@ class Calls:
         call = Call(len(self._all))
         self._all.append(call)
         return call
-
-
-def _announcement(index: int, id_: str, name: str) -> dict[str, Any]:
-    return {"index": index, "id": id_, "type": "function", "function": {"name": name, "arguments": ""}}
 
 
 class Answer:
@@ -339,11 +336,8 @@ def chunks_of(completion: Completion) -> Iterator[Chunk]:
 def _chunks_of(choice: Mapping[str, Any]) -> Iterator[Chunk]:
     message = choice["message"]
     deltas = [{name: message[name]} for name in ("reasoning", "content", "refusal") if message.get(name)]
-    for place, call in enumerate(message.get("tool_calls", ())):
-        function = call["function"]
-        deltas.append({"tool_calls": [_announcement(place, call["id"], function["name"])]})
-        piece = {"index": place, "function": {"arguments": function["arguments"]}}
-        deltas.append({"tool_calls": [piece]})
     for delta in deltas:
         yield {"choices": [{"index": choice["index"], "delta": delta, "finish_reason": None}]}
+    for place, call in enumerate(message.get("tool_calls", ())):
+        yield from call_chunks(place, call, choice["index"])
     yield {"choices": [{"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}]}
