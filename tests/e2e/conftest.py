@@ -1,0 +1,95 @@
+"""The installation that the end-to-end tests speak to: started once, stopped with everything it started."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from tests.e2e.installation import Installation, Server, Twins, installed
+
+CLIENT = "Ромашка"
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A migrated database, and no program yet."""
+    with installed(tmp_path_factory.mktemp("home")) as installation:
+        installation.manage("migrate", "-v0")
+        yield installation
+
+
+@pytest.fixture(scope="session")
+def twins(bare: Installation) -> Twins:
+    """The twins of the catalogue's providers, and provider A of the staged models."""
+    return bare.start_twins("twins")
+
+
+@pytest.fixture(scope="session")
+def others(bare: Installation) -> Twins:
+    """Other twins: provider B of the staged models."""
+    return bare.start_twins("others")
+
+
+@pytest.fixture(scope="session")
+def installation(bare: Installation, twins: Twins, others: Twins) -> Installation:
+    """The database with the catalogue and the staged models; no web server yet."""
+    bare.manage("bootstrap", XROUTER_TWIN_URL=twins.url)
+    bare.run(["-m", "tests.e2e.stage", twins.url, others.url])
+    return bare
+
+
+@pytest.fixture(scope="session")
+def key(installation: Installation) -> str:
+    """A live key of the client Ромашка."""
+    said = installation.manage(
+        "create_key", "--client", CLIENT, "--label", "e2e", "--plan", "paid", "--balance", "1000", "--json"
+    )
+    return str(json.loads(said)["key"])
+
+
+@pytest.fixture(scope="session")
+def express(installation: Installation, key: str) -> Server:
+    """One web process with the express lane."""
+    return installation.start_web("express", XROUTER_EXPRESS="1")
+
+
+@pytest.fixture(scope="session")
+def framework(installation: Installation, key: str) -> Server:
+    """One web process without the lane: every request goes through Django REST framework."""
+    return installation.start_web("framework", XROUTER_EXPRESS="0")
+
+
+@pytest.fixture(params=["express", "framework"])
+def door(request: pytest.FixtureRequest) -> Server:
+    """Either server: what is tested through it has to be the same through both doors."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(autouse=True)
+def calm(twins: Twins, others: Twins) -> Iterator[None]:
+    """No fault outlives the test that ordered it."""
+    yield
+    for one in (twins, others):
+        one.control("DELETE", "/__fault")
+
+
+@pytest.fixture
+def sdk(door: Server, key: str) -> Iterator[OpenAI]:
+    """The official client at either door, which tries nothing again by itself."""
+    with OpenAI(base_url=door.base_url, api_key=key, max_retries=0, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def async_sdk(express: Server, key: str) -> Any:
+    async with AsyncOpenAI(base_url=express.base_url, api_key=key, max_retries=0, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def reports(installation: Installation) -> Path:
+    """Where measurements are written."""
+    return installation.home

@@ -1,0 +1,263 @@
+"""A whole XRouter beside the tests: its own database, twins of the providers, web servers with either door.
+
+Everything is a real process and is spoken to over sockets; nothing is shared with the tests but the servers
+of DATABASE_URL and REDIS_URL.
+"""
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from accounts.keys import Kind, new_key
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+# Seconds for a program to answer after its start, on a busy machine, and for one to end.
+START = 60
+STOP = 15
+GRACE = 5  # seconds a web server gives to streams that are still open when it is told to stop
+
+
+def wait_until(question: Callable[[], T], seconds: float = 5, pause: float = 0.02) -> T:
+    """The first true answer to ``question``; its last answer once ``seconds`` have passed."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return answer
+
+
+class Program:
+    """A process with a log file. Its group is its own, so that workers go with it."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], logs: Path) -> None:
+        self.name = name
+        self.log = logs / f"{name}.log"
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log lines of one event, as objects."""
+        lines = (json.loads(line) for line in self.said().splitlines() if line.startswith("{"))
+        return [line for line in lines if line["event"] == name]
+
+    def wait(self, is_ready: Callable[[], Any]) -> Self:
+        """Wait until it answers. Raises RuntimeError with its last words if it does not."""
+        wait_until(lambda: self._process.poll() is not None or is_ready(), START)
+        if self._process.poll() is not None or not is_ready():
+            raise RuntimeError(f"{self.name} did not start:\n{self.said()[-2000:]}")
+        return self
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, 9)
+            self._process.wait(STOP)
+
+
+@dataclass(frozen=True)
+class Twins:
+    """One twins' process: its address and its control plane (docs/twins.md)."""
+
+    program: Program
+    url: str
+
+    def control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return dict(json.load(answer))
+
+    def journal(self, tag: str = "", family: str = "", op: str = "") -> list[dict[str, Any]]:
+        """What the twins saw, oldest first."""
+        entries = self.control("GET", f"/__journal?tag={tag}&family={family}")["entries"]
+        return [entry for entry in entries if not op or entry["op"] == op]
+
+    def order(self, kind: str, **how: Any) -> None:
+        """Order a fault for the next chats: ``kind`` as in a prompt, ``stall.after=3`` and the like."""
+        name, *arguments = re.split(r"\.(?=[a-z_]+=)", kind)
+        args = dict(argument.split("=") for argument in arguments)
+        self.control("POST", "/__fault", {"kind": name, "args": args, **how})
+
+    def reset(self) -> None:
+        """Forget the journal, the orders and the limits."""
+        self.control("POST", "/__reset", {})
+
+
+@dataclass(frozen=True)
+class Server:
+    """One web server."""
+
+    program: Program
+    root: str
+
+    @property
+    def base_url(self) -> str:
+        """What a client of the OpenAI SDK is pointed at."""
+        return f"{self.root}/v1"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.root)
+        return str(parts.hostname), int(parts.port or 0)
+
+
+@dataclass
+class Installation:
+    """A migrated database with the catalogue, and the programs that were started on it."""
+
+    home: Path
+    database: str
+    redis: str
+    programs: list[Program] = field(default_factory=list)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        ours = {"XROUTER_HOME": str(self.home), "DATABASE_URL": self.database, "REDIS_URL": self.redis}
+        return {**os.environ, **ours, "PYTHONUNBUFFERED": "1", **more}
+
+    def manage(self, *words: str, **environment: str) -> str:
+        """What ``manage.py`` prints."""
+        return self.run(["manage.py", *words], **environment)
+
+    def run(self, words: Sequence[str], **environment: str) -> str:
+        """What a Python program prints. Raises AssertionError with its complaint if it fails."""
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not done.returncode, done.stderr
+        return done.stdout
+
+    def start(self, name: str, command: Sequence[str], **environment: str) -> Program:
+        program = Program(name, [sys.executable, *command], self.environment(**environment), self.home)
+        self.programs.append(program)
+        return program
+
+    def start_twins(self, name: str, *options: str) -> Twins:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        program = self.start(name, ["-m", "providers.twins", "--port", str(port), *options])
+        return Twins(program.wait(lambda: is_healthy(url)), url)
+
+    def start_web(self, name: str, *, workers: int = 1, **environment: str) -> Server:
+        port = free_port()
+        root = f"http://127.0.0.1:{port}"
+        command = [
+            *("-m", "uvicorn", "xrouter.asgi:application", "--port", str(port), "--workers", str(workers)),
+            *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--no-access-log"),
+            *("--no-server-header", "--no-proxy-headers", "--timeout-graceful-shutdown", str(GRACE)),
+        ]
+        program = self.start(name, command, **environment)
+        return Server(program.wait(lambda: is_healthy(root)), root)
+
+    def stop(self) -> None:
+        for program in reversed(self.programs):
+            program.stop()
+
+    # --- The database, as an operator changes it ---------------------------------------------------
+
+    def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of one statement, committed at once."""
+        with psycopg.connect(self.database, autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(text, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def issue_key(self, client: str, kind: Kind = Kind.LIVE, **columns: Any) -> str:
+        """A new key of an existing client, with any column set. Returns its plaintext."""
+        key = new_key(kind)
+        row = {
+            "label": "тест",
+            "kind": kind,
+            "prefix": key.prefix,
+            "digest": key.digest,
+            "allowed_models": [],
+            "allowed_addresses": [],
+            "created_at": datetime.now().astimezone(),
+            **columns,
+        }
+        statement = sql.SQL(
+            "INSERT INTO accounts_apikey (client_id, {}) SELECT id, {} FROM accounts_client WHERE name = %s"
+        ).format(
+            sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join([sql.Placeholder()] * len(row))
+        )
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute(statement, (*row.values(), client))
+        return key.plaintext
+
+    def generation(self, name: str, seconds: float = 3) -> dict[str, Any]:
+        """The record of one request by the id customers see, ``gen-…``."""
+        ask = "SELECT * FROM billing_generation WHERE id = %s"
+        rows = wait_until(lambda: self.query(ask, name.removeprefix("gen-")), seconds)
+        assert len(rows) == 1, f"{len(rows)} records of {name}"
+        return rows[0]
+
+    def generation_of(self, client_request_id: str, seconds: float = 3) -> dict[str, Any]:
+        """The record of a request whose answer never came, by the id the client gave it."""
+        ask = "SELECT * FROM billing_generation WHERE client_request_id = %s"
+        rows = wait_until(lambda: self.query(ask, client_request_id), seconds)
+        assert len(rows) == 1, f"{len(rows)} records of {client_request_id}"
+        return rows[0]
+
+
+@contextmanager
+def installed(home: Path) -> Any:
+    """An installation in a new database; at the end its programs are stopped and the database is dropped."""
+    given = os.environ["DATABASE_URL"]
+    name = f"xrouter_e2e_{secrets.token_hex(4)}"
+    database = urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+    with psycopg.connect(given, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        installation = Installation(home, database, os.environ["REDIS_URL"])
+        try:
+            yield installation
+        finally:
+            installation.stop()
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_healthy(root: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{root}/healthz", timeout=1) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
