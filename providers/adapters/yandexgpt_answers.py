@@ -23,7 +23,7 @@ from providers.errors import (
     UpstreamError,
 )
 from providers.redact import quotable
-from providers.sse import EVENT_LIMIT
+from providers.sse import BOM, EVENT_LIMIT
 from providers.tool_calls import ToolCall, call_chunks, tool_call
 from providers.usage import Usage, usage_of
 from providers.wire import Chunk, Completion
@@ -119,7 +119,7 @@ class YandexStream:
                 yield from self._read(line)
 
     def end(self) -> Iterator[Chunk]:
-        if not self.finished and self._lines.rest_is_whole():
+        if not self.finished and not self._lines.rest_is_cut():
             yield from self.feed(b"\n")
         if not self.finished:
             raise Truncated
@@ -185,7 +185,8 @@ class _Lines:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Lines that ``data`` completes. Raises Broken on one over EVENT_LIMIT."""
-        *lines, rest = data.split(b"\n")
+        # Inside JSON a raw line end is no text, and empty lines are skipped: CR and CRLF can be taken as LF.
+        *lines, rest = data.replace(b"\r", b"\n").split(b"\n")
         for line in lines:
             payload = self._payload(self._joined(line))
             self._rest = bytearray()
@@ -195,15 +196,16 @@ class _Lines:
 
     def _payload(self, line: bytearray) -> bytes:
         # Some describe this stream as server-sent events: their prefix, comments and end mark do no harm.
-        return bytes(line.strip().removeprefix(b"data:").strip())
+        return bytes(line.strip().removeprefix(BOM).removeprefix(b"data:").strip())
 
-    def rest_is_whole(self) -> bool:
-        """Whether the last line lacks but its end: otherwise it was cut, not written badly."""
+    def rest_is_cut(self) -> bool:
+        """Whether the last line breaks off inside JSON, rather than lacks its end or is no JSON at all."""
+        rest = self._payload(self._rest)
         try:
-            orjson.loads(self._payload(self._rest))
+            orjson.loads(rest)
         except ValueError:
-            return False
-        return True
+            return rest.startswith(b"{")
+        return False
 
     def _joined(self, piece: bytes) -> bytearray:
         self._rest += piece
