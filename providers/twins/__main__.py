@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable
 
 import uvloop
-from aiohttp import web
 
 from providers.twins.dialect import Dialect
 from providers.twins.flavours import GenT, MtsAI
 from providers.twins.gigachat import GigaChat
-from providers.twins.listener import Listener
+from providers.twins.listener import BACKLOG, listening
 from providers.twins.openai import OpenAI
 from providers.twins.server import Twins
 from providers.twins.yandexgpt import YandexGPT
@@ -35,7 +34,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--gigachat-ttl", type=float, default=1800, help="seconds a token lives")
     parser.add_argument("--iam-ttl", type=float, default=43_200, help="seconds a token lives")
     parser.add_argument("--keepalive-idle", type=float, default=75, help="seconds an idle connection lives")
-    parser.add_argument("--backlog", type=int, default=4096)
+    parser.add_argument("--backlog", type=int, default=BACKLOG)
     return parser.parse_args(arguments)
 
 
@@ -44,20 +43,10 @@ async def serve(chosen: argparse.Namespace) -> None:
     families = [chosen.family] if chosen.family else list(FAMILIES)
     dialects = [FAMILIES[family](chosen) for family in families]
     twins = Twins(dialects, delay=chosen.delay_ms / 1000, rooted=bool(chosen.family))
-    server = web.Server(
-        twins.serve,
-        handler_cancellation=True,
-        access_log=None,
-        keepalive_timeout=chosen.keepalive_idle,
-    )
-    listener = Listener(server, twins.orders, chosen.host, chosen.port, chosen.backlog)
-    twins.control.listener = listener
-    await listener.open()
-    sys.stdout.write(f"twins: {', '.join(families)} on http://{chosen.host}:{listener.port}\n")
-    sys.stdout.flush()
-    await _told_to_stop()
-    listener.stop()
-    await server.shutdown(timeout=1)
+    async with listening(twins, chosen.host, chosen.port, chosen.backlog, chosen.keepalive_idle) as port:
+        sys.stdout.write(f"twins: {', '.join(families)} on http://{chosen.host}:{port}\n")
+        sys.stdout.flush()
+        await _told_to_stop()
 
 
 async def _told_to_stop() -> None:

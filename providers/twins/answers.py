@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from itertools import cycle, pairwise
 
+from providers.twins.directives import directives
 from providers.twins.emulated import in_text
 from providers.twins.instances import instance
 from providers.twins.shapes import Answer, Call, JsonObject, Question, Tool, Usage, dumps
@@ -167,7 +168,9 @@ def _said(question: Question) -> str:
 
 
 def _sentences(question: Question, copy: int) -> Iterator[str]:
-    seed = "\0".join([question.model, str(copy), *(message.text for message in question.messages)])
+    # Directives are left out: an answer spoilt by a fault is otherwise the same as the good one.
+    said = (directives(message.text).text for message in question.messages)
+    seed = "\0".join([question.model, str(copy), *said])
     digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
     return (SENTENCES[byte % len(SENTENCES)] for byte in cycle(digest))
 

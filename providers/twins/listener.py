@@ -2,11 +2,36 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from providers.twins.orders import Orders
 from providers.twins.playback import reset
+from providers.twins.server import Twins
+
+BACKLOG = 4096  # connections the kernel keeps for us
+SAY_SO = 0.05  # seconds in which the one who ordered the connections dropped hears that they will be
+
+
+@asynccontextmanager
+async def listening(
+    twins: Twins, host: str = "127.0.0.1", port: int = 0, backlog: int = BACKLOG, idle: float = 75
+) -> AsyncIterator[int]:
+    """Serve ``twins`` while the context lasts; gives the port. Raises OSError if it is taken.
+
+    ``idle``: seconds a connection without a request lives.
+    """
+    server = web.Server(twins.serve, handler_cancellation=True, access_log=None, keepalive_timeout=idle)
+    listener = Listener(server, twins.orders, host, port, backlog)
+    twins.control.listener = listener
+    await listener.open()
+    try:
+        yield listener.port
+    finally:
+        listener.stop()
+        await server.shutdown(timeout=1)
 
 
 class Listener:
@@ -21,6 +46,7 @@ class Listener:
         self._address, self._backlog = (host, port), backlog
         self._socket: socket.socket | None = None
         self._serving: asyncio.AbstractServer | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -44,18 +70,23 @@ class Listener:
             self._socket = None
         self._server.pre_shutdown()
         if drop:
-            for connection in self._server.connections:
-                connection.force_close()
+            asyncio.get_running_loop().call_later(SAY_SO, self._drop)
+
+    def _drop(self) -> None:
+        for connection in self._server.connections:
+            connection.force_close()
 
     async def pause(self, seconds: float) -> None:
         """Accept nothing for ``seconds``: the kernel's queue fills up, then nobody gets through."""
         if self._serving:
             self._serving.close()
             self._serving = None
-        asyncio.get_running_loop().call_later(seconds, self._reopen)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._reopen)
 
     def stop(self) -> None:
         """For good."""
+        if self._timer:
+            self._timer.cancel()
         if self._serving:
             self._serving.close()
         if self._socket:

@@ -131,6 +131,8 @@ def oauth_seconds(turn: Turn, args: Args) -> Reply:
 
 def _with_end(turn: Turn, end: float, *, milliseconds: bool) -> Reply:
     reply = turn.reply()
+    if turn.question:
+        return reply
     body: JsonObject = orjson.loads(body_of(reply))
     written = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if milliseconds else int(end)
     ends = {"expires_at": int(end * 1000 if milliseconds else end), "expiresAt": written}
