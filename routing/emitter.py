@@ -6,7 +6,6 @@ Adapters say what is new; this says it in the form that clients of the OpenAI SD
 the vendor sent together, twice, or in another order.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -137,6 +136,7 @@ def _is_plain_text(choice: dict[str, Any], delta: dict[str, Any]) -> bool:
 
 
 def _characters(delta: dict[str, Any]) -> int:
-    calls: Iterable[dict[str, Any]] = delta.get("tool_calls") or ()
-    arguments = sum(len((call.get("function") or {}).get("arguments") or "") for call in calls)
+    functions = [call.get("function") or {} for call in delta.get("tool_calls") or ()]
+    functions.append(delta.get("function_call") or {})
+    arguments = sum(len(function.get("arguments") or "") for function in functions)
     return len(delta.get("content") or "") + len(delta.get("reasoning") or "") + arguments

@@ -23,6 +23,7 @@ from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login
 from providers.wire import Chat, Completion, Support, Target
+from routing import legacy
 from routing.catalogue import Card, Catalogue
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
@@ -82,7 +83,11 @@ class Gateway:
         """Let the request in. Raises UnknownModel, ModelNotAllowed or NoRoute."""
         cards = [self._card(caller, name) for name in _wanted(chat)]
         routes = [route for card in cards for route in (card.twin_routes if caller.is_test else card.routes)]
-        ticket = Ticket(caller, _without_traces(caller, chat), call, plan(routes, chat))
+        wants_functions = legacy.is_legacy(chat)
+        if wants_functions or legacy.has_history(chat):
+            chat = legacy.with_tools(chat)
+        chat = _without_traces(caller, chat)
+        ticket = Ticket(caller, chat, call, plan(routes, chat), wants_functions=wants_functions)
         if not ticket.plan.routes:
             raise NoRoute(ticket.plan.reasons)
         return ticket
@@ -115,7 +120,7 @@ class Gateway:
             emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(KEEP_ALIVE)) as pieces:
                 async for chunks in pieces:
-                    if events := b"".join(map(emitter.feed, chunks)) if chunks else WAITING:
+                    if events := b"".join(map(emitter.feed, ticket.dialect(chunks))) if chunks else WAITING:
                         is_silent = False
                         yield events
             ticket.streamed(emitter)

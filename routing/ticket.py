@@ -11,8 +11,8 @@ from uuid import UUID
 
 from accounts.callers import Caller
 from billing.generations import GenerationRecord
-from providers.wire import Chat, Completion
-from routing import meter
+from providers.wire import Chat, Chunk, Completion
+from routing import legacy, meter
 from routing.emitter import Emitter
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.policy import Plan, Route
@@ -32,13 +32,17 @@ class Call:
 class Ticket:
     """One request that was let in. Collects what happens to it; ``record`` is the sum."""
 
-    def __init__(self, caller: Caller, chat: Chat, call: Call, plan: Plan) -> None:
+    def __init__(
+        self, caller: Caller, chat: Chat, call: Call, plan: Plan, *, wants_functions: bool = False
+    ) -> None:
+        """``wants_functions``: the customer speaks the form of calls that came before tools."""
         self.id = UUID(bytes=os.urandom(16))
         self.created_at = datetime.now(UTC)
         self.caller = caller
         self.chat = chat
         self.call = call
         self.plan = plan
+        self._wants_functions = wants_functions
         self.route: Route | None = None
         self.attempts: list[dict[str, Any]] = []
         self.dropped: list[str] = []
@@ -71,17 +75,28 @@ class Ticket:
 
     def dressed(self, completion: Completion) -> Completion:
         """The vendor's completion with everything a client of OpenAI expects around it."""
+        if self._wants_functions:
+            completion = legacy.legacy_completion(completion)
         return {
             **self._identity("chat.completion"),
             "choices": [_whole_choice(choice) for choice in completion["choices"]],
             "usage": self.usage,
         }
 
+    def dialect(self, chunks: list[Chunk]) -> list[Chunk]:
+        """The chunks in the form of calls the customer speaks."""
+        return [legacy.legacy_chunk(chunk) for chunk in chunks] if self._wants_functions else chunks
+
     @contextmanager
     def attempt(self, route: Route) -> Iterator[None]:
         """Note one try at ``route``: how it ended and how long it took."""
         started = time.perf_counter()
-        entry: dict[str, Any] = {"provider": route.upstream.slug, "model": route.upstream_model}
+        upstream = route.upstream
+        entry: dict[str, Any] = {
+            "provider": upstream.slug,
+            "model": route.upstream_model,
+            "is_twin": upstream.is_twin,
+        }
         self.attempts.append(entry)
         try:
             yield
