@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from providers.wire import Chunk
 
 ToolCall = dict[str, Any]
@@ -21,6 +23,21 @@ def call_chunks(index: int, call: ToolCall, choice: int = 0) -> Iterator[Chunk]:
     function = call["function"]
     yield _chunk({**call, "index": index, "function": {"name": function["name"], "arguments": ""}}, choice)
     yield _chunk({"index": index, "function": {"arguments": function["arguments"]}}, choice)
+
+
+def arguments_object(text: Any) -> dict[str, Any]:
+    """A call's arguments, from a history, as the object that some vendors want.
+
+    A model's slip (no JSON, or no object) is wrapped and not refused: it stays in the history
+    of an agent, and refusing it would end the conversation for good.
+    """
+    if isinstance(text, dict) or not text:
+        return text or {}
+    try:
+        arguments = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        arguments = text
+    return arguments if isinstance(arguments, dict) else {"arguments": arguments}
 
 
 def _chunk(fragment: ToolCall, choice: int) -> Chunk:

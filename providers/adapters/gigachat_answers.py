@@ -20,7 +20,7 @@ from providers.errors import (
     Truncated,
     UpstreamError,
 )
-from providers.redact import quotable, redacted
+from providers.redact import quotable
 from providers.sse import EVENT_LIMIT, Events
 from providers.tool_calls import call_chunks
 from providers.usage import Usage, tokens, usage_of
@@ -177,7 +177,7 @@ def failure_of(status: int, words: Any, retry_after: str = "") -> UpstreamError:
     """What ``status`` means. The vendor's words reach the customer if they are about the request."""
     kind = FAILURES.get(status, Broken)
     words = words if isinstance(words, str) else ""
-    detail = f"{status}: {redacted(words)}"
+    detail = f"status {status}"  # the vendor's words may quote the prompt
     if kind is Busy:
         return busy(detail, retry_after)
     quote = quotable(words) if kind is Rejected else ""
@@ -218,7 +218,7 @@ def _error_in(document: dict[str, Any]) -> UpstreamError:
     status, words = document.get("status"), document.get("message") or document.get("error")
     if type(status) is int and status >= 400:
         return failure_of(status, words)
-    return Broken(detail=f"no answer in it: {redacted(str(words))}")
+    return Broken(detail="no answer in it")
 
 
 def _object(choice: dict[str, Any], key: str) -> dict[str, Any]:

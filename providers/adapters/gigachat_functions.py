@@ -70,18 +70,6 @@ def customer_name(name: str) -> str:
     return plain.decode(errors="replace")
 
 
-def arguments_object(text: Any) -> dict[str, Any]:
-    """A call's arguments as the object GigaChat wants.
-
-    A model's slip (no JSON, or no object) is wrapped and not refused: it stays in the history
-    of an agent, and refusing it would end the conversation for good.
-    """
-    if isinstance(text, dict) or not text:
-        return text or {}
-    arguments = _loads(text)
-    return arguments if isinstance(arguments, dict) else {"arguments": arguments}
-
-
 def result_document(text: str) -> str:
     """A function's result as the JSON object, in a string, that GigaChat wants: anything else is a 422."""
     result = _loads(text)

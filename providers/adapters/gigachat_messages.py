@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from providers.adapters.gigachat_functions import arguments_object, result_document, vendor_name
+from providers.adapters.gigachat_functions import result_document, vendor_name
 from providers.errors import Rejected
+from providers.tool_calls import arguments_object
 
 Message = dict[str, Any]
 

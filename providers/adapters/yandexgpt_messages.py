@@ -8,11 +8,9 @@ from collections.abc import Iterable, Iterator
 from itertools import count, groupby
 from typing import Any
 
-import orjson
-
 from providers.adapters.yandexgpt_schema import inlined
 from providers.errors import Rejected
-from providers.tool_calls import UNCALLED
+from providers.tool_calls import UNCALLED, arguments_object
 from providers.wire import Chat
 
 Json = dict[str, Any]
@@ -111,13 +109,7 @@ def _place(message: Json, calls: dict[str, tuple[int, str]]) -> tuple[int, str]:
 
 
 def _call(function: Json) -> Json:
-    try:
-        arguments = orjson.loads(function.get("arguments") or "{}")
-    except ValueError as exc:
-        raise Rejected(f"Аргументы вызова {function['name']} в истории — не JSON.") from exc
-    if not isinstance(arguments, dict):
-        raise Rejected(f"Аргументы вызова {function['name']} в истории должны быть объектом JSON.")
-    return {"name": function["name"], "arguments": arguments}
+    return {"name": function["name"], "arguments": arguments_object(function.get("arguments"))}
 
 
 def _text(message: Json) -> str:
