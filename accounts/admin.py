@@ -6,12 +6,12 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.models import ApiKey, Client, Membership, User
+from accounts.models import ApiKey, Client, Membership, User, validate_network
 
 
 class UserAddForm(AdminUserCreationForm):
@@ -110,6 +110,15 @@ class ApiKeyAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
         ours = ["prefix", "created_at", "created_by", "last_used_at"]
         return ours if obj is None else [*ours, "client", "kind"]
+
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "allowed_addresses":
+            # Checked by the form too: of what the model says about an item Django shows only the beginning.
+            field.base_field.validators.append(validate_network)
+        return field
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.Form, change: bool) -> None:
         if change:

@@ -13,11 +13,19 @@ from billing.money import Micro, as_roubles, roubles
 class RoublesFormField(forms.DecimalField):
     """Takes roubles, yields micro-roubles."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"localize": True, **kwargs})  # "2,5" is as good as "2.5"
+
     def prepare_value(self, value: Any) -> Any:
         return as_roubles(value) if isinstance(value, int) else value
 
     def has_changed(self, initial: Micro | None, data: Any) -> bool:
-        return super().has_changed(self.prepare_value(initial), data)
+        if data in self.empty_values:
+            return initial is not None
+        try:
+            return self.clean(data) != initial
+        except ValidationError:
+            return True
 
     def clean(self, value: Any) -> Micro | None:
         amount: Decimal | None = super().clean(value)

@@ -34,14 +34,14 @@ LOCK = 7_700_001
 
 
 @transaction.atomic
-def bootstrap(environment: Environment) -> str:
+def bootstrap(environment: Environment, file: Path = CATALOGUE) -> str:
     """Make and update everything, or nothing; the summary for people.
 
     Raises ImproperlyConfigured with one sentence on the variable or the line of the file that is wrong.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-    catalogue = read_catalogue()
+    catalogue = read_catalogue(file)
     made: Counter[str] = Counter()
     for slug, table in catalogue["providers"].items():
         _provider(slug, table, environment, made)
@@ -52,11 +52,11 @@ def bootstrap(environment: Environment) -> str:
     return _summary(made)
 
 
-def read_catalogue() -> dict[str, Any]:
+def read_catalogue(file: Path = CATALOGUE) -> dict[str, Any]:
     try:
-        return tomllib.loads(CATALOGUE.read_text())
+        return tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as exc:
-        raise ImproperlyConfigured(f"{CATALOGUE.name}: {exc}") from exc
+        raise ImproperlyConfigured(f"{file.name}: {exc}") from exc
 
 
 # --- Providers ---------------------------------------------------------------------------------

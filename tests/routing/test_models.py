@@ -1,0 +1,67 @@
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from routing.models import Alias, Endpoint, Model
+from tests.builders import make_endpoint, make_model, make_provider, make_twin
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("slug", ["gigachat/pro", "yandexgpt/pro:rc", "mts-ai/qwen2.5-72b-instruct"])
+def test_a_model_has_a_name_in_two_parts(slug):
+    make_model(slug).full_clean()
+
+
+@pytest.mark.parametrize(
+    "slug", ["pro", "GigaChat/pro", "gigachat/", "/pro", "gigachat/про", "a/b c", "a/b\n"]
+)
+def test_the_database_refuses_another_name(slug):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_model(slug)
+
+
+@pytest.mark.parametrize("wrong", [{"max_output": 0}, {"max_output": 40_000}, {"version": "beta"}])
+def test_the_database_refuses_a_model_that_cannot_be(wrong):
+    model = make_model(context_length=32_768)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Model.objects.filter(pk=model.pk).update(**wrong)
+
+
+def test_an_alias_is_one_in_any_case():
+    make_model(aliases=("GigaChat-Pro",))
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_model(aliases=("gigachat-PRO",))
+
+
+def test_an_alias_cannot_hide_a_model_nor_a_model_an_alias():
+    model = make_model("gigachat/pro", aliases=("gigachat/best",))
+
+    with pytest.raises(ValidationError, match="Так уже называется модель"):
+        Alias(name="GigaChat/Pro", model=model).full_clean()
+    with pytest.raises(ValidationError, match="Так уже называют другую модель"):
+        Model(slug="gigachat/best").full_clean()
+
+
+def test_a_provider_serves_a_model_under_an_upstream_name_once():
+    endpoint = make_endpoint(upstream_name="GigaChat-2")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_endpoint(endpoint.model, endpoint.provider, upstream_name="GigaChat-2")
+
+
+@pytest.mark.parametrize("wrong", [{"tools": "magic"}, {"features": ["telepathy"]}])
+def test_the_database_refuses_an_endpoint_that_cannot_be(wrong):
+    endpoint = make_endpoint()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Endpoint.objects.filter(pk=endpoint.pk).update(**wrong)
+
+
+def test_a_twin_is_not_an_endpoint_of_its_own():
+    twin = make_twin(make_provider())
+
+    with pytest.raises(ValidationError, match="Двойника"):
+        make_endpoint(provider=twin).full_clean()

@@ -1,0 +1,112 @@
+"""Every model of ours is on the operators' desk, and the desk opens."""
+
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Client, Membership
+from billing.models import Account, Generation, Transfer
+from monitoring.models import Probe
+from tests.builders import (
+    alice,
+    make_client,
+    make_credential,
+    make_endpoint,
+    make_key,
+    make_model,
+    make_provider,
+    make_twin,
+)
+
+OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
+MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
+READ_ONLY = [Account, Transfer, Generation, Probe]
+
+each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+
+
+@pytest.fixture
+def operator(db) -> Browser:
+    browser = Browser()
+    browser.force_login(
+        get_user_model().objects.create_superuser("operator@xrouter.example", "a long password")
+    )
+    return browser
+
+
+@pytest.fixture
+def rows(operator) -> None:
+    """One row of everything at least."""
+    alice()
+    client = make_client(balance="10")
+    api_key, _ = make_key(client)
+    endpoint = make_endpoint(make_model(aliases=("alias",)))
+    make_credential(endpoint.provider)
+    make_twin(make_provider())
+    Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
+    Generation.objects.create(
+        id=uuid4(),
+        client=client,
+        key=api_key,
+        created_at=timezone.now(),
+        request_id="req_1",
+        model_requested="gigachat/pro",
+        status="ok",
+        cost=1_500_000,
+    )
+
+
+def page(model, name: str, *args) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+
+
+@each_model
+def test_every_model_is_on_the_desk(model):
+    assert admin.site.is_registered(model)
+
+
+@each_model
+@pytest.mark.parametrize("query", ["", "?q=а", "?q=00000000-0000-0000-0000-000000000000"])
+def test_every_list_opens_and_can_be_searched(operator, rows, model, query):
+    assert operator.get(page(model, "changelist") + query).status_code == 200
+
+
+@each_model
+def test_every_row_opens(operator, rows, model):
+    assert operator.get(page(model, "change", model.objects.first().pk)).status_code == 200
+
+
+@each_model
+def test_every_row_can_be_added_except_history(operator, rows, model):
+    assert operator.get(page(model, "add")).status_code == (403 if model in READ_ONLY else 200)
+
+
+@pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model._meta.label)
+def test_history_is_neither_changed_nor_removed(operator, rows, model):
+    number = model.objects.first().pk
+
+    assert operator.post(page(model, "change", number), {"note": "x"}).status_code == 403
+    assert operator.post(page(model, "delete", number), {"post": "yes"}).status_code == 403
+
+
+def test_a_client_is_switched_off_and_not_removed(operator, rows):
+    number = Client.objects.first().pk
+
+    assert operator.post(page(Client, "delete", number), {"post": "yes"}).status_code == 403
+
+
+def test_money_is_shown_in_roubles(operator, rows):
+    assert "1.5" in operator.get(page(Generation, "changelist")).content.decode()
+
+
+def test_nobody_but_staff_sees_the_desk(rows):
+    browser = Browser()
+    browser.force_login(alice())
+
+    assert all(browser.get(page(model, "changelist")).status_code == 302 for model in [*MODELS, Membership])
