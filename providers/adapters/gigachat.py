@@ -16,7 +16,6 @@ import orjson
 from providers.adapters.base import Adapter
 from providers.adapters.gigachat_answers import (
     GigaChatStream,
-    busy,
     completion_of,
     document_of,
     document_or_nothing,
@@ -26,6 +25,7 @@ from providers.adapters.gigachat_functions import functions
 from providers.adapters.gigachat_messages import wire_messages
 from providers.errors import Broken, DeadCredential, Rejected, UpstreamError
 from providers.redact import redacted
+from providers.waiting import busy
 from providers.wire import (
     Chat,
     ChatStream,
@@ -114,7 +114,7 @@ class GigaChat(Adapter):
 
     def failure(self, response: UpstreamResponse) -> UpstreamError:
         words = document_or_nothing(response.body).get("message")
-        return failure_of(response.status, words, response.headers.get("retry-after", ""))
+        return failure_of(response.status, words, response.headers)
 
     def models_request(self, target: Target) -> UpstreamRequest:
         return UpstreamRequest("GET", f"{target.base_url}/models", _headers(target))
@@ -242,7 +242,7 @@ def _token_failure(response: UpstreamResponse) -> UpstreamError:
     meaning = OAUTH_FAULTS.get(answer["code"]) if type(answer.get("code")) is int else None
     detail = f"token endpoint, {response.status}: {meaning or redacted(str(answer.get('message', '')))}"
     if response.status == 429:
-        return busy(detail, response.headers.get("retry-after", ""))
+        return busy(detail, response.headers)
     if 400 <= response.status < 500:
         return DeadCredential(detail=detail)
     return Broken(detail=detail)

@@ -1,6 +1,5 @@
 """What GigaChat answers, whole or streamed, and how it fails, in OpenAI's words. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +23,8 @@ from providers.redact import quotable
 from providers.sse import EVENT_LIMIT, Events
 from providers.tool_calls import call_chunks
 from providers.usage import Usage, tokens, usage_of
-from providers.wire import Chunk, Completion
+from providers.waiting import busy
+from providers.wire import NOTHING, Chunk, Completion
 
 # A call decides the reason by itself; whatever else is not here is an ordinary "stop".
 FINISH_REASONS = {"length": "length", "blacklist": "content_filter"}
@@ -47,9 +47,6 @@ FAILURES: Mapping[int, type[UpstreamError]] = {
     429: Busy,
 }
 
-# The longest wait, in seconds, the vendor is believed to mean: a slip of its must not park it for a day.
-LONGEST_WAIT = 300.0
-SECONDS = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,3})?)\s*")
 
 REFUSED = "Провайдер отклонил запрос: {words}"
 
@@ -173,21 +170,15 @@ class GigaChatStream:
         return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
 
 
-def failure_of(status: int, words: Any, retry_after: str = "") -> UpstreamError:
+def failure_of(status: int, words: Any, headers: Mapping[str, str] = NOTHING) -> UpstreamError:
     """What ``status`` means. The vendor's words reach the customer if they are about the request."""
     kind = FAILURES.get(status, Broken)
     words = words if isinstance(words, str) else ""
     detail = f"status {status}"  # the vendor's words may quote the prompt
     if kind is Busy:
-        return busy(detail, retry_after)
+        return busy(detail, headers)
     quote = quotable(words) if kind is Rejected else ""
     return kind(REFUSED.format(words=quote) if quote else "", detail=detail)
-
-
-def busy(detail: str, retry_after: str) -> Busy:
-    """Busy for as long as a Retry-After in seconds says; for no said time on a date or nonsense."""
-    seconds = SECONDS.fullmatch(retry_after)
-    return Busy(detail=detail, retry_after=min(float(seconds[1]), LONGEST_WAIT) if seconds else None)
 
 
 def document_or_nothing(body: bytes) -> dict[str, Any]:

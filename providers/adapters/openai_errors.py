@@ -24,12 +24,10 @@ from providers.errors import (
 )
 from providers.redact import quotable, redacted
 from providers.sse import BOM
+from providers.waiting import busy
 
 Kind = type[UpstreamError]
 Codes = Mapping[str, Kind]
-
-# The longest wait we take a vendor's word for, in seconds: a huge Retry-After must not park a provider.
-LONGEST_WAIT = 300.0
 
 # What is not here and has a status is Broken.
 STATUSES: Mapping[int, Kind] = {
@@ -164,7 +162,7 @@ def error_of(complaint: Complaint, codes: Codes, headers: Mapping[str, str]) -> 
         kind = ContextTooLong
     detail = redacted(f"status {complaint.status}, code {complaint.code}, type {complaint.type}")
     if kind is Busy:
-        return Busy(detail=detail, retry_after=retry_after(headers))
+        return busy(detail, headers)
     return kind(_rejection(complaint) if kind is Rejected else "", detail=detail)
 
 
@@ -172,16 +170,3 @@ def _rejection(complaint: Complaint) -> str:
     words = quotable(complaint.message)
     where = f" (поле {complaint.param})" if quotable(complaint.param) else ""
     return f"Провайдер отклонил запрос{where}: {words}" if words else f"Провайдер отклонил запрос{where}."
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, at most LONGEST_WAIT; None if the vendor names none that can be used.
-
-    Dates are not read: that takes a clock.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "").strip()
-        # Digits with one point at most: no sign, no exponent, no "nan".
-        if text.isascii() and text.replace(".", "", 1).isdecimal():
-            return min(float(text[:20]) * unit, LONGEST_WAIT)
-    return None

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 
 from providers.adapters.base import NewId
-from providers.adapters.openai_errors import retry_after
 from providers.errors import (
     Broken,
     Busy,
@@ -26,6 +25,7 @@ from providers.redact import quotable
 from providers.sse import BOM, EVENT_LIMIT
 from providers.tool_calls import ToolCall, call_chunks, tool_call
 from providers.usage import Usage, usage_of
+from providers.waiting import busy
 from providers.wire import Chunk, Completion
 
 Json = dict[str, Any]
@@ -335,7 +335,7 @@ def _failure(error: Json, status: int, headers: Mapping[str, str]) -> UpstreamEr
     detail = f"status {status}, grpc code {grpc if isinstance(grpc, int) else 'none'}"
     kind = FAILURES.get(status, Broken)
     if kind is Busy:
-        return Busy(detail=detail, retry_after=retry_after(headers))
+        return busy(detail, headers)
     if kind is not Rejected:
         return kind(detail=detail)
     kind = next((kind for words, kind in REJECTIONS if words.search(message)), Rejected)

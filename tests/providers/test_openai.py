@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.adapters import ADAPTERS
-from providers.adapters.openai_errors import LONGEST_WAIT, retry_after
 from providers.errors import Broken, Rejected, Truncated, UpstreamError
 from providers.sse import EVENT_LIMIT
+from providers.waiting import LONGEST_WAIT, retry_after
 from providers.wire import Support, Target, UpstreamResponse
 
 FAMILY = ["openai", "mts-ai", "gen-t"]
