@@ -136,9 +136,9 @@ def run(
             time.sleep(1)
             for sentence in supervisor.watch():
                 print(sentence, file=sys.stderr)  # noqa: T201
-    except Stopped:
+    except Stopped as exc:
         hear(lambda *_: supervisor.hasten())
-        say("\nStopping: answers under way may take a minute; Ctrl-C again cuts them short …")
+        say(f"\n{exc}: stopping. Answers under way may take a minute; Ctrl-C again cuts them short …")
         raise
 
 
@@ -281,9 +281,9 @@ def hear(answer: Callable[[int, FrameType | None], None]) -> None:
             signal.signal(number, answer)
 
 
-def interrupt(_number: int, _frame: FrameType | None) -> None:
+def interrupt(number: int, _frame: FrameType | None) -> None:
     hear(lambda *_: None)  # a second one must not interrupt the clean-up of the first
-    raise Stopped
+    raise Stopped(signal.Signals(number).name)
 
 
 def say(line: str) -> None:
