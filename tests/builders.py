@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from django.test import Client as Browser
 from django.utils import timezone
 
 from accounts.keys import Kind
@@ -35,6 +36,13 @@ def eve() -> User:
 def romashka() -> Client:
     """The client of Alice and Bob."""
     return alice().clients.get()
+
+
+def operators_browser() -> Browser:
+    """A browser in which an operator who may do anything is logged in."""
+    browser = Browser()
+    browser.force_login(User.objects.create_superuser("operator@xrouter.example"))
+    return browser
 
 
 def make_user(email: str = "", *, password: str | None = None, **fields: Any) -> User:

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from accounts.keys import digest, parse
 from accounts.models import ApiKey, User
-from tests.builders import make_client, make_key
+from tests.builders import make_client, make_key, operators_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -16,9 +16,7 @@ KEY = re.compile(r"xr-(?:live|test)-[0-9A-Za-z]{32}-[0-9A-Za-z]{6}")
 
 @pytest.fixture
 def operator() -> Browser:
-    browser = Browser()
-    browser.force_login(User.objects.create_superuser("operator@xrouter.example", "a long password"))
-    return browser
+    return operators_browser()
 
 
 def add_key(operator: Browser, **fields) -> str:

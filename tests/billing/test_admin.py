@@ -1,23 +1,18 @@
 import pytest
-from django.contrib.auth import get_user_model
 from django.test import Client as Browser
 from django.urls import reverse
 
 from billing.fields import RoublesFormField
 from billing.models import Rate
 from billing.money import roubles
-from tests.builders import make_tariff
+from tests.builders import make_tariff, operators_browser
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def operator() -> Browser:
-    browser = Browser()
-    browser.force_login(
-        get_user_model().objects.create_superuser("operator@xrouter.example", "a long password")
-    )
-    return browser
+    return operators_browser()
 
 
 def add_rate(operator: Browser, **prices: str) -> str:

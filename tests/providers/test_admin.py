@@ -1,11 +1,10 @@
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth import get_user_model
 from django.test import Client as Browser
 from django.urls import reverse
 
 from providers.models import Credential, Provider
-from tests.builders import make_credential, make_provider
+from tests.builders import make_credential, make_provider, operators_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -15,11 +14,7 @@ NO_CREDENTIALS = {"credentials-TOTAL_FORMS": 0, "credentials-INITIAL_FORMS": 0}
 
 @pytest.fixture
 def operator() -> Browser:
-    browser = Browser()
-    browser.force_login(
-        get_user_model().objects.create_superuser("operator@xrouter.example", "a long password")
-    )
-    return browser
+    return operators_browser()
 
 
 def fields(provider: Provider, **more) -> dict:

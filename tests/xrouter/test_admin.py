@@ -5,7 +5,6 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +21,7 @@ from tests.builders import (
     make_model,
     make_provider,
     make_twin,
+    operators_browser,
 )
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
@@ -33,11 +33,7 @@ each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._m
 
 @pytest.fixture
 def operator(db) -> Browser:
-    browser = Browser()
-    browser.force_login(
-        get_user_model().objects.create_superuser("operator@xrouter.example", "a long password")
-    )
-    return browser
+    return operators_browser()
 
 
 @pytest.fixture
