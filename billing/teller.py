@@ -24,6 +24,8 @@ ROOM = 50_000
 # How long a request waits for its record to be durable before it answers all the same (seconds).
 PATIENCE = 2.0
 PAUSE = 0.5
+# What will never be written, however often it is tried. TypeError: what JSON cannot hold.
+UNWRITABLE = (psycopg.DataError, psycopg.IntegrityError, TypeError)
 
 COLUMNS = ", ".join(f'"{column.name}"' for column in dataclasses.fields(GenerationRecord))
 # The primary key makes it safe to send a batch again whose commit was not heard of.
@@ -47,9 +49,10 @@ class Settlement:
 class Teller:
     """One per web worker; ``run`` is its task."""
 
-    def __init__(self, database: str) -> None:
-        """``database``: a libpq connection string."""
+    def __init__(self, database: str, *, room: int = ROOM) -> None:
+        """``database``: a libpq connection string. ``room``: records that may wait."""
         self._database = database
+        self._room = room
         self._waiting: deque[Settlement] = deque()
         self._wake = asyncio.Event()
         self._connection: psycopg.AsyncConnection | None = None
@@ -57,7 +60,8 @@ class Teller:
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= ROOM
+        """Whether no further request may be let in: its record could not be kept."""
+        return len(self._waiting) >= self._room
 
     async def settle(self, record: GenerationRecord) -> None:
         """Write ``record`` once; return when it is durable, or after PATIENCE, when it still waits."""
@@ -72,14 +76,23 @@ class Teller:
 
     async def run(self) -> None:
         """Write batches until ``close``; at the end, what is still waiting."""
-        while not (self._is_closing and not self._waiting):
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                if not await self._write_batch():
-                    if self._is_closing:
-                        return
-                    await asyncio.sleep(PAUSE)
+        try:
+            while not (self._is_closing and not self._waiting):
+                await self._wake.wait()
+                self._wake.clear()
+                await self._write_waiting()
+        finally:
+            await self._disconnect()
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            if await self._write_batch():
+                continue
+            if self._is_closing:
+                log.error("settlements are lost: the database is away", extra={"lost": len(self._waiting)})
+                self._waiting.clear()
+                return
+            await asyncio.sleep(PAUSE)
 
     async def close(self) -> None:
         """Let ``run`` end after what is waiting."""
@@ -89,10 +102,7 @@ class Teller:
     async def _write_batch(self) -> bool:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         try:
-            await self._write([settlement.record for settlement in batch])
-        except psycopg.DataError:
-            # One row the database will never take must not hold up the others for ever.
-            await self._write_one_by_one(batch)
+            await self._write_all([settlement.record for settlement in batch])
         except (psycopg.Error, OSError) as exc:
             log.warning("the database does not take settlements", extra={"error": type(exc).__name__})
             self._waiting.extendleft(reversed(batch))
@@ -103,6 +113,14 @@ class Teller:
                 settlement.written.set_result(None)
         return True
 
+    async def _write_all(self, records: list[GenerationRecord]) -> None:
+        try:
+            await self._write(records)
+        except UNWRITABLE:
+            # One row the database will never take must not hold up the others for ever.
+            for record in records:
+                await self._write_if_possible(record)
+
     async def _write(self, records: list[GenerationRecord]) -> None:
         connection = await self._connected()
         rows = orjson.dumps(records).decode()
@@ -110,15 +128,13 @@ class Teller:
             await connection.execute(WRITE, (rows,))
             await connection.execute(TOUCH, (list({record.key_id for record in records}),))
 
-    async def _write_one_by_one(self, batch: list[Settlement]) -> None:
-        for settlement in batch:
-            try:
-                await self._write([settlement.record])
-            except psycopg.DataError as exc:
-                log.error(  # noqa: TRY400 - a traceback would show the row
-                    "a settlement was refused",
-                    extra={"generation": str(settlement.record.id), "error": type(exc).__name__},
-                )
+    async def _write_if_possible(self, record: GenerationRecord) -> None:
+        try:
+            await self._write([record])
+        except UNWRITABLE as exc:
+            log.error(  # noqa: TRY400 - a traceback would show the row
+                "a settlement was refused", extra={"generation": str(record.id), "error": type(exc).__name__}
+            )
 
     async def _connected(self) -> psycopg.AsyncConnection:
         if self._connection is None or self._connection.closed:

@@ -1,0 +1,251 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from billing.generations import GenerationRecord
+from billing.teller import BATCH, Teller
+from tests.builders import make_key
+from tests.database import change, dsn, hang_up, rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NOWHERE = "host=127.0.0.1 port=1 dbname=nowhere connect_timeout=1"
+
+
+@pytest.fixture
+def key():
+    return make_key()[0]
+
+
+def record(key: Any, **fields: Any) -> GenerationRecord:
+    facts = {
+        "id": uuid4(),
+        "client_id": key.client_id,
+        "key_id": key.pk,
+        "created_at": datetime.now(UTC),
+        "request_id": "req_1",
+        "model_requested": "family/model",
+        "streamed": False,
+        "is_test": False,
+        "status": "ok",
+    }
+    return GenerationRecord(**{**facts, **fields})
+
+
+@asynccontextmanager
+async def at_work(teller: Teller) -> AsyncIterator[asyncio.Task[None]]:
+    work = asyncio.create_task(teller.run())
+    try:
+        yield work
+    finally:
+        await teller.close()
+        await asyncio.wait_for(work, 10)
+
+
+def count() -> int:
+    return rows("SELECT count(*) FROM billing_generation")[0]["count"]
+
+
+async def test_a_settlement_is_in_the_database_when_settle_returns(key):
+    teller = Teller(dsn())
+    attempts = [{"provider": "a", "model": "m", "outcome": "ok", "ms": 5}]
+    written = record(key, attempts=attempts, dropped_fields=["seed", "logprobs"], overhead_ms=0.25, user="Ы")
+
+    async with at_work(teller):
+        await teller.settle(written)
+        [row] = rows("SELECT * FROM billing_generation")
+
+    assert row["id"] == written.id
+    assert (row["client_id"], row["key_id"]) == (key.client_id, key.pk)
+    assert row["created_at"] == written.created_at
+    assert (row["attempts"], row["dropped_fields"]) == (attempts, ["seed", "logprobs"])
+    assert (row["overhead_ms"], row["user"], row["first_token_ms"]) == (0.25, "Ы", None)
+
+
+async def test_a_settlement_marks_the_key_as_used(key):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.settle(record(key))
+
+    [row] = rows("SELECT last_used_at FROM accounts_apikey")
+    assert row["last_used_at"] is not None
+
+
+async def test_more_records_than_a_batch_holds_are_all_written(key):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await asyncio.gather(*(teller.settle(record(key)) for _ in range(BATCH * 2 + 1)))
+
+    assert count() == BATCH * 2 + 1
+
+
+async def test_the_same_record_is_written_once(key):
+    teller = Teller(dsn())
+    once = record(key)
+
+    async with at_work(teller):
+        await teller.settle(once)
+        await asyncio.gather(teller.settle(once), teller.settle(once), teller.settle(record(key)))
+
+    assert count() == 2
+
+
+async def test_a_lost_connection_loses_no_record(key):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.settle(record(key))
+        for _ in range(3):
+            hang_up("xrouter-teller")
+            await asyncio.gather(*(teller.settle(record(key)) for _ in range(20)))
+
+    assert count() == 61
+
+
+async def test_connections_that_die_at_any_moment_lose_and_double_nothing(key):
+    teller = Teller(dsn())
+
+    async def disturb() -> None:
+        for _ in range(4):
+            await asyncio.to_thread(hang_up, "xrouter-teller")
+            await asyncio.sleep(0.05)
+
+    async def work() -> None:
+        for _ in range(10):
+            await asyncio.gather(*(teller.settle(record(key)) for _ in range(10)))
+
+    async with at_work(teller):
+        await asyncio.gather(disturb(), work())
+
+    assert count() == 100
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        {"request_id": "NUL \0"},
+        {"tokens_prompt": 10**12},
+        {"tokens_prompt": 10**30},
+        {"cost": -1},
+        {"status": "nobody knows"},
+        {"client_id": 10**9},
+        {"user": "half a pair \ud800"},
+        {"attempts": [{"what": object()}]},
+    ],
+    ids=["NUL", "integer", "long integer", "check", "choice", "client", "surrogate", "no JSON"],
+)
+async def test_a_row_the_database_does_not_take_holds_up_no_other(key, flaw, caplog):
+    teller = Teller(dsn())
+    bad = record(key, **flaw)
+
+    async with at_work(teller) as work:
+        await asyncio.gather(teller.settle(record(key)), teller.settle(bad), teller.settle(record(key)))
+        await teller.settle(record(key))
+        is_alive = not work.done()
+
+    assert is_alive
+    assert count() == 3
+    assert [r.generation for r in caplog.records if r.levelno == logging.ERROR] == [str(bad.id)]
+
+
+async def test_a_refused_row_is_not_shown_in_the_log(key, caplog):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.settle(record(key, request_id="secret prompt \0"))
+
+    assert "secret prompt" not in caplog.text
+    assert not any(line.exc_info for line in caplog.records)
+
+
+async def test_the_record_of_a_key_that_was_deleted_meanwhile_is_kept(key):
+    teller = Teller(dsn())
+    late = record(key)
+    change("DELETE FROM accounts_apikey WHERE id = %s", key.pk)
+
+    async with at_work(teller):
+        await teller.settle(late)
+
+    assert count() == 1
+
+
+async def test_what_is_waiting_at_the_close_is_written(key):
+    teller = Teller(dsn())
+    waiting = [asyncio.create_task(teller.settle(record(key))) for _ in range(700)]
+    await asyncio.sleep(0)
+
+    await teller.close()
+    await asyncio.wait_for(teller.run(), 10)
+    await asyncio.gather(*waiting)
+
+    assert count() == 700
+
+
+async def test_no_connection_is_left_after_the_close(key):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.settle(record(key))
+
+    left = rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'xrouter-teller'")
+    assert left[0]["count"] == 0
+
+
+async def test_a_caller_who_leaves_does_not_take_his_record_along(key):
+    teller = Teller(dsn())
+    impatient = asyncio.create_task(teller.settle(record(key)))
+    await asyncio.sleep(0)
+
+    impatient.cancel()
+    async with at_work(teller):
+        await asyncio.wait({impatient})
+
+    assert count() == 1
+
+
+async def test_without_a_database_the_close_ends_and_tells_how_many_are_lost(key, caplog):
+    teller = Teller(NOWHERE)
+    waiting = asyncio.create_task(teller.settle(record(key)))
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await teller.close()
+        await teller.run()
+    waiting.cancel()
+
+    assert [r.lost for r in caplog.records if r.levelno == logging.ERROR] == [1]
+
+
+async def test_a_teller_with_no_room_left_says_so(key):
+    teller = Teller(NOWHERE, room=2)
+    assert not teller.is_full
+
+    waiting = [asyncio.create_task(teller.settle(record(key))) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    assert teller.is_full
+    for task in waiting:
+        task.cancel()
+
+
+async def test_a_row_another_transaction_holds_delays_nobody_for_ever(key):
+    teller = Teller(dsn())
+
+    async with await psycopg.AsyncConnection.connect(dsn()) as operator:
+        await operator.execute("SELECT 1 FROM accounts_apikey WHERE id = %s FOR UPDATE", (key.pk,))
+        async with at_work(teller):
+            held_up = asyncio.create_task(teller.settle(record(key)))
+            await asyncio.sleep(0.1)
+            await operator.rollback()
+            await held_up
+
+    assert count() == 1
