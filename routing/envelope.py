@@ -43,6 +43,8 @@ ENVELOPES: dict[type[BaseException], Row] = {
     routing.TooManyBytes: Row(413, "invalid_request_error", "request_too_large"),
     routing.BodyTimedOut: Row(408, "invalid_request_error", "request_timeout", retryable=True),
     routing.NotJson: Row(415, "invalid_request_error", "unsupported_media_type"),
+    routing.NoSuchAddress: Row(404, "invalid_request_error", "not_found"),
+    routing.WrongMethod: Row(405, "invalid_request_error", "method_not_allowed"),
     routing.UnknownModel: Row(404, "invalid_request_error", "model_not_found"),
     routing.NotAllowed: Row(403, "permission_error", "not_allowed"),
     routing.NoRoute: Row(503, "api_error", "no_route"),

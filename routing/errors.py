@@ -5,6 +5,8 @@ RequestError             the customer gets no answer; the text says why
 ├── TooManyBytes         the body is longer than we read
 ├── BodyTimedOut         the body did not arrive in time
 ├── NotJson              the body is declared to be something else than JSON
+├── NoSuchAddress        nothing of the API is at this path
+├── WrongMethod          something is, but not by this method; ``allowed`` are the ones
 ├── UnknownModel         the catalogue has no such model; says which names are near
 ├── NotAllowed           the model exists, this caller may not send it such a request
 ├── NoRoute              no endpoint may serve this request; ``reasons`` say why
@@ -59,6 +61,18 @@ class BodyTimedOut(RequestError):
 
 class NotJson(RequestError):
     said = "Тело запроса должно быть в формате JSON: Content-Type: application/json."
+
+
+class NoSuchAddress(RequestError):
+    said = "По этому адресу ничего нет. Что есть, перечислено в /v1/openapi.json и на странице /docs/."
+
+
+class WrongMethod(RequestError):
+    """``allowed``: methods that the address knows, as in ``GET``."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"Такой метод здесь не поддерживается. Допускается: {', '.join(allowed)}.")
+        self.allowed = list(allowed)
 
 
 class UnknownModel(RequestError):

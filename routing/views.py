@@ -1,21 +1,190 @@
-"""``/v1`` through Django REST framework: the same desk as the express lane, for when the lane is off."""
+"""``/v1`` through Django REST framework: models, the schema, and chat for when the express lane is off."""
+
+import logging
+import secrets
+from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.http import HttpResponse, StreamingHttpResponse
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework import exceptions as framework
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.errors import AccessDenied
+from monitoring.logs import report_bug
 from routing import plane
-from routing.desk import Arrival, Reply
+from routing.desk import OPEN, Arrival, Reply, refusal
+from routing.errors import (
+    BadRequest,
+    NoSuchAddress,
+    NotJson,
+    RequestError,
+    TooManyBytes,
+    Unavailable,
+    WrongMethod,
+)
+from routing.listing import ModelListSerializer, ModelSerializer, listing, listings
+from routing.reading import MAX_BYTES
+from routing.schema import CHAT_REQUEST, CHAT_RESPONSES, MODEL_RESPONSES
+from routing.ticket import Call
+
+log = logging.getLogger(__name__)
+
+# What a browser asks before it sends a request from another site's page.
+PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-headers": "*, Authorization",
+    "access-control-max-age": "86400",
+}
 
 
-class ChatCompletions(APIView):
-    """Chat with a model, streamed or not."""
+class OnlyJson(BaseContentNegotiation):
+    """There is nothing to choose: whatever a client says it accepts, it gets JSON."""
 
-    @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+    def select_parser(self, request: Request, parsers: list[Any]) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: list[Any], format_suffix: str = "") -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class V1View(APIView):
+    """An address of the API: open to any site's pages, and its refusals are the envelope's."""
+
+    content_negotiation_class = OnlyJson
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.call = call_of(request)
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        return HttpResponse(status=204, headers=PREFLIGHT)
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:
+        if isinstance(exc, framework.MethodNotAllowed):
+            # "HEAD" comes with "GET", "OPTIONS" is for browsers.
+            return refused(WrongMethod([m for m in self.allowed_methods if m != "OPTIONS"]), self.call)
+        return refused(exc, self.call)
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> Any:
+        for name, value in {**OPEN, "x-request-id": self.call.request_id}.items():
+            response.headers.setdefault(name, value)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class ChatCompletions(V1View):
+    @extend_schema(
+        operation_id="createChatCompletion", request=CHAT_REQUEST, responses=CHAT_RESPONSES, tags=["chat"]
+    )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
+        """Ответ модели на разговор: целиком или, со `stream: true`, событиями."""
         return _response(async_to_sync(plane.current().desk.chat)(_arrival(request)))
+
+
+class ModelList(V1View):
+    @extend_schema(
+        operation_id="listModels",
+        responses=ModelListSerializer,
+        auth=[{}],
+        tags=["models"],
+        parameters=[
+            OpenApiParameter("provider", str, description="Только модели этих провайдеров, через запятую."),
+            OpenApiParameter(
+                "supported_parameters",
+                str,
+                description="Только модели со всеми этими параметрами, через запятую.",
+            ),
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Модели, которые можно спрашивать. Ключ не нужен."""
+        providers = _names(request, "provider")
+        parameters = _names(request, "supported_parameters")
+        fit = [
+            each
+            for each in listings()
+            if (not providers or each.model.provider_name.lower() in providers)
+            and parameters.issubset(each.supported_parameters)
+        ]
+        return Response(ModelListSerializer({"data": fit}).data)
+
+
+class ModelDetail(V1View):
+    @extend_schema(
+        operation_id="retrieveModel",
+        responses=MODEL_RESPONSES,
+        auth=[{}],
+        tags=["models"],
+        parameters=[
+            OpenApiParameter("model", str, OpenApiParameter.PATH, description="Имя, в том числе с `/` и `:`.")
+        ],
+    )
+    def get(self, request: Request, model: str) -> Response:
+        """Одна модель, под любым из её имён. Ключ не нужен."""
+        return Response(ModelSerializer(listing(model)).data)
+
+
+class Schema(V1View, SpectacularJSONAPIView):
+    """The OpenAPI document."""
+
+
+class Nowhere(V1View):
+    """Every other address below ``/v1``."""
+
+    schema = None
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise NoSuchAddress
+
+
+def call_of(request: HttpRequest) -> Call:
+    """The circumstances of a request that did not come to the desk."""
+    return Call(
+        request_id=f"req_{secrets.token_hex(12)}",
+        address=request.META.get("REMOTE_ADDR", ""),
+        string_codes=request.headers.get("x-xrouter-error-codes") == "string",
+    )
+
+
+def refused(exc: Exception, call: Call) -> HttpResponse:
+    """The envelope that reports ``exc``; what is no fault of the customer's is logged."""
+    ours = _in_our_words(exc)
+    if not isinstance(ours, AccessDenied | RequestError):
+        report_bug(log, ours, call.request_id)
+    response = _response(refusal(ours, call))
+    if isinstance(ours, WrongMethod):
+        response.headers["allow"] = ", ".join(ours.allowed)
+    return response
+
+
+def _in_our_words(exc: Exception) -> Exception:
+    match exc:
+        case Http404() | framework.NotFound():
+            return NoSuchAddress()
+        case RequestDataTooBig():
+            return TooManyBytes(MAX_BYTES)
+        case DatabaseError():
+            return Unavailable()
+        case framework.UnsupportedMediaType():
+            return NotJson()
+        case framework.ParseError():
+            return BadRequest()
+    return exc
+
+
+def _names(request: Request, parameter: str) -> set[str]:
+    """The comma-separated names in a query parameter, in lower case."""
+    return {
+        name.strip().lower() for name in request.query_params.get(parameter, "").split(",") if name.strip()
+    }
 
 
 def _arrival(request: Request) -> Arrival:

@@ -1,12 +1,32 @@
 """Addresses. Inference requests are taken by the express lane before they come here, unless it is off."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path, re_path
+from django.views.generic import TemplateView
 
 from routing import views
+from xrouter.views import Docs
 
+V1 = [
+    path("chat/completions", views.ChatCompletions.as_view()),
+    path("models", views.ModelList.as_view()),
+    path("models/", views.ModelList.as_view(schema=None)),
+    # Names have slashes in them.
+    re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
+    path("openapi.json", views.Schema.as_view(), name="openapi"),
+]
 
 urlpatterns = [
+    path("", TemplateView.as_view(template_name="xrouter/landing.html"), name="landing"),
+    path("", include("accounts.urls")),
+    path("dashboard/", include("billing.urls")),
+    path("docs/", Docs.as_view(), name="docs"),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
-    path("v1/chat/completions", views.ChatCompletions.as_view()),
+    path("v1/", include(V1)),
+    # Whatever is asked of the API is answered in its own form.
+    re_path(r"^v1(/.*)?$", views.Nowhere.as_view()),
 ]
+
+handler400 = "xrouter.views.bad_request"
+handler500 = "xrouter.views.server_error"

@@ -1,0 +1,51 @@
+"""Pages of people: the way in, and who may see which client's pages."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.generic.base import View
+
+from accounts.models import Client
+
+
+class SignInForm(AuthenticationForm):
+    """Address and password. What is wrong is not told apart."""
+
+    username = forms.EmailField(
+        label=_("Электронная почта"),
+        widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
+    )
+    error_messages = {
+        "invalid_login": _("Неверная почта или пароль."),
+        "inactive": _("Неверная почта или пароль."),
+    }
+
+
+class SignIn(LoginView):
+    template_name = "accounts/login.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+
+@method_decorator([login_required, never_cache], name="dispatch")
+class PrivateView(View):
+    """A page for people who are signed in; no copy of it is kept anywhere on the way."""
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.clients: QuerySet[Client] = (
+            request.user.clients.all() if request.user.is_authenticated else Client.objects.none()
+        )
+
+    def client(self, pk: int) -> Client:
+        """The client with this number, if the person belongs to it. Raises Http404."""
+        return get_object_or_404(self.clients, pk=pk)

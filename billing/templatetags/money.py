@@ -1,0 +1,20 @@
+"""Money in templates: ``{{ wallet.balance|roubles }}``."""
+
+from decimal import Decimal
+
+from django import template
+from django.utils.formats import number_format
+
+from billing.money import Micro, as_roubles
+
+register = template.Library()
+
+KOPECK = Decimal("0.01")
+
+
+@register.filter
+def roubles(amount: Micro) -> str:
+    """Micro-roubles in the reader's notation, exactly, with two decimals at least: ``1 234,50 ₽``."""
+    exact = Decimal(as_roubles(amount))
+    shown = exact.quantize(KOPECK) if exact == exact.quantize(KOPECK) else exact
+    return f"{number_format(shown, force_grouping=True)}\N{NO-BREAK SPACE}₽"
