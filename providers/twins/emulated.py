@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from providers.twins.directives import directives
 from providers.twins.shapes import Call, JsonObject, Message, Question, Tool, dumps, json_object
 
 ASKS_FOR_CALLS = "<tool_call>"
@@ -19,9 +20,12 @@ def recognised(question: Question) -> Question:
     prompt = "\n".join(message.text for message in question.messages if message.role == "system")
     if question.tools or ASKS_FOR_CALLS not in prompt:
         return question
+    messages = tuple(map(_read, question.messages))
+    said = [message.text for message in messages if message.role == "user"]
     return replace(
         question,
-        messages=tuple(map(_read, question.messages)),
+        messages=messages,
+        directives=directives(said[-1]) if said else question.directives,
         tools=tuple(_tools(prompt)),
         choice="required" if MUST_CALL.search(prompt) else "auto",
         parallel=not ONE_CALL.search(prompt),

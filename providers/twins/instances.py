@@ -126,7 +126,8 @@ class _Maker:
 
     def _object(self, schema: Schema, name: str, depth: int) -> dict[str, Any]:
         properties = schema.get("properties", {})
-        wanted = schema.get("required", ()) if depth >= DEEP else properties
+        required = schema.get("required", ())
+        wanted = required if depth >= DEEP else {**properties, **dict.fromkeys(required)}
         return {key: self.value(properties.get(key, {}), key, depth + 1) for key in wanted}
 
     def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:

@@ -108,7 +108,7 @@ def _paced(frames: Iterator[Frame], first: float, between: float) -> Iterator[Fr
     wait = first
     for frame in frames:
         if frame.part in {Part.CONTENT, Part.FINISH}:
-            yield replace(frame, wait=wait) if wait else frame
+            yield Frame(frame.data, frame.part, frame.tokens, wait) if wait else frame
             wait = between
         else:
             yield frame

@@ -62,8 +62,10 @@ def question(family: str, text: str, *, stream: bool = False) -> tuple[str, dict
     return f"{prefix}/v1/chat/completions", body
 
 
-def events(text: str) -> list[Any]:
-    """The JSON of a stream's events, server-sent or in lines."""
+def events(text: Any) -> list[Any]:
+    """The JSON of a stream's events, server-sent or in lines; one line has been read already."""
+    if isinstance(text, dict):
+        return [text]
     lines = [line.removeprefix("data: ") for line in text.splitlines() if line]
     return [json.loads(line) for line in lines if line.startswith("{")]
 

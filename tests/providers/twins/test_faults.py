@@ -262,7 +262,7 @@ async def test_a_connection_kept_alive_dies_at_its_next_use(stand):
 
 
 def request(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: twin\r\nAuthorization: Bearer key\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: twin\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
