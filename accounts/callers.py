@@ -44,7 +44,7 @@ class Caller:
             raise InvalidKey
         if self.is_blocked:
             raise ClientBlocked
-        if self.networks and not any(ip_address(address) in network for network in self.networks):
+        if self.networks and not _is_within(address, self.networks):
             raise AddressNotAllowed
 
     def check_model(self, *names: str) -> None:
@@ -79,7 +79,9 @@ class Callers:
         self._load = load
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
-        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        # Held for what is done to memory alone: ``forget`` waits for no query.
+        self._memory = threading.Lock()
         self._changes = 0
 
     def remembered(self, key: str) -> Caller | None:
@@ -96,40 +98,55 @@ class Callers:
     def look_up(self, key: str) -> Caller:
         """The caller from the database. Blocks. Raises InvalidKey."""
         prefix = parse(key).prefix
-        with self._lock:  # one query for a key, however many requests wait for it
+        with self._asking:  # one query for a key, however many requests wait for it
             caller = self.remembered(key)
             if caller is not None:
                 return caller
             changes = self._changes
             caller = self._load(prefix)
-            # A change announced while the row was read may have been missed by the reading: do not keep it.
-            if changes == self._changes:
-                self._remember(prefix, caller)
+            self._remember(prefix, caller, changes)
         if caller is None:
             raise InvalidKey
         return _verified(caller, key)
 
     def forget(self, prefix: str | None = None) -> None:
         """Drop one key, or everybody."""
-        self._changes += 1
-        if prefix is None:
-            self._known.clear()
-            self._unknown.clear()
-            return
-        self._known.pop(prefix, None)
-        self._unknown.pop(prefix, None)
+        with self._memory:
+            self._changes += 1
+            if prefix is None:
+                self._known.clear()
+                self._unknown.clear()
+                return
+            self._known.pop(prefix, None)
+            self._unknown.pop(prefix, None)
 
     def forget_client(self, client_id: int) -> None:
-        self._changes += 1
-        for prefix, caller in list(self._known.items()):
-            if caller.client_id == client_id:
-                self._known.pop(prefix, None)
+        with self._memory:
+            self._changes += 1
+            for prefix, caller in list(self._known.items()):
+                if caller.client_id == client_id:
+                    self._known.pop(prefix, None)
 
-    def _remember(self, prefix: str, caller: Caller | None) -> None:
-        if caller is None:
-            _bounded(self._unknown, UNKNOWN_ROOM)[prefix] = time.monotonic() + UNKNOWN_FOR
-        else:
-            _bounded(self._known, ROOM)[prefix] = caller
+    def _remember(self, prefix: str, caller: Caller | None, changes: int) -> None:
+        with self._memory:
+            # A change announced while the row was read may have been missed by the reading: do not keep it.
+            if changes != self._changes:
+                return
+            if caller is None:
+                _bounded(self._unknown, UNKNOWN_ROOM)[prefix] = time.monotonic() + UNKNOWN_FOR
+            else:
+                _bounded(self._known, ROOM)[prefix] = caller
+
+
+def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether ``address`` is in one of the networks; a peer without an address is in none."""
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    # A socket that listens for both versions shows an IPv4 peer as ::ffff:203.0.113.7.
+    peer = getattr(peer, "ipv4_mapped", None) or peer
+    return any(peer in network for network in networks)
 
 
 def _bounded(memory: OrderedDict, room: int) -> OrderedDict:
