@@ -1,9 +1,11 @@
-"""Twins on a real port."""
+"""Twins on a real port, on the event loop they run on."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
+import uvloop
 
 from providers.twins.flavours import GenT, MtsAI
 from providers.twins.gigachat import GigaChat
@@ -12,6 +14,10 @@ from providers.twins.openai import OpenAI
 from providers.twins.server import Twins
 from providers.twins.yandexgpt import YandexGPT
 from tests.providers.twins.stand import Stand
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
