@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from providers.twins.answers import tokens
 from providers.twins.shapes import (
     Answer,
     Frame,
     Headers,
     JsonObject,
-    Part,
     Question,
     Refused,
     Reply,
@@ -164,7 +162,3 @@ class Tokens:
 
     def forget_all(self) -> None:
         self._good_until.clear()
-
-
-def content_frame(data: bytes, text: str) -> Frame:
-    return Frame(data, Part.CONTENT, tokens(text))

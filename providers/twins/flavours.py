@@ -86,6 +86,7 @@ class GenT(OpenAI):
     title = "GEN-T"
     needs_key = False
     null_usage = False
+    empty_calls = True
     context = 40_960
     owner = "vllm"
     models = ("t-tech/T-pro-it-2.0", "t-tech/T-pro-it-2.1", "t-tech/T-lite-it-2.1", "t-tech/T-lite-it-1.0")
@@ -109,6 +110,12 @@ class GenT(OpenAI):
         """T-pro 2.0 thinks unless told not to; the others never do."""
         template = body.get("chat_template_kwargs") or {}
         return model.rpartition("/")[2].startswith("T-pro-it-2.0") and template.get("enable_thinking", True)
+
+    def wants(self, body: JsonObject) -> JsonObject:
+        """Here ``stream_options: {}`` asks for usage too."""
+        options = body.get("stream_options")
+        asked = isinstance(options, dict) and options.get("include_usage", True)
+        return {**super().wants(body), "usage": asked}
 
     def call_id(self) -> str:
         return f"chatcmpl-tool-{uuid.uuid4().hex}"

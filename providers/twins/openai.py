@@ -48,6 +48,10 @@ class OpenAI(Dialect):
     needs_key: ClassVar[bool] = True
     reasoning_field: ClassVar[str] = "reasoning_content"
     owner: ClassVar[str] = "twin"
+    usage_on_finish: ClassVar[bool] = False  # instead of an event of its own
+    null_usage: ClassVar[bool] = True  # "usage": null on all other events when usage is asked for
+    blank_names: ClassVar[bool] = False  # later fragments of a call repeat id, type and name as ""
+    empty_calls: ClassVar[bool] = False  # "tool_calls": [] where none is called
 
     def operations(self) -> Mapping[tuple[str, str], tuple[str, Operation]]:
         return {
@@ -190,17 +194,17 @@ class OpenAI(Dialect):
         message: JsonObject = {"role": "assistant", "content": answer.text or None, "refusal": None}
         if answer.reasoning:
             message[self.reasoning_field] = answer.reasoning
-        if answer.calls:
+        if answer.calls or self.empty_calls:
             message["tool_calls"] = [self._call(call) for call in answer.calls]
         return {
             "index": index,
             "message": message,
             "logprobs": _logprobs(answer.text) if question.wants["logprobs"] else None,
-            "finish_reason": self._finish(question, answer),
+            "finish_reason": self.finish(question, answer),
         }
 
-    def _finish(self, question: Question, answer: Answer) -> str:
-        # A named choice ends with "stop", at OpenAI and at vLLM alike.
+    def finish(self, question: Question, answer: Answer) -> str:
+        """The finish reason; a named choice ends with "stop", at OpenAI and at vLLM alike."""
         return "stop" if answer.calls and question.wants["named"] else answer.finish
 
     def _call(self, call: Call) -> JsonObject:
@@ -231,10 +235,6 @@ class OpenAI(Dialect):
             last = {**envelope, "choices": []}
             yield Frame(self.event(last if usage is ABSENT else {**last, "usage": usage}), Part.USAGE)
         yield Frame(self.done, Part.DONE)
-
-    usage_on_finish: ClassVar[bool] = False
-    null_usage: ClassVar[bool] = True  # "usage": null on all other events when usage is asked for
-    blank_names: ClassVar[bool] = False  # later fragments of a call repeat id, type and name as ""
 
     def call_events(self, index: int, call: Call) -> Iterator[JsonObject]:
         """The deltas of one call: its head, then its arguments in halves."""
@@ -267,7 +267,7 @@ class _Events:
             for delta in self._dialect.call_events(number, call):
                 yield self._frame(Part.CONTENT, index, delta, count=count)
                 count = 0
-        yield self._frame(Part.FINISH, index, {}, finish=self._dialect._finish(self._question, answer))
+        yield self._frame(Part.FINISH, index, {}, finish=self._dialect.finish(self._question, answer))
 
     def _frame(
         self,
