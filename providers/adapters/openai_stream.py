@@ -18,6 +18,9 @@ from providers.usage import usage_of
 from providers.wire import NOTHING, Chunk, Completion
 
 DONE = b"[DONE]"
+# Blank bytes a host may send before its answer, to keep the connection alive. Each piece has all of them
+# looked at again, so that a flood of them would hold up every other request.
+BLANK_LIMIT = 4096
 
 FINISHES = frozenset({"stop", "length", "content_filter", "function_call", "tool_calls"})
 # vLLM's names for an answer that was not brought to its end.
@@ -254,6 +257,8 @@ class OpenAIStream:
         self._body += data
         start = self._body.removeprefix(BOM).lstrip()
         if not start or BOM.startswith(self._body):
+            if len(self._body) > BLANK_LIMIT:
+                raise Broken(detail="a stream that does not begin")
             return
         if start.startswith(b"<"):
             raise Broken(detail="a web page instead of a stream")
