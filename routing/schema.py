@@ -3,10 +3,12 @@
 The answers' shapes are for readers and tests; nothing on a request's way uses them.
 """
 
+from collections import defaultdict
 from http import HTTPStatus
 from typing import Any, Literal
 
 import msgspec
+from drf_spectacular.utils import OpenApiResponse
 from msgspec import UNSET, Struct, UnsetType
 
 from routing.envelope import ENVELOPES, INTERNAL
@@ -136,10 +138,14 @@ def reference(name: str) -> dict[str, str]:
 
 def refusals(*kinds: type[Exception]) -> dict[tuple[int, str], Any]:
     """The error envelope as the answer where one of ``kinds`` is raised, or where we have a bug."""
-    statuses = {row.status for row in (INTERNAL, *(ENVELOPES[kind] for kind in kinds))}
+    codes: dict[int, set[str]] = defaultdict(set)
+    for row in (INTERNAL, *(ENVELOPES[kind] for kind in kinds)):
+        codes[row.status].add(row.code)
     return {
-        (status, "application/json"): {**reference("Error"), "description": HTTPStatus(status).phrase}
-        for status in sorted(statuses)
+        (status, "application/json"): OpenApiResponse(
+            reference("Error"), f"{HTTPStatus(status).phrase}: {', '.join(sorted(words))}."
+        )
+        for status, words in sorted(codes.items())
     }
 
 
@@ -148,7 +154,9 @@ ELSEWHERE = {NoSuchAddress, WrongMethod}
 
 CHAT_REQUEST = {"application/json": reference("ChatRequest")}
 CHAT_RESPONSES = {
-    (200, "application/json"): reference("ChatCompletion"),
+    (200, "application/json"): OpenApiResponse(
+        reference("ChatCompletion"), "Ответ целиком; со `stream: true` — события, последнее `[DONE]`."
+    ),
     (200, "text/event-stream"): reference("ChatChunk"),
     **refusals(*ENVELOPES.keys() - ELSEWHERE),
 }

@@ -86,7 +86,7 @@ class ChatCompletions(V1View):
     )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Ответ модели на разговор: целиком или, со `stream: true`, событиями."""
-        return _response(async_to_sync(plane.current().desk.chat)(_arrival(request)))
+        return _response(async_to_sync(plane.current().desk.chat)(arrival_of(request._request)))
 
 
 class ModelList(V1View):
@@ -154,23 +154,31 @@ def call_of(request: HttpRequest) -> Call:
     )
 
 
+def arrival_of(request: HttpRequest) -> Arrival:
+    """A request that came through Django, as the desk takes it."""
+
+    async def read_body() -> bytes:
+        try:
+            return request.body
+        except RequestDataTooBig:
+            raise TooManyBytes(MAX_BYTES) from None
+
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Arrival(headers, request.META.get("REMOTE_ADDR", ""), read_body)
+
+
 def refused(exc: Exception, call: Call) -> HttpResponse:
     """The envelope that reports ``exc``; what is no fault of the customer's is logged."""
     ours = _in_our_words(exc)
     if not isinstance(ours, AccessDenied | RequestError):
         report_bug(log, ours, call.request_id)
-    response = _response(refusal(ours, call))
-    if isinstance(ours, WrongMethod):
-        response.headers["allow"] = ", ".join(ours.allowed)
-    return response
+    return _response(refusal(ours, call))
 
 
 def _in_our_words(exc: Exception) -> Exception:
     match exc:
         case Http404() | framework.NotFound():
             return NoSuchAddress()
-        case RequestDataTooBig():
-            return TooManyBytes(MAX_BYTES)
         case DatabaseError():
             return Unavailable()
         case framework.UnsupportedMediaType():
@@ -185,16 +193,6 @@ def _names(request: Request, parameter: str) -> set[str]:
     return {
         name.strip().lower() for name in request.query_params.get(parameter, "").split(",") if name.strip()
     }
-
-
-def _arrival(request: Request) -> Arrival:
-    body = request._request.body
-
-    async def read_body() -> bytes:
-        return body
-
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return Arrival(headers, request.META.get("REMOTE_ADDR", ""), read_body)
 
 
 def _response(reply: Reply) -> HttpResponse | StreamingHttpResponse:

@@ -6,6 +6,7 @@ Alice owns the client Romashka, Bob works there; Eve belongs to another client a
 from datetime import timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from django.test import Client as Browser
 from django.utils import timezone
@@ -13,7 +14,7 @@ from django.utils import timezone
 from accounts.keys import Kind
 from accounts.models import ApiKey, Client, Membership, Plan, Role, User
 from billing import ledger
-from billing.models import Rate, Tariff
+from billing.models import Generation, GenerationStatus, Rate, Tariff
 from billing.money import roubles
 from providers.models import Credential, Provider
 from routing.models import Alias, Endpoint, Feature, Model
@@ -116,6 +117,20 @@ def make_endpoint(model: Model | None = None, provider: Provider | None = None, 
     return Endpoint.objects.create(
         model=model or make_model(), provider=provider or make_provider(), **fields
     )
+
+
+def make_generation(owner: Client | None = None, **fields: Any) -> Generation:
+    """The record of an answer that GigaChat gave just now."""
+    defaults = {
+        "id": uuid4(),
+        "created_at": timezone.now(),
+        "request_id": f"req_{next(_numbers)}",
+        "model_requested": "gigachat/pro",
+        "model": "gigachat/pro",
+        "provider": "gigachat",
+        "status": GenerationStatus.OK,
+    }
+    return Generation.objects.create(client=owner or make_client(), **{**defaults, **fields})
 
 
 def _member(email: str, name: str, client: str, role: Role) -> User:

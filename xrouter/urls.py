@@ -1,8 +1,9 @@
 """Addresses. Inference requests are taken by the express lane before they come here, unless it is off."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path, re_path
-from django.views.generic import TemplateView
+from django.views.generic import RedirectView, TemplateView
 
 from routing import views
 from xrouter.views import Docs
@@ -24,6 +25,8 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("v1/", include(V1)),
+    # Browsers ask for it on pages that name no icon: the admin, answers in JSON.
+    path("favicon.ico", RedirectView.as_view(url=static("pages/favicon.svg"))),
     # Whatever is asked of the API is answered in its own form.
     re_path(r"^v1(/.*)?$", views.Nowhere.as_view()),
 ]

@@ -1,0 +1,23 @@
+"""Money as templates show it."""
+
+import pytest
+from django.utils.translation import override
+
+from billing.money import roubles as micro
+from billing.templatetags.money import roubles
+
+
+@pytest.mark.parametrize(
+    ("amount", "language", "shown"),
+    [
+        ("0", "ru", "0,00 ₽"),
+        ("2.5", "ru", "2,50 ₽"),
+        ("1234567.89", "ru", "1 234 567,89 ₽"),
+        ("0.000001", "ru", "0,000001 ₽"),
+        ("-3", "ru", "-3,00 ₽"),
+        ("1234.5", "en", "1,234.50 ₽"),
+    ],
+)
+def test_roubles_are_shown_exactly_and_with_kopecks(amount, language, shown):
+    with override(language):
+        assert roubles(micro(amount)).replace("\xa0", " ") == shown

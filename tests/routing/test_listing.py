@@ -1,0 +1,125 @@
+"""What the catalogue says of a model."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from billing.models import Rate
+from billing.money import roubles
+from routing.errors import UnknownModel
+from routing.listing import ModelSerializer, listing, listings
+from routing.models import Feature
+from tests.builders import make_endpoint, make_model, make_provider, make_tariff
+
+pytestmark = pytest.mark.django_db
+
+
+def served(slug: str, adapter: str = "openai", *, endpoint: dict | None = None, **fields):
+    """The listing of a new model with one endpoint."""
+    make_endpoint(make_model(slug, **fields), make_provider(adapter=adapter), **endpoint or {})
+    return listing(slug)
+
+
+@pytest.mark.parametrize(
+    ("per_million", "per_thousand"),
+    [
+        ("500", "0.5"),
+        ("65", "0.065"),
+        ("1.76", "0.00176"),
+        ("0", "0"),
+        ("1200000", "1200"),
+        ("0.000001", "0.000000001"),
+    ],
+)
+def test_prices_are_exact_for_a_thousand_tokens(per_million, per_thousand):
+    shown = ModelSerializer(served("a/b", tariff=make_tariff(per_million, "100"))).data["pricing"]
+
+    assert (shown["prompt"], shown["completion"], shown["currency"]) == (per_thousand, "0.1", "RUB")
+
+
+def test_the_rate_in_force_is_shown():
+    tariff = make_tariff("500", "500")
+    now = timezone.now()
+    Rate.objects.create(
+        tariff=tariff, starts_at=now - timedelta(hours=1), prompt=roubles("700"), completion=0
+    )
+    Rate.objects.create(
+        tariff=tariff, starts_at=now + timedelta(hours=1), prompt=roubles("900"), completion=0
+    )
+
+    shown = ModelSerializer(served("a/b", tariff=tariff)).data["pricing"]
+
+    assert shown["prompt"] == "0.7"
+
+
+def test_a_model_without_a_rate_has_no_price():
+    tariff = make_tariff(starts_at=timezone.now() + timedelta(days=1))
+
+    assert ModelSerializer(served("a/b", tariff=tariff)).data["pricing"] is None
+
+
+def test_a_model_is_found_by_any_of_its_names_in_any_case():
+    served("yandexgpt/pro:rc", aliases=("YandexGPT:rc",))
+
+    assert {listing(name).model.slug for name in ("YANDEXGPT/pro:RC", "yandexgpt:rc")} == {"yandexgpt/pro:rc"}
+
+
+@pytest.mark.parametrize("name", ["gigachat/prr", "gigachat/\0", "x" * 10_000])
+def test_an_unknown_name_is_answered_with_the_nearest(name):
+    served("gigachat/pro")
+
+    with pytest.raises(UnknownModel) as caught:
+        listing(name)
+
+    assert caught.value.nearest == (["gigachat/pro"] if "x" not in name else [])
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoint", "provider"),
+    [({"is_enabled": False}, {}, {}), ({}, {"is_enabled": False}, {}), ({}, {}, {"is_enabled": False})],
+)
+def test_what_nobody_serves_is_not_listed(model, endpoint, provider):
+    make_endpoint(make_model("a/b", **model), make_provider(**provider), **endpoint)
+
+    assert listings() == []
+
+
+def test_a_model_without_endpoints_is_not_listed():
+    make_model("a/b")
+
+    assert listings() == []
+
+
+def test_parameters_are_those_the_adapter_honours():
+    parameters = served("a/b", "yandexgpt").supported_parameters
+
+    assert {"temperature", "max_tokens", "stop", "stream", "tools"} <= set(parameters)
+    assert not {"seed", "top_p", "logprobs", "model", "messages"} & set(parameters)
+
+
+@pytest.mark.parametrize(("tools", "calls"), [("native", True), ("emulated", True), ("none", False)])
+def test_functions_are_promised_where_there_are_any(tools, calls):
+    shown = served("a/b", endpoint={"tools": tools})
+
+    assert ("function-calling" in shown.supported_features) is calls
+    assert ("tools" in shown.supported_parameters) is calls
+
+
+def test_several_endpoints_add_up():
+    model = make_model("a/b")
+    make_endpoint(model, make_provider(adapter="yandexgpt"), features=[Feature.STREAMING], tools="none")
+    make_endpoint(model, make_provider(adapter="openai"), features=[Feature.VISION], tools="none")
+
+    shown = listing("a/b")
+
+    assert shown.supported_features == ["streaming", "vision"]
+    assert "seed" in shown.supported_parameters
+
+
+def test_the_list_takes_as_many_queries_for_many_models(django_assert_num_queries):
+    for number in range(5):
+        served(f"a/b{number}")
+
+    with django_assert_num_queries(3):
+        assert len(listings()) == 5

@@ -1,0 +1,93 @@
+"""The published schema: valid, whole, and true of what is answered."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from drf_spectacular.validation import validate_schema
+
+from routing.emitter import Emitter
+from routing.schema import ChatChunk
+
+HEAD = {
+    "id": "gen-1",
+    "object": "chat.completion.chunk",
+    "created": 1,
+    "model": "a/b",
+    "provider": "a",
+    "system_fingerprint": None,
+    "service_tier": None,
+}
+CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+MORE = {"index": 0, "function": {"arguments": "{}"}}
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+
+
+@pytest.fixture
+def schema(client) -> dict[str, Any]:
+    return client.get("/v1/openapi.json").json()
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return set().union(*map(references, value))
+    if isinstance(value, dict):
+        here = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return here.union(*map(references, value.values()))
+    return set()
+
+
+def events(stream: bytes) -> list[dict[str, Any]]:
+    lines = stream.decode().split("\n\n")
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line and "[DONE]" not in line]
+
+
+def test_the_schema_is_valid(schema):
+    validate_schema(schema)
+
+
+def test_every_reference_leads_somewhere(schema):
+    known = {f"#/components/schemas/{name}" for name in schema["components"]["schemas"]}
+
+    assert references(schema) <= known
+
+
+def test_it_names_what_is_served(schema):
+    assert set(schema["paths"]) == {"/v1/chat/completions", "/v1/models", "/v1/models/{model}"}
+
+
+def test_chat_needs_a_key_and_models_do_not(schema):
+    assert schema["paths"]["/v1/chat/completions"]["post"]["security"] == [{"bearer": []}]
+    assert schema["paths"]["/v1/models"]["get"]["security"] == [{}]
+    assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_chat_is_described_both_ways_and_with_its_refusals(schema):
+    chat = schema["paths"]["/v1/chat/completions"]["post"]
+
+    assert chat["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/ChatRequest")
+    assert set(chat["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert {"400", "401", "403", "404", "413", "429", "500", "502", "503", "504"} <= set(chat["responses"])
+    assert "405" not in chat["responses"]
+
+
+def test_events_of_a_stream_are_of_the_declared_shape():
+    emitter = Emitter(HEAD, include_usage=True)
+
+    sent = b"".join(
+        emitter.feed({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        for delta in ({"reasoning": "так"}, {"content": "да"}, {"tool_calls": [CALL]}, {"tool_calls": [MORE]})
+    )
+    sent += emitter.finish(USAGE)
+
+    assert len([msgspec.convert(event, ChatChunk) for event in events(sent)]) == 7
+
+
+def test_a_failure_in_a_stream_is_of_the_declared_shape():
+    emitter = Emitter(HEAD, include_usage=False)
+    error = {"message": "Сбой.", "type": "api_error", "param": None, "code": 502, "metadata": {}}
+
+    (event,) = events(emitter.fail({"error": error}))
+
+    assert msgspec.convert(event, ChatChunk).error.code == 502

@@ -1,0 +1,219 @@
+"""Pages as a browser gets them: headers, languages, and the way through them in a real one."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from accounts.models import User
+from billing.models import Generation, GenerationStatus
+from routing.bootstrap import read_catalogue
+from routing.reading import read_chat
+from tests.builders import alice, make_client, make_generation, make_key, make_user, romashka
+from xrouter.views import server_error
+
+CHROMIUM = shutil.which("chromium")
+PASSWORD = "ромашка-и-пароль"
+CYRILLIC = re.compile("[А-Яа-яЁё]")
+
+
+# --- What every page is sent with ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/nothing", "/v1/nothing", "/admin/login/"])
+def test_pages_load_nothing_inline_and_nothing_of_others(client, db, path):
+    policy = client.get(path)["content-security-policy"]
+
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_the_reference_may_style_inline_and_nothing_more(client):
+    policy = dict(
+        part.strip().split(" ", 1) for part in client.get("/docs/")["content-security-policy"].split(";")
+    )
+
+    assert {name for name, sources in policy.items() if "unsafe" in sources} == {"style-src"}
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/nothing", "/docs/"])
+def test_pages_have_no_inline_scripts_and_styles(client, db, path):
+    html = client.get(path).content.decode()
+
+    assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|javascript:", html)
+    assert not re.search(r'(?:src|<link[^>]*href)="(?:https?:)?//', html)
+
+
+def test_an_unknown_page_is_a_page_and_not_an_envelope(client):
+    answer = client.get("/nothing")
+
+    assert answer.status_code == 404
+    assert "Страница не найдена" in answer.content.decode()
+
+
+def test_a_bug_is_a_page_without_details(rf):
+    answer = server_error(rf.get("/dashboard/"))
+
+    assert answer.status_code == 500
+    assert "Ошибка на нашей стороне" in answer.content.decode()
+
+
+def test_a_bug_beside_the_views_of_the_api_is_in_the_envelope(rf):
+    answer = server_error(rf.get("/v1/models"))
+
+    assert answer.status_code == 500
+    assert json.loads(answer.content)["error"]["metadata"]["error_type"] == "internal_error"
+
+
+# --- The landing page ------------------------------------------------------------------------------
+
+
+def test_the_samples_speak_to_the_host_that_was_asked(client, settings):
+    settings.ALLOWED_HOSTS = ["xrouter.example"]
+
+    html = client.get("/", headers={"host": "xrouter.example"}, secure=True).content.decode()
+
+    assert "curl https://xrouter.example/v1/chat/completions" in html
+    assert 'base_url="https://xrouter.example/v1"' in html
+
+
+def test_the_first_request_is_one_that_would_be_answered(client):
+    html = client.get("/").content.decode()
+
+    body = re.search(r"-d '(.*?)'</code>", html, re.DOTALL)[1]
+    chat = read_chat(body.encode())
+
+    assert chat["model"] in read_catalogue()["models"]
+    assert f'model="{chat["model"]}"' in html
+
+
+# --- Languages -------------------------------------------------------------------------------------
+
+
+def test_pages_are_russian_unless_asked_otherwise(client):
+    assert '<html lang="ru">' in client.get("/").content.decode()
+
+
+def test_the_choice_of_a_language_is_kept(client):
+    client.post("/i18n/setlang/", {"language": "en", "next": "/"})
+
+    assert '<html lang="en">' in client.get("/").content.decode()
+
+
+def test_english_pages_are_english_throughout(client, db):
+    person = make_user("ann@acme.example")
+    owner = make_client("Acme")
+    owner.members.add(person)
+    for status in GenerationStatus.values:
+        make_generation(owner, status=status, usage_source="estimated", attempts=[{"is_twin": True}])
+    make_key(owner, "server")
+    english = {"accept-language": "en"}
+    public = [client.get(path, headers=english) for path in ("/", "/login/", "/nothing")]
+    wrong = client.post("/login/", {"username": "a@b.example", "password": "x"}, headers=english)
+    client.force_login(person)
+    private = [client.get("/dashboard/", headers=english, follow=True)]
+
+    for answer in (*public, wrong, *private):
+        assert not CYRILLIC.findall(answer.content.decode().replace("Русский", ""))
+
+
+# --- In a real browser -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def person(transactional_db) -> User:
+    user = alice()
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+@pytest.fixture
+def many(person) -> list[Generation]:
+    make_key(romashka(), "сервер")
+    return [make_generation(romashka(), attempts=[{"is_twin": True}]) for _ in range(60)]
+
+
+@contextmanager
+def chromium(**look) -> Iterator[Page]:
+    """A page that fails the test by what it complains of, and by what it loads from elsewhere.
+
+    Entered after rows are made: Django's ORM refuses to work beside Playwright's event loop.
+    """
+    if CHROMIUM is None:
+        pytest.skip("no browser: apt-get install chromium")
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(locale="ru-RU", **look).new_page()
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request", lambda request: complaints.append(request.url) if _is_outside(request.url) else None
+        )
+        yield page
+        browser.close()
+    assert not complaints
+
+
+def _is_outside(url: str) -> bool:
+    return not url.startswith(("http://localhost", "http://127.0.0.1", "data:"))
+
+
+def sign_in(page: Page) -> None:
+    page.get_by_label("Электронная почта").fill("alice@romashka.example")
+    page.get_by_label("Пароль").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Войти").click()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_person_comes_from_the_landing_page_to_the_oldest_generation(live_server, many, width):
+    with chromium(viewport={"width": width, "height": 800}) as page:
+        page.goto(live_server.url)
+        page.get_by_role("link", name="Открыть кабинет").click()
+        sign_in(page)
+
+        page.get_by_role("heading", name="Ромашка").wait_for()
+        assert page.get_by_text("двойник").count() == 50
+        page.get_by_role("link", name="Более ранние").click()
+        page.get_by_role("link", name="К новым").wait_for()
+        assert page.get_by_text("двойник").count() == 10
+
+        page.get_by_role("button", name="Выйти").click()
+        page.get_by_role("heading", name="Вход").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_a_phone(live_server, many, scheme):
+    with chromium(viewport={"width": 390, "height": 800}, color_scheme=scheme) as page:
+        for path in ("/", "/login/", "/dashboard/", "/docs/"):
+            page.goto(live_server.url + path)
+            if path == "/dashboard/":
+                sign_in(page)
+                page.get_by_role("heading", name="Ромашка").wait_for()
+
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_the_reference_draws_itself_from_our_own_files(live_server, db):
+    with chromium() as page:
+        page.goto(f"{live_server.url}/docs/")
+
+        page.get_by_text("/v1/chat/completions").first.wait_for()
+        page.get_by_text("ChatRequest").first.wait_for()
+
+
+def test_the_admin_works_under_the_same_policy(live_server, person):
+    person.is_staff = person.is_superuser = True
+    person.save()
+    with chromium() as page:
+        page.goto(f"{live_server.url}/login/?next=/admin/")
+        sign_in(page)
+
+        page.get_by_role("heading", name="Администрирование").first.wait_for()
