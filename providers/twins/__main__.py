@@ -5,6 +5,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import uvloop
 
@@ -14,6 +15,7 @@ from providers.twins.gigachat import GigaChat
 from providers.twins.listener import BACKLOG, listening
 from providers.twins.openai import OpenAI
 from providers.twins.server import Twins
+from providers.twins.tls import server_context
 from providers.twins.yandexgpt import YandexGPT
 
 FAMILIES: dict[str, Callable[[argparse.Namespace], Dialect]] = {
@@ -35,6 +37,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--iam-ttl", type=float, default=43_200, help="seconds a token lives")
     parser.add_argument("--keepalive-idle", type=float, default=75, help="seconds an idle connection lives")
     parser.add_argument("--backlog", type=int, default=BACKLOG)
+    parser.add_argument("--tls-ca", type=Path, help="speak TLS, and write here whom to trust (PEM)")
+    parser.add_argument("--tls-name", help="whom the certificate is for, if not the host")
     return parser.parse_args(arguments)
 
 
@@ -43,8 +47,11 @@ async def serve(chosen: argparse.Namespace) -> None:
     families = [chosen.family] if chosen.family else list(FAMILIES)
     dialects = [FAMILIES[family](chosen) for family in families]
     twins = Twins(dialects, delay=chosen.delay_ms / 1000, rooted=bool(chosen.family))
-    async with listening(twins, chosen.host, chosen.port, chosen.backlog, chosen.keepalive_idle) as port:
-        sys.stdout.write(f"twins: {', '.join(families)} on http://{chosen.host}:{port}\n")
+    tls = server_context(chosen.tls_name or chosen.host, chosen.tls_ca) if chosen.tls_ca else None
+    idle = chosen.keepalive_idle
+    async with listening(twins, chosen.host, chosen.port, backlog=chosen.backlog, idle=idle, tls=tls) as port:
+        scheme = "https" if tls else "http"
+        sys.stdout.write(f"twins: {', '.join(families)} on {scheme}://{chosen.host}:{port}\n")
         sys.stdout.flush()
         await _told_to_stop()
 

@@ -5,6 +5,7 @@ import secrets
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 KEPT = 100_000  # entries
@@ -41,7 +42,7 @@ class Entry:
     op: str
     t_start: float
     headers: dict[str, str]
-    header_names: list[str]
+    header_names: tuple[str, ...]
     model: str = ""
     tag: str = ""
     nonce: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -60,6 +61,8 @@ class Entry:
 
 class Journal:
     def __init__(self) -> None:
+        self._last_id = 0
+        self.in_flight = 0
         self.clear()
 
     def clear(self) -> None:
@@ -68,8 +71,6 @@ class Journal:
         self._seen: deque[tuple[int, bytes]] = deque()
         self._seen_bytes = 0
         self._needles: set[str] = set()
-        self._last_id = getattr(self, "_last_id", 0)
-        self.in_flight = getattr(self, "in_flight", 0)
         self.max_in_flight = self.in_flight
         self.bait_hits = 0
 
@@ -77,7 +78,7 @@ class Journal:
         """The entry of a request that has just come."""
         self._last_id += 1
         shown = {name.lower(): value for name, value in headers.items() if name.lower() in SHOWN_HEADERS}
-        entry = Entry(self._last_id, family, op, now, shown, sorted({name.lower() for name in headers}))
+        entry = Entry(self._last_id, family, op, now, shown, _lowered(tuple(headers)))
         self._entries.append(entry)
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
@@ -134,6 +135,12 @@ class Journal:
             for needle in sorted(self._needles)
             if needle.encode() in raw
         ]
+
+
+@lru_cache(maxsize=1000)
+def _lowered(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Sorted and without doubles. Cached, so that a hundred thousand entries share a few of them."""
+    return tuple(sorted({name.lower() for name in names}))
 
 
 def text_hash(text: str) -> str:

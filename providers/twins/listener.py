@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -18,14 +19,20 @@ SAY_SO = 0.05  # seconds in which the one who ordered the connections dropped he
 
 @asynccontextmanager
 async def listening(
-    twins: Twins, host: str = "127.0.0.1", port: int = 0, backlog: int = BACKLOG, idle: float = 75
+    twins: Twins,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    backlog: int = BACKLOG,
+    idle: float = 75,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Serve ``twins`` while the context lasts; gives the port. Raises OSError if it is taken.
 
     ``idle``: seconds a connection without a request lives.
     """
     server = web.Server(twins.serve, handler_cancellation=True, access_log=None, keepalive_timeout=idle)
-    listener = Listener(server, twins.orders, host, port, backlog)
+    listener = Listener(server, twins.orders, (host, port), backlog, tls)
     twins.control.listener = listener
     await listener.open()
     try:
@@ -42,9 +49,16 @@ class Listener:
     them.
     """
 
-    def __init__(self, server: web.Server, orders: Orders, host: str, port: int, backlog: int) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        orders: Orders,
+        address: tuple[str, int],
+        backlog: int,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         self._server, self._orders = server, orders
-        self._address, self._backlog = (host, port), backlog
+        self._address, self._backlog, self._tls = address, backlog, tls
         self._socket: socket.socket | None = None
         self._serving: asyncio.AbstractServer | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -61,7 +75,9 @@ class Listener:
             self._address = self._socket.getsockname()[:2]
         loop = asyncio.get_running_loop()
         copy = self._socket.dup()
-        self._serving = await loop.create_server(self._protocol, sock=copy, backlog=self._backlog)
+        self._serving = await loop.create_server(
+            self._protocol, sock=copy, backlog=self._backlog, ssl=self._tls
+        )
 
     async def close(self, seconds: float, *, drop: bool) -> None:
         """Refuse connections for ``seconds``. Idle ones are closed, ``drop`` closes those at work too."""

@@ -109,6 +109,12 @@ class Playback:
             self._send()
 
     def _send(self) -> None:
+        try:
+            self._send_some()
+        except Exception as problem:  # noqa: BLE001 - a timer has no caller to tell, run() has
+            self._done.set_exception(problem)
+
+    def _send_some(self) -> None:
         for _ in range(AT_ONCE):
             if self._has_to_wait():
                 return

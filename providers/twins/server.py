@@ -69,7 +69,7 @@ class Twins:
             return Played(keep=False)
         route = self._route(request.method, request.path)
         if route is None:
-            return await self._play(request, transport, _NOT_FOUND, Entry(0, "", "", time.time(), {}, []))
+            return await self._play(request, transport, _NOT_FOUND, Entry(0, "", "", time.time(), {}, ()))
         return await self._journaled(request, transport, route)
 
     def _route(self, method: str, path: str) -> Route | None:

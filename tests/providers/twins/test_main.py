@@ -3,11 +3,15 @@
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import pytest
 
 from providers.twins.__main__ import options
 
@@ -46,6 +50,28 @@ def test_a_port_in_use_is_one_sentence_and_an_error():
     assert process.returncode == 1
 
 
+def test_tls_is_trusted_through_its_own_authority_only(tmp_path):
+    authority = tmp_path / "ca.pem"
+
+    with running("--port", "0", "--tls-ca", str(authority)) as (_, address):
+        trusting = ssl.create_default_context(cafile=authority)
+        with urllib.request.urlopen(f"{address}/healthz", context=trusting) as response:  # noqa: S310
+            assert response.status == 200
+
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(f"{address}/healthz")  # noqa: S310
+
+
+def test_a_certificate_for_another_name_is_not_trusted(tmp_path):
+    authority = tmp_path / "ca.pem"
+
+    with running("--port", "0", "--tls-ca", str(authority), "--tls-name", "other.test") as (_, address):
+        trusting = ssl.create_default_context(cafile=authority)
+
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(f"{address}/healthz", context=trusting)  # noqa: S310
+
+
 def test_what_is_not_said_has_a_default():
     assert vars(options(["--port", "9100"])) | {"backlog": 0} == {
         "port": 9100,
@@ -55,5 +81,7 @@ def test_what_is_not_said_has_a_default():
         "gigachat_ttl": 1800,
         "iam_ttl": 43_200,
         "keepalive_idle": 75,
+        "tls_ca": None,
+        "tls_name": None,
         "backlog": 0,
     }
