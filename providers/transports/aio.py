@@ -7,7 +7,7 @@ certificates are always verified: against the usual roots, or only the provider'
 import asyncio
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Self
 
@@ -21,6 +21,8 @@ from providers.wire import UpstreamRequest, UpstreamResponse
 ANSWER_LIMIT = 32 * 1024 * 1024
 # Of an error's body only the beginning is read; a page of HTML tells no more.
 ERROR_LIMIT = 64 * 1024
+# And it is waited for no longer than this many seconds: the status has said the most.
+ERROR_PATIENCE = 2.0
 # An idle connection is kept this long; most servers close theirs after 60 s or more.
 KEEP_ALIVE = 30
 # How long to wait for the clean end of a connection after the vendor's last word, to use it again.
@@ -50,8 +52,7 @@ class Transport:
             async with asyncio.timeout(upstream.timeouts.total):
                 response = await self._send(request, upstream, fate, upstream.timeouts.first_byte)
                 try:
-                    limit = ANSWER_LIMIT if response.status == 200 else ERROR_LIMIT
-                    body = await _read(response, limit)
+                    body = await (_answer(response) if response.status == 200 else _beginning(response))
                 finally:
                     # Closes the connection unless the answer was read to its end.
                     response.close()
@@ -99,9 +100,8 @@ class UpstreamStream:
             raise Truncated(detail=type(exc).__name__) from exc
 
     async def whole(self) -> UpstreamResponse:
-        """The answer as one, for a status that is not 200."""
-        with _translated():
-            return _response(self._response, await _read(self._response, ERROR_LIMIT))
+        """The answer as one, for a status that is not 200, as far as its body can be read."""
+        return _response(self._response, await _beginning(self._response))
 
     async def finish(self) -> None:
         """Read to the end of the connection's part of this answer, so that it can serve another."""
@@ -137,14 +137,23 @@ def _reuse_trace() -> aiohttp.TraceConfig:
     return trace
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _answer(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body. Raises Broken if it is over the limit."""
     body = bytearray()
     while data := await response.content.readany():
         body += data
-        if len(body) > limit:
-            if response.status == 200:
-                raise Broken(detail="an answer over the size limit")
-            break
+        if len(body) > ANSWER_LIMIT:
+            raise Broken(detail="an answer over the size limit")
+    return bytes(body)
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """What comes of an error's body, up to the limits; a body that breaks off leaves the status."""
+    body = bytearray()
+    with suppress(aiohttp.ClientError, OSError):
+        async with asyncio.timeout(ERROR_PATIENCE):
+            while len(body) <= ERROR_LIMIT and (data := await response.content.readany()):
+                body += data
     return bytes(body)
 
 
