@@ -19,7 +19,10 @@ class MtsAI(OpenAI):
     blank_names = True
     context = 131_072
     owner = "mws"
-    models = ("mws-gpt-alpha", "qwen3-32b", "glm-4.6-357b", "kimi-k2-instruct", "cotype-pro-vl-32b", "bge-m3")
+    models = (
+        *("mws-gpt-alpha", "cotype-pro-vl-32b", "qwen2.5-72b-instruct", "qwen3-32b", "gpt-oss-120b"),
+        *("glm-4.6-357b", "kimi-k2-instruct", "bge-m3"),
+    )
 
     fields: ClassVar[frozenset[str]] = frozenset(
         {
@@ -29,7 +32,7 @@ class MtsAI(OpenAI):
     )  # fmt: skip
     embedders: ClassVar[tuple[str, ...]] = ("bge", "BAAI/", "qwen3-embedding")
     without_tools: ClassVar[tuple[str, ...]] = ("cotype", "gemma")
-    reasoners: ClassVar[tuple[str, ...]] = ("QwQ", "deepseek", "qwen3-32b", "qwen3-235b", "glm", "kimi-k2-6")
+    reasoners: ClassVar[tuple[str, ...]] = ("QwQ", "deepseek", "qwen3-32b", "gpt-oss", "glm", "kimi-k2-6")
     always_think: ClassVar[tuple[str, ...]] = ("QwQ", "deepseek-r1")
     longest: ClassVar[int] = 32_768  # tokens of an answer
 
