@@ -47,11 +47,14 @@ class Flow:
         ready, self._ready = self._ready, []
         if ready:
             yield ready
+        # Not from the last bytes: a vendor's own comments are no news to the customer.
+        silent_until = self._clock() + silence
         while not self._is_over:
-            data = await self._next(silence)
+            data = await self._next(silent_until)
             chunks = [] if data is None else self._chunks(data)
             if chunks or data is None:
                 yield chunks
+                silent_until = self._clock() + silence
         if self._failure is not None:
             raise self._failure
 
@@ -71,14 +74,13 @@ class Flow:
     def _cut(self, chunk: Chunk) -> Chunk:
         return chunk if self._cutter is None else cut_chunk(chunk, self._cutter)
 
-    async def _next(self, silence: float) -> bytes | None:
-        """The next bytes, or None after ``silence`` seconds."""
-        now = self._clock()
+    async def _next(self, silent_until: float) -> bytes | None:
+        """The next bytes, or None if there are none by ``silent_until``."""
         limit = min(self._last_chunk + self._timeouts.between_tokens, self._deadline)
-        if now >= limit:
+        if self._clock() >= limit:
             raise TimedOut(detail="no further token")
         try:
-            async with asyncio.timeout_at(min(now + silence, limit)):
+            async with asyncio.timeout_at(min(silent_until, limit)):
                 return await self._connection.read()
         except TimeoutError:
             return None

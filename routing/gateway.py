@@ -27,7 +27,7 @@ from routing import legacy
 from routing.catalogue import Card, Catalogue
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
-from routing.errors import NobodyAnswered, NoRoute, RequestError, UnknownModel
+from routing.errors import NobodyAnswered, NoRoute, RequestError, Unavailable, UnknownModel
 from routing.flow import Flow
 from routing.policy import Route, dropped_fields, needs_tools, plan
 from routing.reading import nearest
@@ -72,15 +72,25 @@ class Gateway:
     """One per web worker. Holds no state of a request."""
 
     def __init__(
-        self, catalogue: Callable[[], Catalogue], transport: Transport, tokens: Tokens, teller: Teller
+        self,
+        catalogue: Callable[[], Catalogue],
+        transport: Transport,
+        tokens: Tokens,
+        teller: Teller,
+        *,
+        keep_alive: float = KEEP_ALIVE,
     ) -> None:
+        """``keep_alive``: seconds without an event after which a streaming customer gets a comment."""
+        self._keep_alive = keep_alive
         self._catalogue = catalogue
         self._transport = transport
         self._tokens = tokens
         self._teller = teller
 
     def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
-        """Let the request in. Raises UnknownModel, ModelNotAllowed or NoRoute."""
+        """Let the request in. Raises UnknownModel, ModelNotAllowed, NoRoute or Unavailable."""
+        if self._teller.is_full:  # the database has been away for long: nothing more could be recorded
+            raise Unavailable
         cards = [self._card(caller, name) for name in _wanted(chat)]
         routes = [route for card in cards for route in (card.twin_routes if caller.is_test else card.routes)]
         wants_functions = legacy.is_legacy(chat)
@@ -106,19 +116,19 @@ class Gateway:
 
     async def stream(self, ticket: Ticket) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
+        emitter = Emitter(ticket.head(), include_usage=False)
         opening = asyncio.ensure_future(
             self._first_to_answer(ticket, lambda attempt: self._open(ticket.chat, attempt))
         )
-        emitter = Emitter(ticket.head(), include_usage=False)
         is_silent = True
         try:
-            while not await _is_done_within(KEEP_ALIVE, opening):
+            while not await _is_done_within(self._keep_alive, opening):
                 is_silent = False
                 yield WAITING
             flow: Flow = opening.result()
             ticket.began()
             emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
-            async with aclosing(flow.pieces(KEEP_ALIVE)) as pieces:
+            async with aclosing(flow.pieces(self._keep_alive)) as pieces:
                 async for chunks in pieces:
                     if events := b"".join(map(emitter.feed, ticket.dialect(chunks))) if chunks else WAITING:
                         is_silent = False
@@ -135,8 +145,10 @@ class Gateway:
                 report_bug(log, exc, ticket.call.request_id)
             yield emitter.fail(_event_of(exc, ticket))
         finally:
-            await _close(opening)
-            await self._settle(ticket)
+            try:
+                await _close(opening)
+            finally:  # a second cancellation must not lose the record either
+                await self._settle(ticket)
 
     def _card(self, caller: Caller, name: str) -> Card:
         catalogue = self._catalogue()

@@ -48,7 +48,12 @@ class Plan:
 
 
 def plan(routes: Iterable[Route], chat: Chat) -> Plan:
-    """Order the endpoints that can serve ``chat``: by priority, then the heavier first."""
+    """Order the endpoints that can serve ``chat``: each model's by priority, then the heavier first.
+
+    Models keep the order of ``routes``, which is the customer's.
+    """
+    routes = list(routes)
+    models = list(dict.fromkeys(route.model for route in routes))
     fit, excluded = [], []
     for route in routes:
         rule = _excluded_by(route, chat)
@@ -56,7 +61,7 @@ def plan(routes: Iterable[Route], chat: Chat) -> Plan:
             excluded.append((route, rule))
             continue
         fit.append(route)
-    fit.sort(key=lambda route: (route.priority, -route.weight, route.endpoint_id))
+    fit.sort(key=lambda r: (models.index(r.model), r.priority, -r.weight, r.endpoint_id))
     if (chat.get("provider") or NOTHING).get("allow_fallbacks") is False:
         fit = fit[:1]
     return Plan(tuple(fit), tuple(excluded))

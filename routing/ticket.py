@@ -198,7 +198,7 @@ class Ticket:
             "id": self.name,
             "object": kind,
             "created": int(self.created_at.timestamp()),
-            "model": route.model if route else self.chat["model"],
+            "model": (route or self.plan.routes[0]).model,
             "provider": route.upstream.slug if route else None,
             "system_fingerprint": "twin" if route and route.upstream.is_twin else None,
             "service_tier": None,
