@@ -61,8 +61,10 @@ def open_home(path: Path) -> Home:
     if home.path.exists() and not home.path.is_dir():
         raise CannotStart(f"XROUTER_HOME is {home.path}, which is not a directory.")
     try:
-        for directory in (home.path, home.logs):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(home.path.iterdir()):
+            home.path.chmod(0o700)  # it may have been made for us, by whatever habit
+        home.logs.mkdir(mode=0o700, exist_ok=True)
         (home.path / "writable").write_bytes(b"?" * 4096)
         (home.path / "writable").unlink()
     except OSError as exc:

@@ -1,13 +1,12 @@
 """The command behind ``make run``: everything from an empty directory to an answered request, and its end."""
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,7 @@ from xrouter.supervision import Program, Supervisor, end_leftovers, end_with_par
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What uvicorn gives open answers at the end, and what we give uvicorn.
-DRAIN_SECONDS = 60
+# A little more than the web process gives its open answers.
 WEB_STOP_SECONDS = 65
 WEB_START_SECONDS = 60
 TWINS_START_SECONDS = 30
@@ -62,12 +60,21 @@ class Options:
     port: int
     workers: int
     home: Path
-    has_twins: bool
+    twins: str  # "auto" or "off"
+    twin_url: str  # where twins are already, or empty
+
+    @property
+    def starts_twins(self) -> bool:
+        return self.twins == "auto" and not self.twin_url
+
+    @property
+    def address(self) -> str:
+        """Where this machine finds it."""
+        return "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
-        return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+        return f"http://{self.address}:{self.port}"
 
 
 def main() -> int:
@@ -122,7 +129,7 @@ def run(
             say(f"Starting {server.name} …")
             services.bring_up(supervisor, server)
         prepare(home)
-        if options.has_twins:
+        if options.starts_twins:
             say("Starting the twins of the providers …")
             supervisor.start("twins")
             port = int(secrets["XROUTER_TWIN_PORT"])
@@ -130,7 +137,7 @@ def run(
         say(f"Starting {options.workers} web processes, a worker and beat …")
         for name in ("web", "worker", "beat"):
             supervisor.start(name)
-        supervisor.wait_for("web", lambda: is_healthy(options.url), WEB_START_SECONDS)
+        supervisor.wait_for("web", lambda: is_healthy(options), WEB_START_SECONDS)
         show(home, options)
         while True:
             time.sleep(1)
@@ -147,13 +154,22 @@ def read_options(environment: Mapping[str, str]) -> Options:
     twins = environment.get("XROUTER_TWINS") or "auto"
     if twins not in {"auto", "off"}:
         raise CannotStart(f"XROUTER_TWINS is «{twins}»; it may be «auto» or «off».")
+    _check_url(environment, "DATABASE_URL", "postgres", "postgresql")
+    _check_url(environment, "REDIS_URL", "redis", "rediss", "unix")
     return Options(
         host=environment.get("XROUTER_HOST") or "127.0.0.1",
         port=_number(environment, "XROUTER_PORT", 8000, 65535),
         workers=_number(environment, "XROUTER_WORKERS", os.cpu_count() or 1, 512),
         home=home_of(environment),
-        has_twins=twins == "auto",
+        twins=twins,
+        twin_url=environment.get("XROUTER_TWIN_URL", "") if twins == "auto" else "",
     )
+
+
+def _check_url(environment: Mapping[str, str], name: str, *schemes: str) -> None:
+    url = environment.get(name)
+    if url and url.partition("://")[0] not in schemes:
+        raise CannotStart(f"{name} has to begin with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
 
 
 def home_of(environment: Mapping[str, str]) -> Path:
@@ -193,8 +209,9 @@ def settle_environment(
         told[variable] = os.environ.get(variable, "")
     for server in servers:
         told[server.variable] = server.url
-    told["XROUTER_TWINS"] = "auto" if options.has_twins else "off"
-    if options.has_twins:
+    told["XROUTER_TWINS"] = options.twins
+    told["XROUTER_TWIN_URL"] = options.twin_url
+    if options.starts_twins:
         told["XROUTER_TWIN_URL"] = f"http://127.0.0.1:{secrets['XROUTER_TWIN_PORT']}"
     write_pairs(home.environment, "What this installation runs with. Keep it secret, and keep it.", told)
     return told | {
@@ -209,17 +226,12 @@ def our_programs(home: Home, options: Options, secrets: Mapping[str, str]) -> li
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "xrouter"]
     twins = [python, "-m", "providers.twins", "--port", secrets["XROUTER_TWIN_PORT"]]
-    programs = [Program("twins", twins, BASE_DIR)] if options.has_twins else []
+    programs = [Program("twins", twins, BASE_DIR)] if options.starts_twins else []
     return [
         *programs,
         Program(
             "web",
-            [
-                *(python, "-m", "uvicorn", "xrouter.asgi:application", "--fd", "0"),
-                *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on"),
-                *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
-                *("--timeout-graceful-shutdown", str(DRAIN_SECONDS), "--workers", "1"),
-            ],
+            [python, "-m", "xrouter.web"],
             BASE_DIR,
             stop_seconds=WEB_STOP_SECONDS,
             processes=options.workers,
@@ -257,12 +269,16 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def is_healthy(url: str) -> bool:
+def is_healthy(options: Options) -> bool:
+    """Does ``/healthz`` answer 200? Asked without the proxies that the environment may name."""
+    connection = http.client.HTTPConnection(options.address, options.port, timeout=5)
     try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:  # noqa: S310 (our own address)
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def show(home: Home, options: Options) -> None:

@@ -131,7 +131,7 @@ class Supervisor:
         try:
             wait_until(self._answers, 10)
         except TimeoutError as exc:
-            raise CannotStart(f"supervisord does not start: {last_line(complaints)}.") from exc
+            raise CannotStart(f"supervisord does not start, see {complaints}.") from exc
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -162,7 +162,8 @@ class Supervisor:
         self._remember()
         failed = [process for process in self._processes if process["statename"] == "FATAL"]
         for process in failed:
-            self._call("startProcess", f"{process['group']}:{process['name']}", False)
+            with contextlib.suppress(xmlrpc.client.Fault):  # it fails again: said below
+                self._call("startProcess", f"{process['group']}:{process['name']}", False)
         return [f"{p['name']} keeps failing: {last_line(self._log(p['name']))}" for p in failed]
 
     def hasten(self) -> None:
@@ -228,12 +229,13 @@ class Supervisor:
 
 def _section(program: Program, priority: int, logs: Path) -> str:
     more = [f"user={program.user}"] if program.user else []
-    log = f"{_plain(logs)}/{program.name}.log"
+    logs_twice_plain = _plain(_plain(logs))  # of this one value supervisord expands the expansion, too
+    log = f"{logs_twice_plain}/{program.name}.log"
     if program.listen:
         host, port = program.listen
         more += [f"socket=tcp://{host}:{port}", f"numprocs={program.processes}", "socket_backlog=2048"]
         more += ["process_name=%(program_name)s-%(process_num)d"]
-        log = f"{_plain(logs)}/{program.name}-%(process_num)d.log"
+        log = f"{logs_twice_plain}/{program.name}-%(process_num)d.log"
     return PROGRAM.format(
         kind="fcgi-program" if program.listen else "program",
         name=program.name,
