@@ -1,18 +1,18 @@
 """What can go wrong at a vendor. Every kind has one meaning for the gateway.
 
-    UpstreamError            another endpoint may be tried
-    ├── Unreachable          no connection: refused, DNS, TLS; the request was not sent
-    ├── Stale                a reused connection was already closed; nothing was answered
-    ├── TimedOut             connect, first byte, first token, between tokens, or in total
-    ├── Busy                 429: wait, or try the next one; may say for how long
-    ├── DeadCredential       401, 402, 403: our account there does not work; the operator is told
-    │   └── TokenRefused     401 on a token that can be exchanged for a new one
-    ├── Misconfigured        404 and the like: we ask for something the vendor does not have
-    ├── Broken               5xx, or an answer that cannot be understood
-    ├── Truncated            the answer began and did not end
-    └── Rejected             the request itself is at fault; nobody else will like it better
-        ├── ContextTooLong   more tokens than the model takes
-        └── TooLarge         413: more bytes than the vendor takes; another may take them
+UpstreamError            another endpoint may be tried
+├── Unreachable          no connection: refused, DNS, TLS; the request was not sent
+├── Stale                a reused connection was already closed; nothing was answered
+├── TimedOut             connect, first byte, first token, between tokens, or in total
+├── Busy                 429: wait, or try the next one; may say for how long
+├── DeadCredential       401, 402, 403: our account there does not work; the operator is told
+│   └── TokenRefused     401 on a token that can be exchanged for a new one
+├── Misconfigured        404 and the like: we ask for something the vendor does not have
+├── Broken               5xx, or an answer that cannot be understood
+├── Truncated            the answer began and did not end
+└── Rejected             the request itself is at fault; nobody else will like it better
+    ├── ContextTooLong   more tokens than the model takes
+    └── TooLarge         413: more bytes than the vendor takes; another may take them
 """
 
 

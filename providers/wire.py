@@ -30,7 +30,8 @@ class Target:
     base_url: str  # without a slash at the end
     model: str  # the vendor's own name of the model
     authorization: str = field(default="", repr=False)  # header value; "" sends no header
-    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  # the provider's and endpoint's adapter settings
+    # The provider's and endpoint's adapter settings.
+    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     features: frozenset[str] = frozenset()  # what the endpoint can do: tools, json_schema, vision, reasoning
 
 
