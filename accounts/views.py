@@ -1,13 +1,10 @@
 """Pages of people: the way in, and who may see which client's pages."""
 
-from typing import Any
-
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
@@ -40,11 +37,10 @@ class SignIn(LoginView):
 class PrivateView(View):
     """A page for people who are signed in; no copy of it is kept anywhere on the way."""
 
-    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().setup(request, *args, **kwargs)
-        self.clients: QuerySet[Client] = (
-            request.user.clients.all() if request.user.is_authenticated else Client.objects.none()
-        )
+    @property
+    def clients(self) -> QuerySet[Client]:
+        """The clients that the person belongs to: everything a page shows is looked up from here."""
+        return self.request.user.clients.all()
 
     def client(self, pk: int) -> Client:
         """The client with this number, if the person belongs to it. Raises Http404."""

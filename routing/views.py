@@ -68,8 +68,8 @@ class V1View(APIView):
 
     def handle_exception(self, exc: Exception) -> HttpResponse:
         if isinstance(exc, framework.MethodNotAllowed):
-            # "HEAD" comes with "GET", "OPTIONS" is for browsers.
-            return refused(WrongMethod([m for m in self.allowed_methods if m != "OPTIONS"]), self.call)
+            # What only browsers ask is no advice to a programmer.
+            exc = WrongMethod([method for method in self.allowed_methods if method != "OPTIONS"])
         return refused(exc, self.call)
 
     def finalize_response(
