@@ -59,9 +59,8 @@ def test_a_form_of_another_site_signs_nobody_in(alice_with_password):
 
 def test_a_form_that_came_by_https_through_a_proxy_is_our_own(alice_with_password, settings):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    browser = Browser(
-        enforce_csrf_checks=True, headers={"origin": "https://testserver", "x-forwarded-proto": "https"}
-    )
+    headers = {"host": "localhost", "origin": "https://localhost", "x-forwarded-proto": "https"}
+    browser = Browser(enforce_csrf_checks=True, headers=headers)
     token = browser.get("/login/").context["csrf_token"]
 
     answer = sign_in(browser, alice_with_password.email, PASSWORD, csrfmiddlewaretoken=str(token))
