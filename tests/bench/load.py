@@ -31,7 +31,8 @@ def request(url: str, key: str, model: str, *, stream: bool) -> bytes:
     body = json.dumps(chat, ensure_ascii=False).encode()
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\n"
-        f"authorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        f"authorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
