@@ -416,9 +416,9 @@ def gigachat(server: Vendor) -> Route:
 
 
 async def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> None:
-    async with Vendor(oauth(refuse=lambda header: header == "Bearer token-1")) as server:
-        async with House(card(gigachat(server))) as house:
-            assert await house.complete()
+    script = oauth(refuse=lambda header: header == "Bearer token-1")
+    async with Vendor(script) as server, House(card(gigachat(server))) as house:
+        assert await house.complete()
 
     assert [a["outcome"] for a in house.book.records[0].attempts] == ["TokenRefused", "ok"]
     assert sum("/oauth" in r.line for r in server.requests) == 2
@@ -598,11 +598,17 @@ async def test_an_error_after_comments_is_an_event_as_the_status_is_gone(two: tu
 async def test_a_customer_who_leaves_before_a_whole_answer_is_recorded_as_gone(
     two: tuple[Vendor, Vendor],
 ) -> None:
-    two[0].script = silent
+    was_asked = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        await line.asked()
+        was_asked.set()
+        await line.until_left()
+
+    two[0].script = script
     async with before(*two) as house:
         task = asyncio.create_task(house.complete())
-        while not two[0].requests:
-            await asyncio.sleep(0)
+        await was_asked.wait()
 
         task.cancel()
 
