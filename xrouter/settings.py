@@ -148,6 +148,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "probe-providers": {"task": "monitoring.tasks.probe_providers", "schedule": 60.0},
+    "forget-old-probes": {"task": "monitoring.tasks.forget_old_probes", "schedule": 86_400.0},
 }
 
 # --- Logs: one JSON object a line, never a prompt, an answer or a secret --------------------------

@@ -8,6 +8,9 @@ from django.views.generic import RedirectView, TemplateView
 from routing import views
 from xrouter.views import Docs
 
+admin.site.site_header = admin.site.site_title = "XRouter"
+admin.site.index_title = "Портал оператора"
+
 V1 = [
     path("chat/completions", views.ChatCompletions.as_view()),
     path("models", views.ModelList.as_view()),
