@@ -10,7 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -26,25 +26,34 @@ from providers.wire import Token
 
 log = logging.getLogger(__name__)
 
-# Seconds before its end from which a token is renewed in the background, while it still serves.
+# Seconds before its end from which a token is renewed in the background, while it still serves; of a token
+# that lives shorter, its last tenth.
 EARLY = 60
+EARLY_SHARE = 0.1
 # A failed exchange is not repeated by anybody for this long: a vendor in trouble is not stormed.
 PAUSE = 1.0
 # The lease on fetching: longer than an exchange may take, so that two workers do not fetch.
 LEASE_MS = 10_000
+EXCHANGE = 8.0
 POLL = 0.05
 REDIS_TIMEOUT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A token with the moment, on this process's monotonic clock, at which it ends."""
+    """A token with the moments, in Unix seconds, at which it ends and from which it is to be renewed."""
 
     value: str = field(repr=False)
     ends: float
+    ages: float
 
-    def left(self) -> float:
-        return self.ends - time.monotonic()
+    @property
+    def is_over(self) -> bool:
+        return self.ends <= time.time()
+
+    @property
+    def is_old(self) -> bool:
+        return self.ages <= time.time()
 
 
 class Tokens:
@@ -62,9 +71,9 @@ class Tokens:
         if ready is not None:
             return ready
         held = self._held.get(login.id)
-        if held is None or held.left() <= 0:
+        if held is None or held.is_over:
             held = await self._fetch(upstream, login, refused="")
-        elif held.left() < EARLY:
+        elif held.is_old:
             self._flight(upstream, login, refused=held.value)
         return f"Bearer {held.value}"
 
@@ -72,7 +81,9 @@ class Tokens:
         """Another header than ``refused``, which the vendor did not take. Raises UpstreamError."""
         token = refused.removeprefix("Bearer ")
         held = self._held.get(login.id)
-        if held is None or held.value == token:
+        for _ in range(2):  # a flight that others began may bring the very token that was refused
+            if held is not None and held.value != token:
+                break
             held = await self._fetch(upstream, login, refused=token)
         return f"Bearer {held.value}"
 
@@ -81,7 +92,8 @@ class Tokens:
         return ADAPTERS[upstream.adapter].static_authorization(login.secret) is None
 
     def forget(self) -> None:
-        """Drop what is in memory: credentials may have changed."""
+        """Drop what is in memory or on its way there: credentials may have changed. Any thread may call."""
+        self._flights.clear()
         self._held.clear()
 
     async def _fetch(self, upstream: Upstream, login: Login, refused: str) -> Held:
@@ -98,20 +110,24 @@ class Tokens:
 
     def _landed(self, login: Login, flight: "asyncio.Task[Held]") -> None:
         if flight.cancelled() or flight.exception() is None:
-            self._flights.pop(login.id, None)
+            self._remove(login, flight)
             return
         log.error(
             "token refused", extra={"credential": login.label, "error": type(flight.exception()).__name__}
         )
         # A failed flight stays for a moment, and everybody who asks meanwhile gets its error.
-        asyncio.get_running_loop().call_later(PAUSE, self._flights.pop, login.id, None)
+        asyncio.get_running_loop().call_later(PAUSE, self._remove, login, flight)
+
+    def _remove(self, login: Login, flight: "asyncio.Task[Held]") -> None:
+        if self._flights.get(login.id) is flight:
+            self._flights.pop(login.id, None)
 
     async def _exchange(self, upstream: Upstream, login: Login, refused: str) -> Held:
         name = _redis_name(upstream, login)
         deadline = time.monotonic() + LEASE_MS / 1000
         while time.monotonic() < deadline:
             shared = await self._shared(name, login)
-            if shared is not None and shared.value != refused and shared.left() > EARLY:
+            if shared is not None and shared.value != refused and not shared.is_over:
                 return self._keep(login, shared)
             if await self._lease(name):
                 break
@@ -131,13 +147,16 @@ class Tokens:
         request = adapter.token_request(
             login.secret, upstream.auth_url, now=now, request_id=str(uuid.uuid4())
         )
-        token: Token = adapter.token(await self._transport.complete(request, upstream), now=now)
+        token: Token = adapter.token(await self._transport.complete(request, _hurried(upstream)), now=now)
         if token.expires_at <= now:
             raise Broken(detail="the vendor gave a token that has already ended")
-        return Held(token.value, time.monotonic() + token.expires_at - now)
+        early = min(EARLY, EARLY_SHARE * (token.expires_at - now))
+        return Held(token.value, token.expires_at, token.expires_at - early)
 
     def _keep(self, login: Login, held: Held) -> Held:
-        self._held[login.id] = held
+        # Not what a flight brings that began before credentials changed.
+        if self._flights.get(login.id) is asyncio.current_task():
+            self._held[login.id] = held
         return held
 
     async def _shared(self, name: str, login: Login) -> Held | None:
@@ -146,20 +165,18 @@ class Tokens:
             return None
         try:
             plain = orjson.loads(vault.unseal(sealed[b"key"].decode(), sealed[b"token"], _context(login)))
-        except (vault.VaultError, KeyError):
+            return Held(plain["value"], plain["ends"], plain["ages"])
+        except (vault.VaultError, KeyError, ValueError):
             return None
-        return Held(plain["value"], time.monotonic() + plain["expires_at"] - time.time())
 
     async def _share(self, name: str, login: Login, held: Held) -> None:
-        expires_at = time.time() + held.left()
-        key, sealed = vault.seal(
-            orjson.dumps({"value": held.value, "expires_at": expires_at}), _context(login)
-        )
+        plain = {"value": held.value, "ends": held.ends, "ages": held.ages}
+        key, sealed = vault.seal(orjson.dumps(plain), _context(login))
 
         async def store() -> None:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.hset(name, mapping={"key": key, "token": sealed})
-                pipe.pexpire(name, max(1, int(held.left() * 1000)))
+                pipe.pexpire(name, max(1, int((held.ends - time.time()) * 1000)))
                 pipe.delete(f"{name}:lease")
                 await pipe.execute()
 
@@ -180,6 +197,13 @@ class Tokens:
         except (RedisError, OSError) as exc:
             log.warning("redis does not answer", extra={"error": type(exc).__name__})
             return otherwise
+
+
+def _hurried(upstream: Upstream) -> Upstream:
+    """The same provider, of which an exchange is expected within its time."""
+    limits = upstream.timeouts
+    quick = replace(limits, first_byte=min(limits.first_byte, EXCHANGE), total=min(limits.total, EXCHANGE))
+    return replace(upstream, timeouts=quick)
 
 
 def _redis_name(upstream: Upstream, login: Login) -> str:

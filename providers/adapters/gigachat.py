@@ -131,7 +131,12 @@ class GigaChat(Adapter):
     def token_request(
         self, secret: Mapping[str, Any], auth_url: str, *, now: float, request_id: str
     ) -> UpstreamRequest:
-        """The exchange of the authorization key; RqUID must be a UUID version 4 or the answer is 400."""
+        """The exchange of the authorization key; RqUID must be a UUID version 4 or the answer is 400.
+
+        Raises DeadCredential if the credential has no key or scope.
+        """
+        if not {"authorization_key", "scope"} <= secret.keys():
+            raise DeadCredential(detail="a credential without authorization_key or scope")
         headers = {
             "Authorization": f"Basic {secret['authorization_key']}",
             "RqUID": request_id,
