@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from io import StringIO
+from typing import Any
 
 import django
 import redis
@@ -70,7 +71,7 @@ def make_logins(home: Home) -> None:
         "admin_password": _person(ADMIN, known.get("admin_password"), "--staff"),
         "customer": CUSTOMER,
         "customer_password": _person(CUSTOMER, known.get("customer_password"), f"--client={CLIENT}"),
-        "simulated": ", ".join(_simulated()),
+        **_providers(),
     }
     if logins != known:
         write_pairs(home.logins, "What the screen of `make run` shows.", logins)
@@ -94,10 +95,18 @@ def _person(email: str, known: str | None, role: str) -> str:
     return password
 
 
-def _simulated() -> list[str]:
-    """The providers whose twin answers, because there is no credential of theirs."""
-    with_twin = apps.get_model("providers.Provider").objects.filter(twin__isnull=False, twin__is_enabled=True)
-    return list(with_twin.exclude(credentials__is_enabled=True).values_list("name", flat=True))
+def _providers() -> dict[str, str]:
+    """The names of the providers that answer themselves, by a twin, and not at all."""
+    names: dict[str, list[str]] = {"real": [], "simulated": [], "silent": []}
+    for provider in apps.get_model("providers.Provider").objects.filter(twin_of=None):
+        names[_voice(provider)].append(provider.name)
+    return {voice: ", ".join(sorted(providers)) for voice, providers in names.items()}
+
+
+def _voice(provider: Any) -> str:
+    if provider.credentials.filter(is_enabled=True).exists():
+        return "real"
+    return "simulated" if settings.XROUTER_TWINS == "auto" and hasattr(provider, "twin") else "silent"
 
 
 if __name__ == "__main__":

@@ -47,6 +47,13 @@ XRouter is ready.
 Ctrl-C stops everything.
 """
 
+# How the screen names the providers that answer themselves, by a twin, and not at all.
+VOICES = {
+    "real": "themselves",
+    "simulated": "simulated on this machine, for want of credentials",
+    "silent": "silent, for want of credentials",
+}
+
 
 class Stopped(BaseException):
     """Ctrl-C, SIGTERM, or a terminal that was closed."""
@@ -134,7 +141,7 @@ def run(
             supervisor.start("twins")
             port = int(secrets["XROUTER_TWIN_PORT"])
             supervisor.wait_for("twins", lambda: is_open(port), TWINS_START_SECONDS)
-        say(f"Starting {options.workers} web processes, a worker and beat …")
+        say(f"Starting web ({options.workers}), worker and beat …")
         for name in ("web", "worker", "beat"):
             supervisor.start(name)
         supervisor.wait_for("web", lambda: is_healthy(options), WEB_START_SECONDS)
@@ -284,9 +291,7 @@ def is_healthy(options: Options) -> bool:
 def show(home: Home, options: Options) -> None:
     """The screen that tells how to use it."""
     facts = read_pairs(home.logins)
-    providers = "real ones, by the credentials given"
-    if facts["simulated"]:
-        providers = f"simulated on this machine, for want of credentials: {facts['simulated']}"
+    providers = "; ".join(f"{words}: {facts[voice]}" for voice, words in VOICES.items() if facts[voice])
     say(SCREEN.format(url=options.url, logs=home.logs, home=home.path, providers=providers, **facts))
 
 
