@@ -9,8 +9,10 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.installation import Installation, Server, Twins, installed
+from tests.e2e.suspects import Front, front, hole
 
 CLIENT = "Ромашка"
+HASTE = 0.05  # seconds
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +36,44 @@ def others(bare: Installation) -> Twins:
 
 
 @pytest.fixture(scope="session")
-def installation(bare: Installation, twins: Twins, others: Twins) -> Installation:
+def hasty(bare: Installation) -> Twins:
+    """Twins that close a connection soon after it has become idle."""
+    return bare.start_twins("hasty", "--keepalive-idle", str(HASTE))
+
+
+@pytest.fixture(scope="session")
+def self_signed(twins: Twins, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """The twins behind a certificate for 127.0.0.1 that nobody has signed."""
+    with front(twins.port, "127.0.0.1", tmp_path_factory.mktemp("tls")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def wrong_name(twins: Twins, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """The twins behind a certificate that is trusted, for another host."""
+    with front(twins.port, "other.example", tmp_path_factory.mktemp("tls")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def installation(
+    bare: Installation, twins: Twins, others: Twins, hasty: Twins, self_signed: Front, wrong_name: Front
+) -> Iterator[Installation]:
     """The database with the catalogue and the staged models; no web server yet."""
     bare.manage("bootstrap", XROUTER_TWIN_URL=twins.url)
-    bare.run(["-m", "tests.e2e.stage", twins.url, others.url])
-    return bare
+    with hole() as port:
+        places = {
+            "a": twins.url,
+            "b": others.url,
+            "hasty": hasty.url,
+            "hole": str(port),
+            "self-signed": str(self_signed.port),
+            "own-roots-roots": self_signed.certificate,
+            "wrong-name": str(wrong_name.port),
+            "wrong-name-roots": wrong_name.certificate,
+        }
+        bare.run(["-m", "tests.e2e.stage", json.dumps(places)])
+        yield bare
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +108,7 @@ def calm(twins: Twins, others: Twins) -> Iterator[None]:
     """No fault outlives the test that ordered it."""
     yield
     for one in (twins, others):
-        one.control("DELETE", "/__fault")
+        one.calm()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
@@ -92,6 +93,10 @@ class Twins:
     program: Program
     url: str
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310
@@ -103,15 +108,27 @@ class Twins:
         entries = self.control("GET", f"/__journal?tag={tag}&family={family}")["entries"]
         return [entry for entry in entries if not op or entry["op"] == op]
 
+    def connections(self) -> int:
+        """How many are open, the control plane's own included."""
+        open_ones = psutil.Process(self.program.pid).net_connections("tcp")
+        return sum(one.status == psutil.CONN_ESTABLISHED for one in open_ones)
+
     def order(self, kind: str, **how: Any) -> None:
         """Order a fault for the next chats: ``kind`` as in a prompt, ``stall.after=3`` and the like."""
         name, *arguments = re.split(r"\.(?=[a-z_]+=)", kind)
         args = dict(argument.split("=") for argument in arguments)
         self.control("POST", "/__fault", {"kind": name, "args": args, **how})
 
-    def reset(self) -> None:
-        """Forget the journal, the orders and the limits."""
-        self.control("POST", "/__reset", {})
+    def calm(self) -> None:
+        """Forget all orders; one of them may strike this very connection."""
+
+        def is_calm() -> bool:
+            try:
+                return not self.control("DELETE", "/__fault")["waiting"]
+            except OSError:
+                return False
+
+        assert wait_until(is_calm)
 
 
 @dataclass(frozen=True)

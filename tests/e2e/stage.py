@@ -1,11 +1,13 @@
-"""Adds to the catalogue of the tests' installation: providers at two sets of twins, A and B.
+"""Adds providers and models to the catalogue of the tests' installation.
 
-    python -m tests.e2e.stage URL-OF-A URL-OF-B
+    python -m tests.e2e.stage '{"a": "http://127.0.0.1:9100", "b": …, "hole": …, …}'
 
-For each wire there are the models ``solo/<wire>``, answered by A alone, and ``pair/<wire>``, by A and, where
-A fails, by B. A is given little time, so that tests of time-outs are short.
+For each wire there are ``solo/<wire>``, answered by the twins A alone; ``pair/<wire>``, by A and, where A
+fails, by the twins B; ``slow/<wire>``, by A with all the time in the world. Elsewhere A is given little time,
+so that tests of time-outs are short. ``late/<fault>`` is a pair whose A has that fault.
 """
 
+import json
 import os
 import sys
 from typing import Any
@@ -15,14 +17,15 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
 django.setup()
 
-from tests import builders  # noqa: E402 - models need settings
+from providers.models import Provider  # noqa: E402 - models need settings
+from tests import builders  # noqa: E402
 
 # Wire: (path at the twins, path of its tokens, secret, upstream name, options)
 WIRES: dict[str, tuple[str, str, dict[str, str], str, dict[str, str]]] = {
     "gigachat": (
         "/gigachat/api/v1",
         "/gigachat/api/v2/oauth",
-        {"authorization_key": "dHdpbjp0d2lu", "scope": "GIGACHAT_API_PERS"},
+        {"authorization_key": "ZTJlOmUyZS1zZWNyZXQ=", "scope": "GIGACHAT_API_PERS"},
         "GigaChat-2-Pro",
         {},
     ),
@@ -38,15 +41,14 @@ WIRES: dict[str, tuple[str, str, dict[str, str], str, dict[str, str]]] = {
     "openai": ("/openai/v1", "", {"api_key": "e2e-secret"}, "gpt-twin", {}),
 }
 # Seconds. Long enough for a busy machine to answer in, short enough to wait for.
-HURRIED = {"connect": 1, "first_byte": 1.5, "first_token": 1.5, "between_tokens": 1.5, "total": 5}
+HURRIED = {"connect": 1, "first_byte": 1.5, "first_token": 1.5, "between_tokens": 1.5, "total": 3}
 PATIENT = {"first_token": 30, "between_tokens": 30}
 
-# Providers that cannot be reached, each in its own way: base URL, with the ports of A and of nobody.
-NOWHERE = {
-    "refused": "http://127.0.0.1:9/v1",
-    "no-name": "http://upstream.invalid/v1",
-    "no-tls": "https://127.0.0.1:{port}/openai/v1",
-}
+# Faults of A that take time to show.
+LATE = (
+    *("blackhole", "slow_headers.ms=9000", "drip_headers.ms=100", "slow_first.ms=9000", "stall.after=0"),
+    "slow_body.ms=400.bytes=4",
+)
 # Credentials of ours that the vendors do not take.
 BAD = {
     "gigachat": {"authorization_key": "bad", "scope": "GIGACHAT_API_PERS"},
@@ -55,27 +57,51 @@ BAD = {
 }
 
 
-def main(first: str, second: str) -> None:
+def main(places: dict[str, str]) -> None:
     for wire in WIRES:
-        hurried = _provider(f"a-{wire}", wire, first, HURRIED)
-        other = _provider(f"b-{wire}", wire, second, PATIENT)
-        _model(f"solo/{wire}", wire, hurried)
-        _model(f"pair/{wire}", wire, hurried, other)
-        _model(f"slow/{wire}", wire, _provider(f"slow-{wire}", wire, first, PATIENT))
-    for name, base_url in NOWHERE.items():
-        lost = builders.make_provider(
-            name, base_url=base_url.format(port=first.rpartition(":")[2]), timeouts=HURRIED
-        )
+        _wire(wire, places["a"], places["b"])
+    _provider("hasty", "openai", places["hasty"], HURRIED)
+    _model("solo/hasty", "openai", "hasty")
+    _model("pair/hasty", "openai", "hasty", "b-openai")
+    for fault in LATE:
+        _model(f"late/{fault.partition('.')[0]}", "openai", "a-openai", "b-openai", fault=fault)
+    for name, base_url in _unreachable(places).items():
+        lost = builders.make_provider(name, base_url=base_url, timeouts=HURRIED)
+        lost.ca_bundle = places.get(f"{name}-roots", "")
+        lost.save()
         builders.make_credential(lost)
-        _model(f"solo/{name}", "openai", lost)
-        _model(f"pair/{name}", "openai", lost, _known("b-openai"))
+        _model(f"solo/{name}", "openai", name)
+        _model(f"pair/{name}", "openai", name, "b-openai")
     for wire, secret in BAD.items():
-        _model(f"bad/{wire}", wire, _provider(f"bad-{wire}", wire, first, HURRIED, secret))
+        _provider(f"bad-{wire}", wire, places["a"], HURRIED, secret)
+        _model(f"bad/{wire}", wire, f"bad-{wire}")
+        _model(f"pair/bad-{wire}", wire, f"bad-{wire}", f"b-{wire}")
+
+
+def _unreachable(places: dict[str, str]) -> dict[str, str]:
+    """Base URLs where there is no answer to be had, except from the one whose roots are known."""
+    return {
+        "refused": "http://127.0.0.1:9/v1",
+        "hanging": f"http://127.0.0.1:{places['hole']}/v1",
+        "no-name": "http://upstream.invalid/v1",
+        "no-tls": f"{places['a'].replace('http:', 'https:')}/openai/v1",
+        "self-signed": f"https://127.0.0.1:{places['self-signed']}/openai/v1",
+        "wrong-name": f"https://127.0.0.1:{places['wrong-name']}/openai/v1",
+        "own-roots": f"https://127.0.0.1:{places['self-signed']}/openai/v1",
+    }
+
+
+def _wire(wire: str, first: str, second: str) -> None:
+    for slug, url, timeouts in (("a", first, HURRIED), ("b", second, PATIENT), ("slow", first, PATIENT)):
+        _provider(f"{slug}-{wire}", wire, url, timeouts)
+    _model(f"solo/{wire}", wire, f"a-{wire}")
+    _model(f"pair/{wire}", wire, f"a-{wire}", f"b-{wire}")
+    _model(f"slow/{wire}", wire, f"slow-{wire}")
 
 
 def _provider(
     slug: str, wire: str, url: str, timeouts: dict[str, float], secret: dict[str, str] | None = None
-) -> Any:
+) -> None:
     path, auth_path, usual, _, options = WIRES[wire]
     provider = builders.make_provider(
         slug,
@@ -86,20 +112,16 @@ def _provider(
         options=options,
     )
     builders.make_credential(provider, secret or usual, slots=1000)
-    return provider
 
 
-def _known(slug: str) -> Any:
-    from providers.models import Provider
-
-    return Provider.objects.get(slug=slug)
-
-
-def _model(slug: str, wire: str, *providers: Any) -> None:
+def _model(slug: str, wire: str, *providers: str, fault: str = "") -> None:
+    """``fault`` is what the first of ``providers`` does to every answer."""
     model = builders.make_model(slug, max_output=8192)
-    for priority, provider in enumerate(providers):
-        builders.make_endpoint(model, provider, upstream_name=WIRES[wire][3], priority=priority)
+    for priority, name in enumerate(providers):
+        upstream_name = WIRES[wire][3] + (f"--{fault}" if fault and not priority else "")
+        provider: Any = Provider.objects.get(slug=name)
+        builders.make_endpoint(model, provider, upstream_name=upstream_name, priority=priority)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(json.loads(sys.argv[1]))

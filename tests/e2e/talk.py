@@ -89,7 +89,7 @@ def _whole(answer: requests.Response, began: float) -> Heard:
 
 
 def _streamed(answer: requests.Response, began: float) -> Heard:
-    lines = [line for line in answer.iter_lines() if line]
+    lines = [line for line in answer.iter_lines(chunk_size=1 << 16) if line]
     said = [line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: ")]
     chunks = [json.loads(data) for data in said if data != b"[DONE]"]
     choices = [choice for chunk in chunks for choice in chunk["choices"]]
