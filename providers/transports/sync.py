@@ -1,17 +1,20 @@
 """HTTP towards vendors on ``requests``, for Celery: probes, batches, token refresh ahead of time."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
+import urllib3
 
-from providers.errors import Broken, TimedOut, Unreachable
+from providers.errors import Broken, TimedOut, Unreachable, UpstreamError
 from providers.upstreams import Upstream
 from providers.wire import UpstreamRequest, UpstreamResponse
 
 # Probes and tokens are small; the rest of a longer body is not read.
 BODY_LIMIT = 1024 * 1024
+PIECE = 64 * 1024
 
 
 def send(request: UpstreamRequest, upstream: Upstream) -> UpstreamResponse:
@@ -19,18 +22,15 @@ def send(request: UpstreamRequest, upstream: Upstream) -> UpstreamResponse:
     with _trusted(upstream.ca_bundle) as verify:
         try:
             return _send(request, upstream, verify)
-        except requests.Timeout as exc:
-            raise TimedOut(detail=type(exc).__name__) from exc
-        except requests.ConnectionError as exc:
-            raise Unreachable(detail=type(exc).__name__) from exc
-        except (requests.RequestException, ValueError) as exc:
-            raise Broken(detail=type(exc).__name__) from exc
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
+            raise _translate(exc) from exc
 
 
 def _send(request: UpstreamRequest, upstream: Upstream, verify: bool | str) -> UpstreamResponse:
+    ends = time.monotonic() + upstream.timeouts.total
     with requests.Session() as session:
         session.trust_env = False  # neither proxies nor .netrc
-        response = session.request(
+        with session.request(
             request.method,
             request.url,
             data=request.body,
@@ -39,10 +39,31 @@ def _send(request: UpstreamRequest, upstream: Upstream, verify: bool | str) -> U
             allow_redirects=False,
             verify=verify,
             stream=True,
-        )
-        body = response.raw.read(BODY_LIMIT, decode_content=True)
+        ) as response:
+            body = _beginning(response, ends)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return UpstreamResponse(response.status_code, headers, body)
+
+
+def _beginning(response: requests.Response, ends: float) -> bytes:
+    """The body up to BODY_LIMIT. Each piece has a time-out of its own, so the whole is watched here."""
+    body = bytearray()
+    while len(body) < BODY_LIMIT and (piece := response.raw.read1(PIECE, decode_content=True)):
+        body += piece
+        if time.monotonic() > ends:
+            raise requests.Timeout
+    return bytes(body[:BODY_LIMIT])
+
+
+def _translate(exc: Exception) -> UpstreamError:
+    detail = type(exc).__name__
+    if isinstance(exc, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return TimedOut(detail=detail)
+    # Where the connection stood and was cut, ``requests`` wraps a ProtocolError.
+    cause = exc.args[0] if exc.args else None
+    if isinstance(exc, requests.ConnectionError) and not isinstance(cause, urllib3.exceptions.ProtocolError):
+        return Unreachable(detail=detail)
+    return Broken(detail=detail)
 
 
 @contextmanager
