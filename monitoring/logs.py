@@ -2,11 +2,15 @@
 
 import json
 import logging
+import re
 import traceback
 from datetime import UTC, datetime
 
 # What every record has; anything else on it was given as ``extra`` and is written out.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# What JSON may hold as it is, and a terminal or a reader of lines takes for an order: C1 controls, DEL, the
+# separators of lines and paragraphs, directions of writing; and half a surrogate pair, which no file takes.
+UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class JsonFormatter(logging.Formatter):
@@ -22,11 +26,12 @@ class JsonFormatter(logging.Formatter):
         event |= {name: value for name, value in vars(record).items() if name not in STANDARD}
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(event, ensure_ascii=False, default=repr)
+        line = json.dumps(event, ensure_ascii=False, default=repr)
+        return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def report_bug(log: logging.Logger, exc: Exception, request_id: str) -> None:
-    """Log an exception nobody foresaw: its kind and where it was, without its text, which may quote a prompt."""
+    """Log an exception nobody foresaw: its kind and place, without its text, which may quote a prompt."""
     frames = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)
     ]
