@@ -1,7 +1,7 @@
 """The catalogue as requests see it: read from the database once, frozen, replaced whole when it changes."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from providers.models import Provider
@@ -39,19 +39,25 @@ def load_catalogue(*, with_twins: bool) -> Catalogue:
     providers = list(Provider.objects.filter(is_enabled=True).prefetch_related("credentials"))
     upstreams = {provider.pk: provider.upstream() for provider in providers}
     twins = {p.twin_of_id: upstreams[p.pk] for p in providers if p.twin_of_id and with_twins}
+    orphans = {p.pk for p in providers if not p.credentials.all()}
     aliases: dict[int, set[str]] = defaultdict(set)
     for model_id, name in Alias.objects.values_list("model_id", "name"):
         aliases[model_id].add(name.lower())
     cards: dict[str, Card] = {}
     for model in Model.objects.filter(is_enabled=True).prefetch_related("endpoints"):
-        card = _card(model, aliases[model.pk], upstreams, twins)
+        card = _card(model, aliases[model.pk], upstreams, twins, orphans)
         cards.update(dict.fromkeys(card.names, card))
     return Catalogue(cards)
 
 
 def _card(
-    model: Model, aliases: set[str], upstreams: Mapping[int, Upstream], twins: Mapping[int, Upstream]
+    model: Model,
+    aliases: set[str],
+    upstreams: Mapping[int, Upstream],
+    twins: Mapping[int, Upstream],
+    orphans: Set[int],
 ) -> Card:
+    """``orphans``: providers that nobody has given credentials for."""
     routes, twin_routes = [], []
     for endpoint in model.endpoints.all():
         if not endpoint.is_enabled:
@@ -59,8 +65,9 @@ def _card(
         real, twin = upstreams.get(endpoint.provider_id), twins.get(endpoint.provider_id)
         if twin is not None:
             twin_routes.append(_route(endpoint, model, twin))
-        # A twin stands in for a provider that nobody has given credentials for.
-        chosen = twin if twin is not None and (real is None or not real.logins) else real
+        # Not for a provider that an operator has switched off, or whose credentials he has: customers who
+        # pay would be answered by a twin.
+        chosen = twin if twin is not None and endpoint.provider_id in orphans else real
         if chosen is not None:
             routes.append(_route(endpoint, model, chosen))
     return Card(
