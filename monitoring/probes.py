@@ -5,21 +5,24 @@ import uuid
 
 from monitoring.models import Probe
 from providers.adapters import ADAPTERS
-from providers.errors import UpstreamError
+from providers.errors import DeadCredential, UpstreamError
 from providers.models import Provider
 from providers.transports import sync
 from providers.upstreams import Login, Upstream
+from providers.vault import VaultError
 from providers.wire import Target
 
 
 def probe(provider: Provider) -> Probe:
     """Ask with the first enabled credential, and keep what came of it. Blocks."""
-    upstream = provider.upstream()
     started = time.perf_counter()
     kind = ""
     try:
+        upstream = provider.upstream()
+        if not upstream.logins:
+            raise DeadCredential(detail="switched off meanwhile")
         ask(upstream, upstream.logins[0])
-    except UpstreamError as exc:
+    except (UpstreamError, VaultError) as exc:
         kind = type(exc).__name__
     latency_ms = (time.perf_counter() - started) * 1000
     return Probe.objects.create(provider=provider, ok=not kind, kind=kind, latency_ms=latency_ms)

@@ -1,0 +1,134 @@
+import orjson
+import pytest
+import requests
+import responses
+
+from monitoring.models import Probe
+from monitoring.probes import probe
+from monitoring.tasks import probe_providers
+from providers.models import Provider
+from tests.builders import make_credential, make_provider
+
+pytestmark = pytest.mark.django_db
+
+YEAR_2033_MS = 2_000_000_000_000
+
+
+@pytest.fixture
+def vendors():
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as vendors:
+        yield vendors
+
+
+@pytest.fixture
+def provider() -> Provider:
+    provider = make_provider(base_url="https://vendor.example/v1")
+    make_credential(provider, {"api_key": "the-key"})
+    return provider
+
+
+def test_a_provider_that_answers_is_well(vendors, provider):
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+
+    found = probe(provider)
+
+    assert (found.ok, found.kind, found.provider) == (True, "", provider)
+    assert found.latency_ms > 0
+    assert vendors.calls[0].request.headers["authorization"] == "Bearer the-key"
+    assert Probe.objects.get() == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"status": 401}, "DeadCredential"),
+        ({"status": 403}, "DeadCredential"),
+        ({"status": 429}, "Busy"),
+        ({"status": 500, "body": b"<html>"}, "Broken"),
+        ({"status": 302, "headers": {"Location": "https://thief.example"}}, "Broken"),
+        ({"body": requests.ConnectTimeout()}, "TimedOut"),
+        ({"body": requests.ConnectionError()}, "Unreachable"),
+        ({"body": requests.exceptions.SSLError()}, "Unreachable"),
+    ],
+)
+def test_what_keeps_a_provider_from_answering_is_kept(vendors, provider, answer, kind):
+    vendors.get("https://vendor.example/v1/models", **answer)
+
+    found = probe(provider)
+
+    assert (found.ok, found.kind) == (False, kind)
+
+
+def test_a_credential_that_is_exchanged_is_exchanged_first(vendors):
+    provider = make_provider(
+        adapter="gigachat", base_url="https://giga.example/v1", auth_url="https://oauth.example/oauth"
+    )
+    make_credential(provider, {"authorization_key": "a2V5", "scope": "GIGACHAT_API_PERS"})
+    vendors.post("https://oauth.example/oauth", json={"access_token": "t-1", "expires_at": YEAR_2033_MS})
+    vendors.get("https://giga.example/v1/models", json={"data": []})
+
+    found = probe(provider)
+
+    assert found.ok
+    assert vendors.calls[1].request.headers["authorization"] == "Bearer t-1"
+
+
+def test_a_refused_exchange_is_a_dead_credential(vendors):
+    provider = make_provider(
+        adapter="gigachat", base_url="https://giga.example/v1", auth_url="https://oauth.example/oauth"
+    )
+    make_credential(provider, {"authorization_key": "a2V5", "scope": "GIGACHAT_API_PERS"})
+    vendors.post("https://oauth.example/oauth", json={"code": 6}, status=401)
+
+    assert probe(provider).kind == "DeadCredential"
+
+
+@pytest.mark.parametrize("adapter", ["openai", "gigachat", "yandexgpt", "mts-ai", "gen-t"])
+def test_a_credential_without_its_parts_is_found_out_and_no_bug(vendors, adapter):
+    provider = make_provider(adapter=adapter, base_url="https://x.example", auth_url="https://x.example/auth")
+    make_credential(provider, {"nothing": "of use"})
+    for method in ("GET", "POST"):
+        vendors.add(method, "https://x.example/models", status=401)
+        vendors.add(method, "https://x.example/auth", status=401)
+
+    assert not probe(provider).ok
+
+
+def test_a_credential_switched_off_meanwhile_is_no_bug(vendors, provider):
+    provider.credentials.update(is_enabled=False)
+
+    assert not probe(provider).ok
+
+
+def test_one_unreadable_credential_does_not_keep_the_others_from_being_probed(vendors, provider):
+    other = make_provider(base_url="https://other.example/v1")
+    make_credential(other)
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+    vendors.get("https://other.example/v1/models", json={"data": []})
+    provider.credentials.update(vault_key_id="lost")
+
+    probe_providers()
+
+    assert {p.provider_id: p.kind for p in Probe.objects.all()} == {provider.pk: "VaultError", other.pk: ""}
+
+
+def test_only_enabled_providers_with_an_enabled_credential_are_probed(vendors, provider):
+    make_credential(make_provider(is_enabled=False))
+    make_credential(make_provider(), is_enabled=False)
+    make_provider()
+    make_credential(provider)
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+
+    probe_providers()
+
+    assert [p.provider for p in Probe.objects.all()] == [provider]
+
+
+def test_a_probe_keeps_no_secret(vendors, provider):
+    vendors.get(
+        "https://vendor.example/v1/models", json={"error": {"message": "bad key the-key"}}, status=401
+    )
+
+    found = probe(provider)
+
+    assert b"the-key" not in orjson.dumps({name: str(value) for name, value in vars(found).items()})
