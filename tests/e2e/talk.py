@@ -127,16 +127,22 @@ class Line:
             yield await self._reader.readexactly(size)
             await self._reader.readexactly(2)
 
-    def leave(self) -> None:
-        """Hang up: what is unread is thrown away, so that the server gets RST if it writes more."""
+    async def close(self) -> None:
+        """Hang up politely, by FIN."""
+        self._writer.close()
+        await asyncio.sleep(0)  # the socket is closed in the loop's next turn
+
+    async def leave(self) -> None:
+        """Hang up: what is unread is thrown away, and the server gets RST for what it still writes."""
         self._writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 async def call(server: Server, key: str, body: Mapping[str, Any], **headers: str) -> Line:
     """Send a chat on a new connection."""
     reader, writer = await asyncio.open_connection(*server.address)
     data = json.dumps(body).encode()
-    lines = {**_headers(key, headers), "Host": "127.0.0.1", "Content-Length": str(len(data))}
+    lines = {"Host": "127.0.0.1", "Content-Length": str(len(data)), **_headers(key, headers)}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     writer.write(f"POST {PATH} HTTP/1.1\r\n{head}\r\n".encode() + data)
     await writer.drain()
