@@ -2,166 +2,38 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import orjson
 import pytest
-from django.conf import settings
-from redis.asyncio import Redis
 
-from accounts.callers import Caller
 from accounts.errors import ModelNotAllowed
-from billing.generations import GenerationRecord
-from billing.teller import Teller
 from providers.errors import Broken, Busy, DeadCredential, Rejected, TimedOut, Truncated, Unreachable
-from providers.tokens import Tokens
-from providers.transports.aio import Transport
-from providers.upstreams import Login, Timeouts, Upstream
-from routing.catalogue import Card, Catalogue
 from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
-from routing.gateway import ATTEMPTS, Gateway
+from routing.gateway import ATTEMPTS
 from routing.policy import Route
-from routing.ticket import Call, Ticket
-from tests.servers import END, Line, Vendor, chunk, event, reply, stream_head
-
-QUICK = Timeouts(connect=1, first_byte=0.3, first_token=0.3, between_tokens=0.3, total=2)
-ANSWER = {
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Привет"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
-}
-NOBODY = "http://127.0.0.1:9"
-
-
-class Book(Teller):
-    """A teller whose database is a list."""
-
-    def __init__(self, *, room: int = 10_000) -> None:
-        super().__init__("", room=room)
-        self.records: list[GenerationRecord] = []
-
-    async def settle(self, record: GenerationRecord) -> None:
-        await asyncio.sleep(0)
-        self.records.append(record)
-
-
-class House:
-    """A gateway before the vendors of a test."""
-
-    def __init__(self, *cards: Card, keep_alive: float = 10, room: int = 10_000) -> None:
-        self.book = Book(room=room)
-        self._redis = Redis.from_url(settings.REDIS_URL)
-        self._transport = Transport()
-        names = {name: card for card in cards for name in card.names}
-        self.gateway = Gateway(
-            lambda: Catalogue(names),
-            self._transport,
-            Tokens(self._transport, self._redis),
-            self.book,
-            keep_alive=keep_alive,
-        )
-
-    async def __aenter__(self) -> "House":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._transport.close()
-        await self._redis.aclose()
-
-    def admit(self, *, as_: Caller | None = None, **chat: Any) -> Ticket:
-        asked = {"model": "m", "messages": [{"role": "user", "content": "Привет"}], **chat}
-        return self.gateway.admit(as_ or caller(), asked, Call("req_1", "127.0.0.1"))
-
-    async def complete(self, **chat: Any) -> Any:
-        return await self.gateway.complete(self.admit(**chat))
-
-    async def stream(self, **chat: Any) -> list[bytes]:
-        events = self.gateway.stream(self.admit(stream=True, **chat))
-        return [piece async for piece in events]
-
-
-def caller(**facts: Any) -> Caller:
-    defaults = {
-        "client_id": 1,
-        "client": "Ромашка",
-        "key_id": 1,
-        "plan": "paid",
-        "is_test": False,
-        "is_blocked": False,
-        "digest": b"",
-        "expires_at": None,
-        "models": frozenset(),
-        "networks": (),
-    }
-    return Caller(**{**defaults, **facts})
-
-
-def login(number: int = 1, **secret: str) -> Login:
-    return Login(id=number, label=f"login {number}", secret=secret or {"api_key": f"key-{number}"}, slots=1)
-
-
-def route(url: str, slug: str = "a", *, model: str = "m", priority: int = 0, **upstream: Any) -> Route:
-    facts = {"adapter": "openai", "logins": (login(),), "timeouts": QUICK, **upstream}
-    return Route(
-        endpoint_id=priority,
-        model=model,
-        upstream_model=f"{model}-at-{slug}",
-        upstream=Upstream(slug=slug, base_url=url, **facts),
-        priority=priority,
-    )
-
-
-def card(*routes: Route, name: str = "m", twins: tuple[Route, ...] = ()) -> Card:
-    return Card(
-        slug=name,
-        names=frozenset({name}),
-        context_length=1000,
-        max_output=1000,
-        routes=routes,
-        twin_routes=twins,
-    )
-
-
-Script = Callable[[Line], Awaitable[None]]
-
-
-def saying(*said: bytes) -> Script:
-    async def script(line: Line) -> None:
-        while True:
-            await line.asked()
-            await line.say(*said)
-
-    return script
-
-
-async def cutting(line: Line) -> None:
-    await line.asked()
-
-
-async def silent(line: Line) -> None:
-    await line.asked()
-    await line.until_left()
-
-
-def delta(text: str = "", finish: str | None = None) -> bytes:
-    return event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]})
-
-
-ROLE = event(
-    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
+from routing.ticket import Call
+from tests.gateways import (
+    ANSWER,
+    DONE,
+    NOBODY,
+    ROLE,
+    WHOLE,
+    House,
+    Script,
+    before,
+    caller,
+    card,
+    cutting,
+    delta,
+    events_of,
+    login,
+    route,
+    saying,
+    silent,
+    spoken,
 )
-DONE = event(b"[DONE]")
-WHOLE = (stream_head(), ROLE, delta("При"), delta("вет"), delta(finish="stop"), DONE, END)
-
-
-def spoken(pieces: list[bytes]) -> str:
-    """The text of a streamed answer."""
-    return "".join(c["delta"].get("content") or "" for e in events_of(pieces) for c in e["choices"])
-
-
-def events_of(pieces: list[bytes]) -> list[dict[str, Any]]:
-    lines = b"".join(pieces).split(b"\n\n")
-    return [orjson.loads(line[6:]) for line in lines if line.startswith(b"data: {")]
+from tests.servers import END, Line, Vendor, chunk, event, reply, stream_head
 
 
 @pytest.fixture
@@ -169,11 +41,6 @@ async def two() -> AsyncIterator[tuple[Vendor, Vendor]]:
     """Two vendors that answer whole, until a test gives one another script."""
     async with Vendor(saying(reply(ANSWER))) as first, Vendor(saying(reply(ANSWER))) as second:
         yield first, second
-
-
-def before(*servers: Vendor, **kwargs: Any) -> House:
-    """A house whose model has an endpoint at each of ``servers``, in this order."""
-    return House(card(*(route(s.url, "ab"[n], priority=n) for n, s in enumerate(servers))), **kwargs)
 
 
 # Admission ------------------------------------------------------------------------------------------
