@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import orjson
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 
 from accounts.callers import Caller, Callers
 from accounts.errors import AccessDenied, InvalidKey, MissingKey
@@ -142,7 +142,7 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
 
 
 async def _json_body(arrival: Arrival) -> bytes:
-    if arrival.headers.get("content-type", "").startswith("multipart/"):
+    if arrival.headers.get("content-type", "").lower().startswith("multipart/"):
         raise NotJson
     return await arrival.read_body()
 
@@ -184,7 +184,12 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
 
 
 def _is_within(address: str, networks: Sequence[Any]) -> bool:
-    return _is_address(address) and any(ip_address(address) in network for network in networks)
+    if not _is_address(address):
+        return False
+    # A socket that listens for both versions shows an IPv4 peer as ::ffff:203.0.113.7.
+    peer = ip_address(address)
+    peer = getattr(peer, "ipv4_mapped", None) or peer
+    return any(peer in network for network in networks)
 
 
 def _is_address(text: str) -> bool:

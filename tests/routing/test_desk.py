@@ -1,0 +1,338 @@
+"""What comes over the desk: keys in every shape, addresses behind proxies, bodies of every kind."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from typing import Any
+
+import orjson
+import pytest
+from django.db import InterfaceError, OperationalError
+
+from accounts.callers import Caller, Callers
+from accounts.keys import Kind, new_key
+from routing.desk import Arrival, Desk, Reply
+from routing.errors import BodyTimedOut, TooManyBytes
+from tests.gateways import ANSWER, WHOLE, House, before, caller, card, route, saying, silent
+from tests.servers import Vendor, reply
+
+KEY = new_key(Kind.LIVE)
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "Привет"}]}
+
+
+class Reception:
+    """A desk with one vendor behind it and one key that is known."""
+
+    def __init__(self, server: Vendor, house: House) -> None:
+        self.server = server
+        self.house = house
+        self.caller = caller(digest=KEY.digest)
+        self.proxies: list[str] = []
+        self.failure: Exception | None = None
+
+    def load(self, prefix: str) -> Caller | None:
+        if self.failure is not None:
+            raise self.failure
+        return self.caller if prefix == KEY.prefix else None
+
+    async def answer(
+        self,
+        body: Any = CHAT,
+        *,
+        peer: str = "203.0.113.7",
+        flaw: Exception | None = None,
+        **headers: str | None,
+    ) -> Reply:
+        async def read_body() -> bytes:
+            if flaw is not None:
+                raise flaw
+            return body if isinstance(body, bytes) else orjson.dumps(body)
+
+        given = {"authorization": f"Bearer {KEY.plaintext}", **headers}
+        lower = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
+        desk = Desk(Callers(self.load), self.house.gateway, self.proxies)
+        return await desk.chat(Arrival(lower, peer, read_body))
+
+    async def status(self, *args: Any, **kwargs: Any) -> int:
+        return (await self.answer(*args, **kwargs)).status
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Reception]:
+    async with Vendor(saying(reply(ANSWER))) as server, before(server) as house:
+        yield Reception(server, house)
+
+
+def kind(answer: Reply) -> str:
+    return orjson.loads(answer.body)["error"]["metadata"]["error_type"]
+
+
+# Keys -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": f"bearer {KEY.plaintext}"},
+        {"authorization": f"BEARER   {KEY.plaintext} "},
+        {"authorization": None, "x_api_key": KEY.plaintext},
+        {"authorization": None, "x_api_key": f" {KEY.plaintext} "},
+        {"authorization": "", "x_api_key": KEY.plaintext},
+    ],
+)
+async def test_a_key_may_come_in_any_of_these_shapes(desk: Reception, headers: dict[str, Any]) -> None:
+    assert await desk.status(**headers) == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": None},
+        {"authorization": ""},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer "},
+        {"authorization": KEY.plaintext},
+        {"authorization": f"Basic {KEY.plaintext}"},
+        {"authorization": f"Bearer {KEY.plaintext},Bearer {KEY.plaintext}"},
+        {"authorization": f"Bearer {KEY.plaintext}x"},
+        {"authorization": f"Bearer {new_key(Kind.LIVE).plaintext}"},
+        {"authorization": f"Bearer {KEY.plaintext[:-1]}\xff"},
+        {"authorization": "Bearer " + "\xe9" * 10_000},
+        {"authorization": None, "x_api_key": "sk-1"},
+    ],
+)
+async def test_anything_else_is_401(desk: Reception, headers: dict[str, Any]) -> None:
+    answer = await desk.answer(**headers)
+
+    assert answer.status == 401
+    assert kind(answer) == "invalid_api_key"
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert desk.server.requests == []
+
+
+async def test_without_a_good_key_the_body_is_not_read(desk: Reception) -> None:
+    assert await desk.status(flaw=AssertionError("was read"), authorization=None) == 401
+
+
+@pytest.mark.parametrize("failure", [OperationalError("secret dsn"), InterfaceError("secret dsn")])
+async def test_without_a_database_an_unknown_key_is_503(
+    desk: Reception, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.failure = failure
+
+    answer = await desk.answer()
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert b"secret" not in answer.body
+    assert "secret" not in caplog.text
+
+
+# Addresses ------------------------------------------------------------------------------------------
+
+ALLOWED = {"networks": (ip_network("203.0.113.0/24"),)}
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "status"),
+    [
+        ("203.0.113.7", None, 200),
+        ("::ffff:203.0.113.7", None, 200),
+        ("10.0.0.1", None, 403),
+        ("", None, 403),
+        ("unix", None, 403),
+        ("10.0.0.1", "203.0.113.7", 200),
+        ("::ffff:10.0.0.1", "203.0.113.7", 200),
+        ("10.0.0.1", "8.8.8.8, 203.0.113.7", 200),
+        ("10.0.0.1", "203.0.113.7, 8.8.8.8", 403),
+        ("10.0.0.1", "203.0.113.7,", 403),
+        ("10.0.0.1", "nonsense", 403),
+        ("8.8.8.8", "203.0.113.7", 403),
+    ],
+)
+async def test_only_a_trusted_proxy_is_believed_and_only_about_the_last_hop(
+    desk: Reception, peer: str, forwarded: str | None, status: int
+) -> None:
+    desk.caller = caller(digest=KEY.digest, **ALLOWED)
+    desk.proxies = ["10.0.0.0/8"]
+
+    assert await desk.status(peer=peer, x_forwarded_for=forwarded) == status
+
+
+async def test_without_trusted_proxies_nobody_is_believed(desk: Reception) -> None:
+    desk.caller = caller(digest=KEY.digest, **ALLOWED)
+
+    assert await desk.status(peer="10.0.0.1", x_forwarded_for="203.0.113.7") == 403
+
+
+# Bodies ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind_", ["multipart/form-data; boundary=x", "Multipart/Mixed"])
+async def test_a_form_is_415_unread(desk: Reception, kind_: str) -> None:
+    answer = await desk.answer(content_type=kind_, flaw=AssertionError("was read"))
+
+    assert answer.status == 415
+    assert kind(answer) == "unsupported_media_type"
+
+
+@pytest.mark.parametrize("kind_", [None, "", "text/plain", "application/x-www-form-urlencoded"])
+async def test_json_under_another_name_is_read_all_the_same(desk: Reception, kind_: str | None) -> None:
+    assert await desk.status(content_type=kind_) == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"\xff\xfe", 400),
+        (b"[]", 400),
+        (b"null", 400),
+        (b"[" * 100_000, 400),
+        (b'{"model":' + b'{"a":' * 200 + b"1" + b"}" * 201, 400),
+        ({**CHAT, "model": "nobody"}, 404),
+        ({**CHAT, "model": ""}, 400),
+        ({**CHAT, "model": 5}, 400),
+        ({**CHAT, "messages": []}, 400),
+        ({**CHAT, "messages": [{"role": "user", "content": "a\0b"}]}, 400),
+        (b'{"model":"m","messages":[{"role":"user","content":"\\ud800"}]}', 400),
+        ({**CHAT, "n": 2}, 400),
+        ({**CHAT, "provider": {"only": ["nobody"]}}, 503),
+        ({**CHAT, "provider": "x"}, 400),
+        ({**CHAT, "seed": 2**63}, None),
+        ({**CHAT, "unknown": {"a": 1e308}}, None),
+    ],
+)
+async def test_whatever_is_sent_nothing_is_a_500(desk: Reception, body: Any, status: int | None) -> None:
+    answer = await desk.answer(body)
+
+    assert answer.status == status or (status is None and answer.status < 500)
+
+
+@pytest.mark.parametrize(("flaw", "status"), [(TooManyBytes(1), 413), (BodyTimedOut(), 408)])
+async def test_what_the_door_says_of_a_body_is_told(desk: Reception, flaw: Exception, status: int) -> None:
+    assert await desk.status(flaw=flaw) == status
+
+
+async def test_a_bug_of_ours_is_a_500_with_a_number_and_without_words(
+    desk: Reception, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await desk.answer(flaw=ZeroDivisionError("the prompt"))
+
+    assert (answer.status, kind(answer)) == (500, "internal_error")
+    assert answer.headers["x-request-id"] in answer.body.decode()
+    assert b"the prompt" not in answer.body
+    assert "the prompt" not in caplog.text
+
+
+# Answers --------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_says_who_gave_it(desk: Reception) -> None:
+    answer = await desk.answer({**CHAT, "reasoning": {"effort": "low"}, "top_a": 1})
+
+    body = orjson.loads(answer.body)
+    assert answer.status == 200
+    assert answer.headers["x-generation-id"] == body["id"]
+    assert (answer.headers["x-xrouter-provider"], answer.headers["x-xrouter-model"]) == ("a", "m")
+    assert answer.headers["x-xrouter-attempts"] == "1"
+    assert float(answer.headers["x-xrouter-overhead-ms"]) >= 0
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kept"),
+    [("my-id-1", "my-id-1"), ("", ""), ("a b", ""), ("x" * 129, ""), ("line\r\nbreak", ""), ("\xe9", "")],
+)
+async def test_the_customers_own_id_is_recorded_if_it_is_harmless(
+    desk: Reception, theirs: str, kept: str
+) -> None:
+    answer = await desk.answer(x_request_id=theirs)
+
+    assert desk.house.book.records[0].client_request_id == kept
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+async def test_error_codes_are_numbers_or_on_demand_words(desk: Reception) -> None:
+    number = await desk.answer({**CHAT, "model": "nobody"})
+    word = await desk.answer({**CHAT, "model": "nobody"}, x_xrouter_error_codes="string")
+
+    assert orjson.loads(number.body)["error"]["code"] == 404
+    assert orjson.loads(word.body)["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_vendors_refusal_of_us_is_never_the_customers(
+    desk: Reception, status: int, stream: bool
+) -> None:
+    desk.server.script = saying(reply({"error": {"message": "your key sk-secret is bad"}}, status))
+
+    answer = await desk.answer({**CHAT, "stream": stream})
+
+    assert (answer.status, kind(answer)) == (502, "provider_unavailable")
+    assert b"sk-secret" not in answer.body
+    assert answer.headers["x-xrouter-attempts"] == "1"
+
+
+async def test_a_stream_is_a_200_once_there_is_output(desk: Reception) -> None:
+    desk.server.script = saying(*WHOLE)
+
+    answer = await desk.answer({**CHAT, "stream": True})
+    pieces = [piece async for piece in answer.events]
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-xrouter-provider"] == "a"
+    assert pieces[-1].endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_stream_nobody_reads_is_closed_and_recorded(desk: Reception) -> None:
+    async def script(line: Any) -> None:
+        await line.asked()
+        await line.say(*WHOLE[:3])
+        await line.until_left()
+
+    desk.server.script = script
+    answer = await desk.answer({**CHAT, "stream": True})
+
+    await answer.events.aclose()
+    del answer
+    gc.collect()
+
+    assert await desk.server.deserted(within=1)
+    assert [record.status for record in desk.house.book.records] == ["cancelled"]
+
+
+async def test_a_customer_who_leaves_while_he_waits_is_not_answered(desk: Reception) -> None:
+    desk.server.script = silent
+    for stream in (False, True):
+        task = asyncio.create_task(desk.answer({**CHAT, "stream": stream}))
+        await asyncio.sleep(0.05)
+
+        task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await desk.server.deserted(within=1)
+    assert [record.status for record in desk.house.book.records] == ["cancelled"] * 2
+
+
+async def test_nothing_of_a_prompt_is_logged(desk: Reception, caplog: pytest.LogCaptureFixture) -> None:
+    desk.server.script = saying(reply({"error": {"message": "tell me about my cat"}}, 500))
+    chat = {**CHAT, "messages": [{"role": "user", "content": "tell me about my cat"}]}
+
+    await desk.answer(chat)
+    await desk.answer({**chat, "temperature": "tell me about my cat"})
+
+    assert "my cat" not in str([vars(record) for record in caplog.records])
+    assert KEY.plaintext not in str([vars(record) for record in caplog.records])
+
+
+async def test_a_model_no_endpoint_serves_is_503_with_reasons() -> None:
+    async with House(card(route("http://127.0.0.1:9", logins=()))) as house:
+        reception = Reception(None, house)
+        answer = await reception.answer()
+
+    assert (answer.status, kind(answer)) == (503, "no_route")
+    assert orjson.loads(answer.body)["error"]["metadata"]["reasons"]
