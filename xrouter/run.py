@@ -232,7 +232,8 @@ def our_programs(home: Home, options: Options, secrets: Mapping[str, str]) -> li
     """Twins, web, worker and beat, in the order they start."""
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "xrouter"]
-    twins = [python, "-m", "providers.twins", "--port", secrets["XROUTER_TWIN_PORT"]]
+    # Slow enough that a stream looks like one.
+    twins = [python, "-m", "providers.twins", "--port", secrets["XROUTER_TWIN_PORT"], "--delay-ms", "15"]
     programs = [Program("twins", twins, BASE_DIR)] if options.starts_twins else []
     return [
         *programs,
