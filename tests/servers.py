@@ -109,8 +109,8 @@ class Vendor:
         self.open += 1
         try:
             await self.script(Line(self, reader, writer))
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the other side has left
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side has left, or the test has
         finally:
             self._tasks.discard(asyncio.current_task())
             self.open -= 1

@@ -1,0 +1,239 @@
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from providers.errors import Broken, Busy, Rejected
+from routing.emitter import Emitter
+from routing.errors import NobodyAnswered
+from routing.policy import plan
+from routing.ticket import Call, Ticket
+from tests.gateways import NOBODY, caller, route
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+DETAILED = {
+    **USAGE,
+    "prompt_tokens_details": {"cached_tokens": 3},
+    "completion_tokens_details": {"reasoning_tokens": 1},
+}
+
+
+def ticket(**chat: Any) -> Ticket:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Привет"}], **chat}
+    return Ticket(
+        caller(), asked, Call("req_1", "127.0.0.1"), plan([route(NOBODY, "a"), route(NOBODY, "b")], asked)
+    )
+
+
+def completion(text: str = "Привет", usage: dict[str, Any] | None = USAGE) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {"choices": [choice], **({"usage": usage} if usage else {})}
+
+
+def streamed(ticket: Ticket, *texts: str, usage: dict[str, Any] | None = None) -> Emitter:
+    """An emitter that has delivered these texts."""
+    emitter = Emitter(ticket.head(), include_usage=False)
+    for text in texts:
+        emitter.feed({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+    if usage:
+        emitter.feed({"choices": [], "usage": usage})
+    return emitter
+
+
+def answered(ticket: Ticket) -> None:
+    with ticket.attempt(ticket.plan.routes[0]):
+        pass
+
+
+def test_every_ticket_has_a_name_of_its_own():
+    assert ticket().name != ticket().name
+    assert ticket().name.startswith("gen-")
+
+
+def test_an_attempt_is_noted_with_how_it_ended():
+    asked = ticket()
+
+    with pytest.raises(Busy), asked.attempt(asked.plan.routes[0]):
+        raise Busy
+    with asked.attempt(asked.plan.routes[1]):
+        pass
+
+    assert [(a["provider"], a["outcome"]) for a in asked.attempts] == [("a", "Busy"), ("b", "ok")]
+    assert all(a["ms"] >= 0 for a in asked.attempts)
+    assert asked.route.upstream.slug == asked.last_provider == "b"
+
+
+def test_a_whole_answer_is_recorded_as_the_vendor_counted_it():
+    asked = ticket()
+    answered(asked)
+
+    asked.delivered(completion(usage=DETAILED))
+
+    record = asked.record()
+    assert (record.status, record.http_status, record.finish_reason) == ("ok", 200, "stop")
+    assert (record.tokens_prompt, record.tokens_completion) == (5, 2)
+    assert (record.tokens_cached, record.tokens_reasoning) == (3, 1)
+    assert record.usage_source == "provider"
+    assert asked.dressed(completion())["usage"] == DETAILED
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {**USAGE, "completion_tokens": 10**6},
+        {**USAGE, "prompt_tokens": 0},
+        {**USAGE, "completion_tokens": 0},
+    ],
+    ids=["none", "far too much", "no prompt", "no answer"],
+)
+def test_an_answer_is_counted_by_us_where_the_vendor_cannot_be_believed(usage):
+    asked = ticket()
+    answered(asked)
+
+    asked.delivered(completion("x" * 30, usage))
+
+    record = asked.record()
+    assert (record.usage_source, record.tokens_completion) == ("estimated", 10)
+    assert record.tokens_prompt > 0
+
+
+def test_arguments_and_reasoning_count_as_produced():
+    asked = ticket()
+    answered(asked)
+    answer = completion(usage=None)
+    answer["choices"][0]["message"] |= {
+        "content": None,
+        "reasoning": "x" * 30,
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "y" * 30}}],
+    }
+
+    asked.delivered(answer)
+
+    assert asked.record().tokens_completion == 20
+
+
+def test_an_answer_is_dressed_with_what_openais_clients_expect():
+    asked = ticket()
+    answered(asked)
+    asked.delivered(completion())
+
+    dressed = asked.dressed(completion())
+
+    assert dressed["id"] == asked.name
+    assert (dressed["object"], dressed["model"], dressed["provider"]) == ("chat.completion", "m", "a")
+    assert dressed["choices"][0]["logprobs"] is None
+    assert dressed["choices"][0]["message"]["refusal"] is None
+    assert dressed["system_fingerprint"] is None
+
+
+def test_a_twins_answer_is_marked():
+    asked = ticket()
+    twin = route(NOBODY, "a-twin", is_twin=True)
+    with asked.attempt(twin):
+        pass
+
+    assert asked.head()["system_fingerprint"] == "twin"
+
+
+def test_before_anybody_answered_a_stream_has_a_head_all_the_same():
+    head = ticket(model=None, models=["m"]).head()
+
+    assert (head["model"], head["provider"], head["object"]) == ("m", None, "chat.completion.chunk")
+
+
+def test_a_failure_before_any_output_costs_nothing():
+    asked = ticket()
+
+    asked.failed(NobodyAnswered(Broken(), 2), streamed(asked))
+
+    record = asked.record()
+    assert (record.status, record.http_status, record.error_type) == ("failed", 502, "provider_unavailable")
+    assert (record.tokens_prompt, record.tokens_completion, record.usage_source) == (0, 0, "none")
+
+
+def test_a_stream_that_broke_is_counted_to_where_it_broke():
+    asked = ticket()
+    answered(asked)
+
+    asked.failed(Broken(), streamed(asked, "x" * 15, "x" * 15))
+
+    record = asked.record()
+    assert (record.status, record.finish_reason) == ("failed", "error")
+    assert (record.tokens_completion, record.usage_source) == (10, "estimated")
+
+
+def test_a_customer_who_left_before_any_output_is_recorded_as_gone():
+    asked = ticket()
+
+    asked.failed(GeneratorExit())
+
+    record = asked.record()
+    assert (record.status, record.cancelled, record.http_status) == ("cancelled", True, 499)
+    assert (record.usage_source, record.error_type) == ("none", "")
+
+
+def test_a_customer_who_left_in_the_middle_is_counted_to_there():
+    asked = ticket()
+    answered(asked)
+
+    asked.failed(GeneratorExit(), streamed(asked, "x" * 30))
+
+    record = asked.record()
+    assert (record.status, record.tokens_completion, record.finish_reason) == ("cancelled", 10, "")
+
+
+def test_what_happens_after_the_last_word_changes_nothing():
+    asked = ticket()
+    answered(asked)
+    emitter = streamed(asked, "Привет", usage=USAGE)
+    emitter.finish(None)
+
+    asked.streamed(emitter)
+    asked.failed(GeneratorExit(), emitter)
+
+    record = asked.record()
+    assert (record.status, record.finish_reason, record.usage_source) == ("ok", "stop", "provider")
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "error_type"),
+    [
+        (Rejected(), 400, "provider_rejected"),
+        (NobodyAnswered(Busy(), 1), 429, "provider_overloaded"),
+        (KeyError("our bug"), 500, "internal_error"),
+    ],
+)
+def test_a_failure_is_recorded_as_the_customer_saw_it(failure, status, error_type):
+    asked = ticket()
+
+    asked.failed(failure)
+
+    assert (asked.record().http_status, asked.record().error_type) == (status, error_type)
+
+
+def test_what_the_customer_named_is_kept_within_reason():
+    record = ticket(user="u" * 1000, session_id=7).record()
+
+    assert record.user == "u" * 256
+    assert record.session_id == ""
+
+
+def test_no_prompt_and_no_answer_gets_into_the_record():
+    asked = ticket(messages=[{"role": "user", "content": "the prompt"}])
+    answered(asked)
+    asked.delivered(completion("the answer"))
+
+    kept = str(asdict(asked.record()))
+
+    assert "the prompt" not in kept
+    assert "the answer" not in kept
+
+
+def test_our_own_time_is_never_negative():
+    asked = ticket()
+    answered(asked)
+
+    assert asked.overhead_ms() >= 0
+    assert asked.record().overhead_ms >= -1
+    assert asked.record().duration_ms >= 0
