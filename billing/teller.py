@@ -24,6 +24,8 @@ ROOM = 50_000
 # How long a request waits for its record to be durable before it answers all the same (seconds).
 PATIENCE = 2.0
 PAUSE = 0.5
+# What the network may leave unacknowledged before the connection counts as lost, in milliseconds.
+NETWORK_MS = 5_000
 # What will never be written, however often it is tried. TypeError: what JSON cannot hold.
 UNWRITABLE = (psycopg.DataError, psycopg.IntegrityError, TypeError)
 
@@ -139,7 +141,11 @@ class Teller:
     async def _connected(self) -> psycopg.AsyncConnection:
         if self._connection is None or self._connection.closed:
             self._connection = await psycopg.AsyncConnection.connect(
-                self._database, autocommit=True, connect_timeout=2, application_name="xrouter-teller"
+                self._database,
+                autocommit=True,
+                connect_timeout=2,
+                tcp_user_timeout=NETWORK_MS,
+                application_name="xrouter-teller",
             )
         return self._connection
 

@@ -15,14 +15,22 @@ class Flow:
     """One answer. ``begin`` until there is output, ``pieces`` to the end, ``close`` whatever happens."""
 
     def __init__(
-        self, connection: UpstreamStream, reader: ChatStream, timeouts: Timeouts, stops: tuple[str, ...]
+        self,
+        connection: UpstreamStream,
+        reader: ChatStream,
+        timeouts: Timeouts,
+        stops: tuple[str, ...],
+        *,
+        asked_at: float | None = None,
     ) -> None:
+        """``asked_at``: the loop's time from which the wait for the first token counts; now by default."""
         self._connection = connection
         self._reader = reader
         self._timeouts = timeouts
         self._cutter = StopCutter(stops) if stops else None
         self._clock = asyncio.get_running_loop().time
         self._deadline = self._clock() + timeouts.total
+        self._patient_until = (asked_at or self._clock()) + timeouts.first_token
         self._last_chunk = self._clock()
         self._ready: list[Chunk] = []
         self._failure: UpstreamError | None = None
@@ -31,7 +39,7 @@ class Flow:
     async def begin(self) -> None:
         """Read until there is something a customer would miss. Raises UpstreamError if nothing comes."""
         try:
-            async with asyncio.timeout(self._timeouts.first_token):
+            async with asyncio.timeout_at(self._patient_until):
                 while not self._is_over and not any(map(is_output, self._ready)):
                     self._ready += self._chunks(await self._connection.read())
         except TimeoutError as exc:

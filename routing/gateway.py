@@ -218,8 +218,9 @@ class Gateway:
         request = adapter.chat_request(chat, attempt.target())
         stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
         upstream = attempt.route.upstream
+        asked_at = asyncio.get_running_loop().time()
         connection = await self._transport.open(request, upstream)
-        flow = Flow(connection, adapter.chat_stream(), upstream.timeouts, stops)
+        flow = Flow(connection, adapter.chat_stream(), upstream.timeouts, stops, asked_at=asked_at)
         try:
             if connection.status != 200:
                 raise adapter.failure(await connection.whole())

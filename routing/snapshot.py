@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 CHANNEL = "xrouter"
 # Seconds between looks at the connection while nothing is announced, and between attempts to get a new one.
 HEARTBEAT = 1.0
+# What the network may leave unacknowledged before the connection counts as lost, in milliseconds.
+NETWORK_MS = 2_000
 
 
 class Snapshot:
@@ -53,7 +55,11 @@ class Snapshot:
 
     def _listen(self) -> None:
         with psycopg.connect(
-            self._database, autocommit=True, connect_timeout=2, application_name="xrouter-snapshot"
+            self._database,
+            autocommit=True,
+            connect_timeout=2,
+            tcp_user_timeout=NETWORK_MS,
+            application_name="xrouter-snapshot",
         ) as listener:
             listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             # Announcements may have been missed before this connection listened.

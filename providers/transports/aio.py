@@ -6,6 +6,7 @@ certificates are always verified: against the usual roots, or only the provider'
 
 import asyncio
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
@@ -25,6 +26,8 @@ ERROR_LIMIT = 64 * 1024
 ERROR_PATIENCE = 2.0
 # An idle connection is kept this long; most servers close theirs after 60 s or more.
 KEEP_ALIVE = 30
+# A reused connection that was closed already shows it within a round trip; what breaks later broke at work.
+STALE_WITHIN = 1.0
 # How long to wait for the clean end of a connection after the vendor's last word, to use it again.
 LINGER = 0.1
 
@@ -130,7 +133,7 @@ def _new_session(ca_bundle: str) -> aiohttp.ClientSession:
 
 def _reuse_trace() -> aiohttp.TraceConfig:
     async def reused(_session: object, context: SimpleNamespace, _params: object) -> None:
-        context.trace_request_ctx.reused = True
+        context.trace_request_ctx.reused_at = time.monotonic()
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(reused)
@@ -165,21 +168,22 @@ def _response(response: aiohttp.ClientResponse, body: bytes) -> UpstreamResponse
 @contextmanager
 def _translated() -> Iterator[SimpleNamespace]:
     """Turn aiohttp's exceptions into ours. Yields what the trace notes of the connection."""
-    fate = SimpleNamespace(reused=False)
+    fate = SimpleNamespace(reused_at=None)
     try:
         yield fate
     except UpstreamError:
         raise
     except (aiohttp.ClientError, OSError, ValueError) as exc:
-        raise _translate(exc, reused=fate.reused) from exc
+        just_reused = fate.reused_at is not None and time.monotonic() - fate.reused_at < STALE_WITHIN
+        raise _translate(exc, just_reused=just_reused) from exc
 
 
-def _translate(exc: Exception, *, reused: bool) -> UpstreamError:
+def _translate(exc: Exception, *, just_reused: bool) -> UpstreamError:
     detail = type(exc).__name__
     if isinstance(exc, TimeoutError):
         return TimedOut(detail=detail)
     if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
         return Unreachable(detail=detail)
     if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
-        return Stale(detail=detail) if reused else Broken(detail=detail)
+        return Stale(detail=detail) if just_reused else Broken(detail=detail)
     return Broken(detail=detail)

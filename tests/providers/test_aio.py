@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from providers.errors import Broken, Stale, TimedOut, Truncated, Unreachable, UpstreamError
-from providers.transports.aio import ANSWER_LIMIT, ERROR_LIMIT, Transport
+from providers.transports.aio import ANSWER_LIMIT, ERROR_LIMIT, STALE_WITHIN, Transport
 from providers.upstreams import Timeouts, Upstream
 from providers.wire import UpstreamRequest
 from tests.servers import END, Line, Vendor, chunk, head, reply, stream_head, vendor
@@ -314,6 +314,22 @@ async def test_a_reused_connection_cut_before_the_answer_is_stale(
         assert type(await outcome(transport, way, post(server.url), upstream())) is Stale
 
     assert server.connections == 1
+
+
+async def test_a_reused_connection_cut_after_a_while_of_work_is_broken_and_not_stale(
+    transport: Transport,
+) -> None:
+    async def script(line: Line) -> None:
+        await line.asked()
+        await line.say(reply(b"first"))
+        await line.asked()
+        await asyncio.sleep(STALE_WITHIN + 0.1)
+
+    async with Vendor(script) as server:
+        await transport.complete(post(server.url), upstream())
+
+        # The vendor may have done the work: asking it again would pay for it twice.
+        assert type(await outcome(transport, "complete", post(server.url), upstream())) is Broken
 
 
 async def test_a_connection_the_vendor_has_closed_in_the_pause_is_not_used(transport: Transport) -> None:

@@ -373,6 +373,22 @@ async def test_a_vendor_without_a_first_token_in_time_loses_the_request(two: tup
     assert [a["outcome"] for a in house.book.records[0].attempts] == ["TimedOut", "ok"]
 
 
+async def test_late_headers_leave_less_time_for_the_first_token(two: tuple[Vendor, Vendor]) -> None:
+    async def script(line: Line) -> None:
+        await line.asked()
+        await asyncio.sleep(0.2)
+        await line.say(stream_head(), ROLE)
+        await asyncio.sleep(0.2)
+        await line.say(*WHOLE[2:])
+
+    two[0].script = script
+    two[1].script = saying(*WHOLE)
+    async with before(*two) as house:
+        pieces = await house.stream()
+
+    assert {event["provider"] for event in events_of(pieces)} == {"b"}
+
+
 @pytest.mark.parametrize(
     ("rest", "kind"),
     [
