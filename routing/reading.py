@@ -107,7 +107,7 @@ def _too_deep() -> BadRequest:
 
 def _is_deep(decoded: Any) -> bool:
     """Level by level, so that no nesting exhausts the stack."""
-    level = [decoded]
+    level = [decoded] if isinstance(decoded, _CONTAINERS) else []
     for _ in range(MAX_DEPTH):
         level = [
             child
