@@ -32,6 +32,9 @@ EARLY = 60
 EARLY_SHARE = 0.1
 # A failed exchange is not repeated by anybody for this long: a vendor in trouble is not stormed.
 PAUSE = 1.0
+# Where a token was refused just now, one that others fetched within these seconds was fetched for the same
+# reason and is taken; an older one may have died together with it.
+YOUNG = 2.0
 # The lease on fetching: longer than an exchange may take, so that two workers do not fetch.
 LEASE_MS = 10_000
 EXCHANGE = 8.0
@@ -41,11 +44,12 @@ REDIS_TIMEOUT = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A token with the moments, in Unix seconds, at which it ends and from which it is to be renewed."""
+    """A token with the moments, in Unix seconds, at which it ends, is to be renewed, and was fetched."""
 
     value: str = field(repr=False)
     ends: float
     ages: float
+    born: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -84,7 +88,7 @@ class Tokens:
         for _ in range(2):  # a flight that others began may bring the very token that was refused
             if held is not None and held.value != token:
                 break
-            held = await self._fetch(upstream, login, refused=token)
+            held = await self._fetch(upstream, login, refused=token, since=time.time() - YOUNG)
         return f"Bearer {held.value}"
 
     def can_renew(self, upstream: Upstream, login: Login) -> bool:
@@ -96,14 +100,16 @@ class Tokens:
         self._flights.clear()
         self._held.clear()
 
-    async def _fetch(self, upstream: Upstream, login: Login, refused: str) -> Held:
+    async def _fetch(self, upstream: Upstream, login: Login, refused: str, since: float = 0.0) -> Held:
         # Shielded: one customer who leaves must not cancel the exchange that others wait for.
-        return await asyncio.shield(self._flight(upstream, login, refused))
+        return await asyncio.shield(self._flight(upstream, login, refused, since))
 
-    def _flight(self, upstream: Upstream, login: Login, refused: str) -> "asyncio.Task[Held]":
+    def _flight(
+        self, upstream: Upstream, login: Login, refused: str, since: float = 0.0
+    ) -> "asyncio.Task[Held]":
         flight = self._flights.get(login.id)
         if flight is None:
-            flight = asyncio.create_task(self._exchange(upstream, login, refused))
+            flight = asyncio.create_task(self._exchange(upstream, login, refused, since))
             self._flights[login.id] = flight
             flight.add_done_callback(lambda done: self._landed(login, done))
         return flight
@@ -122,12 +128,13 @@ class Tokens:
         if self._flights.get(login.id) is flight:
             self._flights.pop(login.id, None)
 
-    async def _exchange(self, upstream: Upstream, login: Login, refused: str) -> Held:
+    async def _exchange(self, upstream: Upstream, login: Login, refused: str, since: float) -> Held:
+        """Another token than ``refused``: one that others have fetched after ``since``, or a new one."""
         name = _redis_name(upstream, login)
         deadline = time.monotonic() + LEASE_MS / 1000
         while time.monotonic() < deadline:
             shared = await self._shared(name, login)
-            if shared is not None and shared.value != refused and not shared.is_over:
+            if shared is not None and shared.value != refused and not shared.is_over and shared.born >= since:
                 return self._keep(login, shared)
             if await self._lease(name):
                 break
@@ -151,7 +158,7 @@ class Tokens:
         if token.expires_at <= now:
             raise Broken(detail="the vendor gave a token that has already ended")
         early = min(EARLY, EARLY_SHARE * (token.expires_at - now))
-        return Held(token.value, token.expires_at, token.expires_at - early)
+        return Held(token.value, token.expires_at, token.expires_at - early, time.time())
 
     def _keep(self, login: Login, held: Held) -> Held:
         # Not what a flight brings that began before credentials changed.
@@ -165,12 +172,12 @@ class Tokens:
             return None
         try:
             plain = orjson.loads(vault.unseal(sealed[b"key"].decode(), sealed[b"token"], _context(login)))
-            return Held(plain["value"], plain["ends"], plain["ages"])
+            return Held(plain["value"], plain["ends"], plain["ages"], plain["born"])
         except (vault.VaultError, KeyError, ValueError):
             return None
 
     async def _share(self, name: str, login: Login, held: Held) -> None:
-        plain = {"value": held.value, "ends": held.ends, "ages": held.ages}
+        plain = {"value": held.value, "ends": held.ends, "ages": held.ages, "born": held.born}
         key, sealed = vault.seal(orjson.dumps(plain), _context(login))
 
         async def store() -> None:
