@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
+from providers.tokens import YOUNG
 from tests.e2e.installation import Installation, Server, Twins, wait_until
 from tests.e2e.talk import Heard, ask, call, chat
 
@@ -19,13 +19,6 @@ MANY = 200
 def workers(installation: Installation, key: str) -> Server:
     """Two web processes on one port."""
     return installation.start_web("workers", workers=2)
-
-
-@pytest.fixture
-def answered(twins: Twins) -> Iterator[None]:
-    """Leave the providers with good tokens."""
-    yield
-    twins.calm()
 
 
 def exchanges(twins: Twins) -> int:
@@ -71,6 +64,20 @@ async def test_two_workers_share_a_token(workers: Server, key: str, twins: Twins
     assert statuses == [200] * MANY
     assert exchanges(twins) - before == 1
     assert len(speakers(workers, twins)) == 2
+
+
+def test_a_token_of_others_that_died_with_ours_is_not_taken_for_a_good_one(
+    express: Server, framework: Server, key: str, twins: Twins
+):
+    """One process holds a token, another has replaced its own since; then the vendor forgets both."""
+    assert ask(express, key, chat(MODEL, "Привет")).status == 200
+    twins.order("expire_token", family="gigachat")
+    assert ask(framework, key, chat(MODEL, "Привет")).attempts == 2
+    time.sleep(YOUNG)
+
+    expire(twins)
+
+    assert [ask(server, key, chat(MODEL, "Привет")).status for server in (express, framework)] == [200, 200]
 
 
 def speakers(server: Server, twins: Twins) -> list[int]:
