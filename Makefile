@@ -36,7 +36,7 @@ requirements: dev-environment ## pin requirements*.in anew, with hashes
 	$(VENV) -m piptools compile $(PIN) -o requirements-dev.txt requirements-dev.in
 
 clean: ## remove what was installed and cached; the state in .xrouter stays
-	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Index addresses and find-links of whoever pins stay out of the files.

@@ -7,6 +7,7 @@ but the standard library.
 import contextlib
 import fcntl
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def install(requirements: list[Path]) -> int:
             )
         say(f"Making .venv with Python {sys.version.split()[0]} …")
         shutil.rmtree(VENV, ignore_errors=True)
+        VENV.mkdir()  # a directory that is not ours to write is told by us, not by a traceback
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)  # noqa: S603
     for file in requirements:
         if not is_installed(file) and not pip_install(file):
@@ -98,9 +100,12 @@ def last_line() -> str:
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Two first starts in one checkout: the second waits for the first."""
-    with (BASE_DIR / ".venv.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    directory = os.open(BASE_DIR, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        os.close(directory)
 
 
 def say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,10 +65,9 @@ def test_it_says_how_it_is_used() -> None:
 
 
 def test_killed_it_leaves_no_server_running() -> None:
-    lender = subprocess.Popen(
-        [*LEND, "--", "sh", "-c", "echo up; sleep 60"], cwd=ROOT, stdout=subprocess.PIPE
-    )
-    assert lender.stdout and lender.stdout.readline() == b"up\n"
+    command = ["sh", "-c", "echo $XROUTER_HOME; sleep 60"]
+    lender = subprocess.Popen([*LEND, "--", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    home = lender.stdout.readline().strip() if lender.stdout else ""
     everything = psutil.Process(lender.pid).children(recursive=True)
     servers = [process for process in everything if process.name() not in {"sh", "sleep"}]
 
@@ -78,6 +78,7 @@ def test_killed_it_leaves_no_server_running() -> None:
     lender.wait()
     for process in set(everything) - set(servers):
         process.kill()
+    shutil.rmtree(home)
 
 
 @pytest.mark.parametrize(
