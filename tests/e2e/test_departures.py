@@ -141,6 +141,22 @@ async def test_a_customer_may_leave_while_a_provider_is_being_reached(
     assert (record["status"], record["http_status"]) == ("cancelled", 499)
 
 
+async def test_a_customer_may_leave_during_a_failover(
+    installation: Installation, express: Server, key: str, others: Twins
+):
+    body = chat("late/blackhole", f"[[tag=failover]]{LATE}", stream=True)
+    line = await call(express, key, body, X_Request_Id="failover")
+    assert await asyncio.to_thread(wait_until, lambda: others.journal("failover"))
+    left = time.time()
+    await line.leave()
+
+    record = installation.generation_of("failover")
+    entry = others.journal("failover")[0]
+    assert (record["status"], record["tokens_completion"]) == ("cancelled", 0)
+    assert [one["outcome"] for one in record["attempts"]] == ["TimedOut", "CancelledError"]
+    assert entry["t_closed"] - left <= PROMISED
+
+
 async def test_a_customer_may_leave_before_the_body_is_whole(express: Server, key: str):
     before = express.program.said()
 

@@ -9,6 +9,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
+from tests.e2e.installation import Twins
 from tests.e2e.talk import MODELS
 
 GREETING: list[Any] = [{"role": "user", "content": "Расскажи о Петрозаводске"}]
@@ -238,3 +239,44 @@ def test_an_answer_keeps_to_its_limit(sdk: OpenAI, model: str, name: str):
 
     assert completion.choices[0].finish_reason == "length"
     assert completion.usage.completion_tokens == 5
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_stream_that_breaks_raises_after_what_was_said(sdk: OpenAI, model: str):
+    said = [{"role": "user", "content": "[[fault=cut.after=60]][[tokens=400]]Расскажи"}]
+    text = ""
+
+    with pytest.raises(openai.APIError, match="оборвался") as caught:
+        for chunk in sdk.chat.completions.create(model=model, messages=said, stream=True):
+            text += chunk.choices[0].delta.content or ""
+
+    assert text.startswith("[двойник]")
+    assert caught.value.body["metadata"]["error_type"] == "provider_unavailable"
+
+
+def test_the_sdk_tries_again_where_that_makes_sense(sdk: OpenAI, twins: Twins):
+    patient = sdk.with_options(max_retries=2)
+    twins.order("http_503", family="mts-ai")
+
+    completion = patient.chat.completions.create(model="mts-ai", messages=GREETING)
+
+    assert completion.choices[0].message.content
+
+
+def test_the_sdk_does_not_try_again_what_was_rejected(sdk: OpenAI, twins: Twins):
+    said = [{"role": "user", "content": "[[tag=rejected]][[fault=http_400]]Привет"}]
+    before = len(twins.journal("rejected"))
+
+    with pytest.raises(openai.BadRequestError):
+        sdk.with_options(max_retries=2).chat.completions.create(model="mts-ai", messages=said)
+
+    assert len(twins.journal("rejected")) == before + 1
+
+
+def test_models_are_listed_and_found_by_name(sdk: OpenAI):
+    names = {model.id for model in sdk.models.list()}
+
+    assert {"gigachat/pro", "yandexgpt/pro:rc", "mts-ai/cotype-pro", "gen-t/t-pro"} <= names
+    assert sdk.models.retrieve("yandexgpt/pro:rc").id == "yandexgpt/pro:rc"
+    with pytest.raises(openai.NotFoundError):
+        sdk.models.retrieve("nobody/knows")

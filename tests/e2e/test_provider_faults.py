@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.conftest import HASTE
 from tests.e2e.installation import Installation, Server, Twins, wait_until
+from tests.e2e.stage import HURRIED
 from tests.e2e.suspects import Front
 from tests.e2e.talk import Heard, ask, chat
 
@@ -174,6 +175,26 @@ def test_oddities_leave_the_answer_as_it_is(stand: Stand, wire: str, fault: str,
     assert heard.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in heard.headers
     assert after.text == TEXT
+
+
+@pytest.mark.parametrize("is_streamed", FORMS)
+@pytest.mark.parametrize("fault", ["http_401", "http_429", "reset_before_headers", "cut.after=8", "no_done"])
+def test_the_other_door_tells_the_same(stand: Stand, framework: Server, fault: str, is_streamed: bool):
+    for model in ("solo/openai", "pair/openai"):
+        express, other = (
+            ask(door, stand.key, chat(model, said(fault), stream=is_streamed))
+            for door in (stand.server, framework)
+        )
+
+        assert (express.status, express.finish, express.is_done) == (
+            other.status,
+            other.finish,
+            other.is_done,
+        )
+        assert express.attempts == other.attempts
+        assert (express.error or {}).get("message") == (other.error or {}).get("message")
+        # Of a stream that broke more or less may have been on its way.
+        assert express.text == other.text or (express.error and express.text[:8] == other.text[:8])
 
 
 # Fault: where the record's token counts come from.
@@ -519,6 +540,18 @@ def test_a_stream_that_stalls_is_ended_and_the_provider_let_go(stand: Stand, wir
     assert heard.text
     assert TEXT.startswith(heard.text)
     assert heard.seconds < 4
+    assert wait_until(lambda: stand.a.journal(tag)[0]["outcome"] == "closed_by_client", 1)
+
+
+def test_an_endless_stream_ends_with_its_time(stand: Stand):
+    tag = new_tag()
+    question = said("infinite.cap=2000000", tag=f"{tag}]][[delay_ms=5")
+
+    heard = stand.ask("solo/openai", question, stream=True, max_tokens=50)
+
+    assert (heard.status, heard.finish, heard.is_done) == (200, "error", True)
+    assert heard.error["metadata"]["error_type"] == "provider_timeout"
+    assert heard.seconds < HURRIED["total"] + 1
     assert wait_until(lambda: stand.a.journal(tag)[0]["outcome"] == "closed_by_client", 1)
 
 
