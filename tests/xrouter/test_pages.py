@@ -216,4 +216,4 @@ def test_the_admin_works_under_the_same_policy(live_server, person):
         page.goto(f"{live_server.url}/login/?next=/admin/")
         sign_in(page)
 
-        page.get_by_role("heading", name="Администрирование").first.wait_for()
+        page.get_by_role("heading", name="Портал оператора").first.wait_for()
