@@ -1,7 +1,8 @@
 """What can go wrong at a vendor. Every kind has one meaning for the gateway.
 
 UpstreamError            another endpoint may be tried
-├── Unreachable          no connection: refused, DNS, TLS; the request was not sent
+├── Unreachable          no connection; the request was not sent
+│   └── Misaddressed     there is no such host, or it is not who it should be: the operator is told
 ├── Stale                a reused connection was already closed; nothing was answered
 ├── TimedOut             connect, first byte, first token, between tokens, or in total
 ├── Busy                 429: wait, or try the next one; may say for how long
@@ -30,6 +31,10 @@ class UpstreamError(Exception):
 
 class Unreachable(UpstreamError):
     said = "Не удалось соединиться с провайдером."
+
+
+class Misaddressed(Unreachable):
+    pass
 
 
 class Stale(UpstreamError):

@@ -18,7 +18,7 @@ from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
 from providers.emulation import EmulatedTools
-from providers.errors import DeadCredential, Stale, TokenRefused, Unreachable, UpstreamError
+from providers.errors import DeadCredential, Misaddressed, Stale, TokenRefused, Unreachable, UpstreamError
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login
@@ -41,6 +41,7 @@ ATTEMPTS = 3
 # A comment goes to a customer who has had no event for so many seconds; proxies cut at 15 and more.
 KEEP_ALIVE = 10.0
 # Errors after which the same endpoint is asked once more: nothing was answered, nothing can be doubled.
+# (Not Misaddressed, though it is Unreachable: the address stays as wrong as it is.)
 REPEATED = (Stale, TokenRefused, Unreachable)
 # The pause before a connection that failed is tried again, in seconds: drawn below this, so that many
 # requests do not come back together.
@@ -192,7 +193,7 @@ class Gateway:
                 authorization = await self._tokens.authorization(route.upstream, login)
                 return await ask(Attempt(route, login, authorization))
         except REPEATED as exc:
-            if len(ticket.attempts) >= ATTEMPTS:
+            if len(ticket.attempts) >= ATTEMPTS or isinstance(exc, Misaddressed):
                 raise
             if isinstance(exc, TokenRefused) and not self._tokens.can_renew(route.upstream, login):
                 raise
@@ -232,8 +233,8 @@ class Gateway:
 
 
 def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:
-    """Tell the operator. A refused credential is his to mend; the rest is weather."""
-    level = logging.ERROR if isinstance(exc, DeadCredential) else logging.WARNING
+    """Tell the operator. A refused credential and a wrong address are his to mend; the rest is weather."""
+    level = logging.ERROR if isinstance(exc, DeadCredential | Misaddressed) else logging.WARNING
     log.log(
         level,
         "a provider did not answer",

@@ -14,7 +14,7 @@ from typing import Self
 
 import aiohttp
 
-from providers.errors import Broken, Stale, TimedOut, Truncated, Unreachable, UpstreamError
+from providers.errors import Broken, Misaddressed, Stale, TimedOut, Truncated, Unreachable, UpstreamError
 from providers.upstreams import Upstream
 from providers.wire import UpstreamRequest, UpstreamResponse
 
@@ -30,6 +30,13 @@ KEEP_ALIVE = 30
 STALE_WITHIN = 1.0
 # How long to wait for the clean end of a connection after the vendor's last word, to use it again.
 LINGER = 0.1
+
+# DNS and TLS: no repetition mends them.
+MISADDRESSED = (
+    aiohttp.ClientConnectorDNSError,
+    aiohttp.ClientConnectorSSLError,
+    aiohttp.ClientConnectorCertificateError,
+)
 
 
 class Transport:
@@ -182,7 +189,9 @@ def _translate(exc: Exception, *, just_reused: bool) -> UpstreamError:
     detail = type(exc).__name__
     if isinstance(exc, TimeoutError):
         return TimedOut(detail=detail)
-    if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
+    if isinstance(exc, MISADDRESSED):
+        return Misaddressed(detail=detail)
+    if isinstance(exc, aiohttp.ClientConnectorError):
         return Unreachable(detail=detail)
     if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return Stale(detail=detail) if just_reused else Broken(detail=detail)

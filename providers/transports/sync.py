@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import requests
 import urllib3
 
-from providers.errors import Broken, TimedOut, Unreachable, UpstreamError
+from providers.errors import Broken, Misaddressed, TimedOut, Unreachable, UpstreamError
 from providers.upstreams import Upstream
 from providers.wire import UpstreamRequest, UpstreamResponse
 
@@ -59,6 +59,8 @@ def _translate(exc: Exception) -> UpstreamError:
     detail = type(exc).__name__
     if isinstance(exc, requests.Timeout | urllib3.exceptions.TimeoutError):
         return TimedOut(detail=detail)
+    if isinstance(exc, requests.exceptions.SSLError):
+        return Misaddressed(detail=detail)
     # Where the connection stood and was cut, ``requests`` wraps a ProtocolError.
     cause = exc.args[0] if exc.args else None
     if isinstance(exc, requests.ConnectionError) and not isinstance(cause, urllib3.exceptions.ProtocolError):

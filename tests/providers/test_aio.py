@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from providers.errors import Broken, Stale, TimedOut, Truncated, Unreachable, UpstreamError
+from providers.errors import Broken, Misaddressed, Stale, TimedOut, Truncated, Unreachable, UpstreamError
 from providers.transports.aio import ANSWER_LIMIT, ERROR_LIMIT, STALE_WITHIN, Transport
 from providers.upstreams import Timeouts, Upstream
 from providers.wire import UpstreamRequest
@@ -239,10 +239,10 @@ async def test_a_refused_connection_is_unreachable(transport: Transport, way: st
 
 
 @both_ways
-async def test_a_name_that_does_not_exist_is_unreachable(transport: Transport, way: str) -> None:
+async def test_a_name_that_does_not_exist_is_misaddressed(transport: Transport, way: str) -> None:
     error = await outcome(transport, way, post("http://upstream.invalid"), upstream())
 
-    assert type(error) is Unreachable
+    assert type(error) is Misaddressed
 
 
 @both_ways
@@ -654,7 +654,7 @@ async def test_tls_to_a_port_that_speaks_none_is_unreachable(transport: Transpor
 
 @both_ways
 @pytest.mark.parametrize("said", [b"garbage" * 100, b"\x15\x03\x03\x00\x02\x02\x28", b""])
-async def test_a_broken_handshake_is_unreachable(transport: Transport, way: str, said: bytes) -> None:
+async def test_a_broken_handshake_is_misaddressed(transport: Transport, way: str, said: bytes) -> None:
     async def script(line: Line) -> None:
         await line.say(said)
         await asyncio.sleep(0.02)
@@ -662,7 +662,7 @@ async def test_a_broken_handshake_is_unreachable(transport: Transport, way: str,
     async with Vendor(script) as server:
         url = server.url.replace("http:", "https:")
 
-        assert type(await outcome(transport, way, post(url), upstream())) is Unreachable
+        assert type(await outcome(transport, way, post(url), upstream())) is Misaddressed
 
 
 async def test_a_handshake_that_hangs_times_out(transport: Transport) -> None:
@@ -685,7 +685,7 @@ async def test_a_certificate_nobody_vouches_for_is_refused(
     async with vendor(reply(b""), tls=tls) as server:
         error = await outcome(transport, way, post(server.url), upstream())
 
-    assert type(error) is Unreachable
+    assert type(error) is Misaddressed
     assert server.requests == []
 
 
@@ -712,7 +712,7 @@ async def test_one_providers_bundle_vouches_for_no_other_provider(
 
         for bundle in ("", other):
             error = await outcome(transport, "complete", post(server.url), upstream(ca_bundle=bundle))
-            assert type(error) is Unreachable
+            assert type(error) is Misaddressed
 
 
 async def test_a_certificate_for_another_name_is_refused(transport: Transport, tmp_path: Path) -> None:
@@ -721,7 +721,7 @@ async def test_a_certificate_for_another_name_is_refused(transport: Transport, t
     async with vendor(reply(b""), tls=tls) as server:
         error = await outcome(transport, "complete", post(server.url), upstream(ca_bundle=pem))
 
-    assert type(error) is Unreachable
+    assert type(error) is Misaddressed
 
 
 async def test_a_bundle_that_cannot_be_read_is_an_error_of_ours(transport: Transport) -> None:

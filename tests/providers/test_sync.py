@@ -7,7 +7,7 @@ import pytest
 import requests
 import responses
 
-from providers.errors import Broken, TimedOut, Unreachable, UpstreamError
+from providers.errors import Broken, Misaddressed, TimedOut, Unreachable, UpstreamError
 from providers.transports.sync import BODY_LIMIT, send
 from providers.upstreams import Timeouts, Upstream
 from providers.wire import UpstreamRequest
@@ -83,7 +83,7 @@ def test_of_a_long_body_only_the_beginning_is_read() -> None:
     [
         (requests.ConnectTimeout(), TimedOut),
         (requests.ReadTimeout(), TimedOut),
-        (requests.exceptions.SSLError(), Unreachable),
+        (requests.exceptions.SSLError(), Misaddressed),
         (requests.ConnectionError(), Unreachable),
         (requests.exceptions.ChunkedEncodingError(), Broken),
         (requests.exceptions.ContentDecodingError(), Broken),

@@ -182,6 +182,15 @@ async def test_no_connection_is_tried_twice_and_then_the_next(two: tuple[Vendor,
     assert [a["outcome"] for a in house.book.records[0].attempts] == ["Unreachable", "Unreachable", "ok"]
 
 
+async def test_an_address_that_is_wrong_is_tried_once(two: tuple[Vendor, Vendor]) -> None:
+    nowhere = route("http://vendor.invalid", "a")
+
+    async with House(card(nowhere, route(two[1].url, "b", priority=1))) as house:
+        await house.complete()
+
+    assert [a["outcome"] for a in house.book.records[0].attempts] == ["Misaddressed", "ok"]
+
+
 async def test_there_are_never_more_than_three_attempts() -> None:
     async with Vendor(saying(reply({}, 503))) as server:
         logins = tuple(login(n) for n in range(1, 10))
