@@ -107,6 +107,9 @@ class UpstreamStream:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as exc:
+            # aiohttp forgets what had come before the break: that first, the break is told the next time.
+            if left := self._response.content._read_nowait(-1):
+                return left
             raise Truncated(detail=type(exc).__name__) from exc
 
     async def whole(self) -> UpstreamResponse:

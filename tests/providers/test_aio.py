@@ -387,6 +387,23 @@ async def test_a_stream_that_ends_too_early_is_truncated(transport: Transport, e
             await stream.read()
 
 
+async def test_what_came_before_a_break_is_read_before_it_is_told(transport: Transport) -> None:
+    async def script(line: Line) -> None:
+        await line.asked()
+        await line.say(stream_head(), chunk(b"one"), chunk(b"two"))
+
+    async with Vendor(script) as server:
+        stream = await transport.open(post(server.url), upstream())
+        await asyncio.sleep(0.05)  # the break has come, and nothing was read yet
+        pieces = bytearray()
+
+        with pytest.raises(Truncated):
+            while True:
+                pieces += await stream.read()
+
+        assert pieces == b"onetwo"
+
+
 # Nonsense -------------------------------------------------------------------------------------------
 
 NONSENSE = {
