@@ -133,10 +133,14 @@ class Tokens:
         name = _redis_name(upstream, login)
         deadline = time.monotonic() + LEASE_MS / 1000
         while time.monotonic() < deadline:
+            # The lease first: whoever has just given it back has shared a token before.
+            is_ours = await self._lease(name)
             shared = await self._shared(name, login)
             if shared is not None and shared.value != refused and not shared.is_over and shared.born >= since:
+                if is_ours:
+                    await self._tried(lambda: self._redis.delete(f"{name}:lease"))
                 return self._keep(login, shared)
-            if await self._lease(name):
+            if is_ours:
                 break
             await asyncio.sleep(POLL)
         try:
