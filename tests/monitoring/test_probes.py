@@ -48,7 +48,7 @@ def test_a_provider_that_answers_is_well(vendors, provider):
         ({"status": 302, "headers": {"Location": "https://thief.example"}}, "Broken"),
         ({"body": requests.ConnectTimeout()}, "TimedOut"),
         ({"body": requests.ConnectionError()}, "Unreachable"),
-        ({"body": requests.exceptions.SSLError()}, "Unreachable"),
+        ({"body": requests.exceptions.SSLError()}, "Misaddressed"),
     ],
 )
 def test_what_keeps_a_provider_from_answering_is_kept(vendors, provider, answer, kind):
