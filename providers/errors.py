@@ -2,7 +2,7 @@
 
 UpstreamError            another endpoint may be tried
 ├── Unreachable          no connection; the request was not sent
-│   └── Misaddressed     there is no such host, or it is not who it should be: the operator is told
+├── Misaddressed         there is no such host, or it is not who it should be: the operator is told
 ├── Stale                a reused connection was already closed; nothing was answered
 ├── TimedOut             connect, first byte, first token, between tokens, or in total
 ├── Busy                 429: wait, or try the next one; may say for how long
@@ -33,8 +33,8 @@ class Unreachable(UpstreamError):
     said = "Не удалось соединиться с провайдером."
 
 
-class Misaddressed(Unreachable):
-    pass
+class Misaddressed(UpstreamError):
+    said = Unreachable.said
 
 
 class Stale(UpstreamError):

@@ -41,7 +41,6 @@ ATTEMPTS = 3
 # A comment goes to a customer who has had no event for so many seconds; proxies cut at 15 and more.
 KEEP_ALIVE = 10.0
 # Errors after which the same endpoint is asked once more: nothing was answered, nothing can be doubled.
-# (Not Misaddressed, though it is Unreachable: the address stays as wrong as it is.)
 REPEATED = (Stale, TokenRefused, Unreachable)
 # The pause before a connection that failed is tried again, in seconds: drawn below this, so that many
 # requests do not come back together.
@@ -193,7 +192,7 @@ class Gateway:
                 authorization = await self._tokens.authorization(route.upstream, login)
                 return await ask(Attempt(route, login, authorization))
         except REPEATED as exc:
-            if len(ticket.attempts) >= ATTEMPTS or isinstance(exc, Misaddressed):
+            if len(ticket.attempts) >= ATTEMPTS:
                 raise
             if isinstance(exc, TokenRefused) and not self._tokens.can_renew(route.upstream, login):
                 raise
