@@ -8,10 +8,9 @@ RequestError             the customer gets no answer; the text says why
 ├── NoSuchAddress        nothing of the API is at this path
 ├── WrongMethod          something is, but not by this method; ``allowed`` are the ones
 ├── UnknownModel         the catalogue has no such model; says which names are near
-├── NotAllowed           the model exists, this caller may not send it such a request
 ├── NoRoute              no endpoint may serve this request; ``reasons`` say why
 ├── NobodyAnswered       endpoints were asked and failed; ``failure`` is the last one's
-└── ServerRestarting     this process takes no new requests
+└── Unavailable          the database is away: who is calling cannot be told, or nothing can be recorded
 """
 
 from collections.abc import Sequence
@@ -90,10 +89,6 @@ class UnknownModel(RequestError):
         return {"model_slug": _short(self.model)}
 
 
-class NotAllowed(RequestError):
-    said = "Этот запрос запрещён правилами вашей организации."
-
-
 class NoRoute(RequestError):
     """``reasons``: a sentence for each endpoint that was excluded. ``retry_after`` if one will be back."""
 
@@ -119,13 +114,9 @@ class NobodyAnswered(RequestError):
         return {"attempts": self.attempts}
 
 
-class ServerRestarting(RequestError):
-    said = "Сервер перезапускается, повторите запрос."
+class Unavailable(RequestError):
+    said = "Сервис временно недоступен, повторите запрос."
 
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-
-
-class Unavailable(RequestError):
-    said = "Сервис временно недоступен, повторите запрос."

@@ -14,8 +14,8 @@ from routing.errors import (
     NobodyAnswered,
     NoRoute,
     RequestError,
-    ServerRestarting,
     TooManyBytes,
+    Unavailable,
     UnknownModel,
 )
 
@@ -64,7 +64,7 @@ def test_an_unknown_model_is_told_with_its_neighbours():
     ("exc", "status", "code"),
     [
         (TooManyBytes(5), 413, "request_too_large"),
-        (ServerRestarting(), 503, "server_restarting"),
+        (Unavailable(), 503, "unavailable"),
         (NoRoute(["Нет инструментов."]), 503, "no_route"),
         (accounts.MissingKey(), 401, "invalid_api_key"),
         (accounts.InvalidKey(), 401, "invalid_api_key"),
@@ -81,6 +81,7 @@ def test_an_unknown_model_is_told_with_its_neighbours():
         (providers.Misconfigured(), 502, "provider_unavailable"),
         (providers.Broken(), 502, "provider_unavailable"),
         (providers.Unreachable(), 502, "provider_unavailable"),
+        (providers.Misaddressed(), 502, "provider_unavailable"),
         (providers.Truncated(), 502, "provider_unavailable"),
         (providers.Stale(), 502, "provider_unavailable"),
         (ValueError("x"), 500, "internal_error"),
