@@ -35,10 +35,12 @@ WRITE = (
     f"INSERT INTO billing_generation ({COLUMNS}) SELECT {COLUMNS} "  # noqa: S608 - names of our own class
     "FROM jsonb_populate_recordset(NULL::billing_generation, %s::jsonb) ON CONFLICT (id) DO NOTHING"
 )
-# A key's last use is kept to the minute, so that a busy key is not one hot row.
+# A key's last use is kept to the minute, so that a busy key is not one hot row. One that somebody else is
+# changing is left for the next request: settlements wait for nobody's lock.
 TOUCH = (
-    "UPDATE accounts_apikey SET last_used_at = now() WHERE id = ANY(%s) "
-    "AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')"
+    "UPDATE accounts_apikey SET last_used_at = now() WHERE id IN (SELECT id FROM accounts_apikey "
+    "WHERE id = ANY(%s) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute') "
+    "FOR NO KEY UPDATE SKIP LOCKED)"
 )
 
 
