@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -44,7 +44,7 @@ class Caller:
             raise InvalidKey
         if self.is_blocked:
             raise ClientBlocked
-        if self.networks and not _is_within(address, self.networks):
+        if self.networks and not is_within(address, self.networks):
             raise AddressNotAllowed
 
     def check_model(self, *names: str) -> None:
@@ -70,6 +70,17 @@ def load_caller(prefix: str) -> Caller | None:
         models=frozenset(name.lower() for name in key.allowed_models),
         networks=tuple(ip_network(text) for text in key.allowed_addresses),
     )
+
+
+def is_within(address: str, networks: Iterable[Network]) -> bool:
+    """Whether ``address`` is in one of the networks; a peer without an address is in none."""
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    # A socket that listens for both versions shows an IPv4 peer as ::ffff:203.0.113.7.
+    peer = getattr(peer, "ipv4_mapped", None) or peer
+    return any(peer in network for network in networks)
 
 
 class Callers:
@@ -136,17 +147,6 @@ class Callers:
                 _bounded(self._unknown, UNKNOWN_ROOM)[prefix] = time.monotonic() + UNKNOWN_FOR
             else:
                 _bounded(self._known, ROOM)[prefix] = caller
-
-
-def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether ``address`` is in one of the networks; a peer without an address is in none."""
-    try:
-        peer = ip_address(address)
-    except ValueError:
-        return False
-    # A socket that listens for both versions shows an IPv4 peer as ::ffff:203.0.113.7.
-    peer = getattr(peer, "ipv4_mapped", None) or peer
-    return any(peer in network for network in networks)
 
 
 def _bounded(memory: OrderedDict, room: int) -> OrderedDict:

@@ -3,6 +3,7 @@
 Both doors, the express lane and Django REST framework, hand requests in here and carry replies out.
 """
 
+import asyncio
 import logging
 import re
 import secrets
@@ -15,7 +16,7 @@ from typing import Any
 import orjson
 from django.db import Error as DatabaseError
 
-from accounts.callers import Caller, Callers
+from accounts.callers import Caller, Callers, is_within
 from accounts.errors import AccessDenied, InvalidKey, MissingKey
 from monitoring.logs import report_bug
 from providers.errors import UpstreamError
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 Headers = Mapping[str, str]  # names in lower case
 
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+# Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
+LOOK_UP = 2.0
 
 # Browsers may call from anywhere: a key is in the header, never in a cookie.
 OPEN = {
@@ -73,7 +77,16 @@ class CustomerLeft(Exception):
 class Desk:
     """One per web worker."""
 
-    def __init__(self, callers: Callers, gateway: Gateway, trusted_proxies: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        gateway: Gateway,
+        trusted_proxies: Sequence[str] = (),
+        *,
+        patience: float = LOOK_UP,
+    ) -> None:
+        """``patience``: seconds that a look-up in the database may take."""
+        self._patience = patience
         self._callers = callers
         self._gateway = gateway
         self._proxies = tuple(ip_network(text) for text in trusted_proxies)
@@ -85,9 +98,6 @@ class Desk:
             return await self._chat(arrival, call)
         except (AccessDenied, RequestError, UpstreamError) as exc:
             return refusal(exc, call)
-        except DatabaseError as exc:
-            log.warning("the database does not answer", extra={"error": type(exc).__name__})
-            return refusal(Unavailable(), call)
         except CustomerLeft:
             raise
         except Exception as exc:  # noqa: BLE001 - the last edge: our bug is a 500 with a number, never a traceback
@@ -111,9 +121,17 @@ class Desk:
 
     async def _caller(self, headers: Headers, call: Call) -> Caller:
         key = _key(headers)
-        caller = self._callers.remembered(key) or await in_thread(self._callers.look_up, key)
+        caller = self._callers.remembered(key) or await self._look_up(key)
         caller.check(call.address)
         return caller
+
+    async def _look_up(self, key: str) -> Caller:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await in_thread(self._callers.look_up, key)
+        except (DatabaseError, TimeoutError) as exc:
+            log.warning("the database does not answer", extra={"error": type(exc).__name__})
+            raise Unavailable from exc
 
     def _call(self, arrival: Arrival) -> Call:
         headers = arrival.headers
@@ -127,7 +145,7 @@ class Desk:
 
     def _address(self, arrival: Arrival) -> str:
         """Who is at the other end; a trusted proxy is believed about the last hop before it."""
-        if not self._proxies or not _is_within(arrival.peer, self._proxies):
+        if not self._proxies or not is_within(arrival.peer, self._proxies):
             return arrival.peer
         claimed = arrival.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return claimed if _is_address(claimed) else arrival.peer
@@ -181,15 +199,6 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
     if ticket.dropped:
         headers["x-xrouter-dropped"] = ", ".join(ticket.dropped)
     return headers
-
-
-def _is_within(address: str, networks: Sequence[Any]) -> bool:
-    if not _is_address(address):
-        return False
-    # A socket that listens for both versions shows an IPv4 peer as ::ffff:203.0.113.7.
-    peer = ip_address(address)
-    peer = getattr(peer, "ipv4_mapped", None) or peer
-    return any(peer in network for network in networks)
 
 
 def _is_address(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from typing import Any
@@ -30,8 +31,11 @@ class Reception:
         self.caller = caller(digest=KEY.digest)
         self.proxies: list[str] = []
         self.failure: Exception | None = None
+        self.database = threading.Event()  # hangs until it is set
+        self.database.set()
 
     def load(self, prefix: str) -> Caller | None:
+        self.database.wait(10)
         if self.failure is not None:
             raise self.failure
         return self.caller if prefix == KEY.prefix else None
@@ -51,7 +55,7 @@ class Reception:
 
         given = {"authorization": f"Bearer {KEY.plaintext}", **headers}
         lower = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
-        desk = Desk(Callers(self.load), self.house.gateway, self.proxies)
+        desk = Desk(Callers(self.load), self.house.gateway, self.proxies, patience=0.2)
         return await desk.chat(Arrival(lower, peer, read_body))
 
     async def status(self, *args: Any, **kwargs: Any) -> int:
@@ -127,6 +131,16 @@ async def test_without_a_database_an_unknown_key_is_503(
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert b"secret" not in answer.body
     assert "secret" not in caplog.text
+
+
+async def test_a_database_that_hangs_keeps_nobody_waiting(desk: Reception) -> None:
+    desk.database.clear()
+
+    async with asyncio.timeout(5):
+        answer = await desk.answer()
+    desk.database.set()
+
+    assert (answer.status, kind(answer)) == (503, "unavailable")
 
 
 # Addresses ------------------------------------------------------------------------------------------
