@@ -23,15 +23,15 @@ class Flow:
         *,
         asked_at: float | None = None,
     ) -> None:
-        """``asked_at``: the loop's time from which the wait for the first token counts; now by default."""
+        """``asked_at``: the loop's time from which the waiting counts; now by default."""
         self._connection = connection
         self._reader = reader
         self._timeouts = timeouts
         self._cutter = StopCutter(stops) if stops else None
         self._clock = asyncio.get_running_loop().time
-        self._deadline = self._clock() + timeouts.total
-        self._patient_until = (asked_at or self._clock()) + timeouts.first_token
-        self._last_chunk = self._clock()
+        asked = self._clock() if asked_at is None else asked_at
+        self._patient_until = asked + timeouts.first_token
+        self._deadline = asked + timeouts.total
         self._ready: list[Chunk] = []
         self._failure: UpstreamError | None = None
         self._is_over = False
@@ -55,13 +55,19 @@ class Flow:
         ready, self._ready = self._ready, []
         if ready:
             yield ready
-        # Not from the last bytes: a vendor's own comments are no news to the customer.
-        silent_until = self._clock() + silence
+        heard = self._clock()
+        silent_until = heard + silence
         while not self._is_over:
-            data = await self._next(silent_until)
+            data = await self._next(silent_until, heard)
             chunks = [] if data is None else self._chunks(data)
             if chunks or data is None:
                 yield chunks
+            # What tells the customer nothing (comments, counts) breaks no silence. After the yield: the time
+            # he takes to read is not the vendor's.
+            if any(map(is_output, chunks)):
+                heard = self._clock()
+                silent_until = heard + silence
+            elif data is None:
                 silent_until = self._clock() + silence
         if self._failure is not None:
             raise self._failure
@@ -82,9 +88,9 @@ class Flow:
     def _cut(self, chunk: Chunk) -> Chunk:
         return chunk if self._cutter is None else cut_chunk(chunk, self._cutter)
 
-    async def _next(self, silent_until: float) -> bytes | None:
-        """The next bytes, or None if there are none by ``silent_until``."""
-        limit = min(self._last_chunk + self._timeouts.between_tokens, self._deadline)
+    async def _next(self, silent_until: float, heard: float) -> bytes | None:
+        """The next bytes, or None if there are none by ``silent_until``. ``heard``: when output last came."""
+        limit = min(heard + self._timeouts.between_tokens, self._deadline)
         if self._clock() >= limit:
             raise TimedOut(detail="no further token")
         try:
@@ -102,6 +108,4 @@ class Flow:
         except UpstreamError as exc:
             self._failure = exc
         self._is_over = not data or self._reader.finished or self._failure is not None or self._was_cut
-        if chunks:
-            self._last_chunk = self._clock()
         return chunks

@@ -18,6 +18,7 @@ from tests.servers import END, Line, Vendor, chunk, event, stream_head
 
 QUICK = Timeouts(connect=1, first_byte=0.3, first_token=0.3, between_tokens=0.3, total=0.8)
 COMMENT = chunk(b": still here\n\n")
+COUNT = event({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}})
 
 
 @asynccontextmanager
@@ -116,8 +117,9 @@ async def test_silence_is_told_each_time() -> None:
     assert text(came) == "Привет"
 
 
-async def test_a_vendors_comments_do_not_break_the_silence() -> None:
-    async with flow(stream_head(), delta("При"), *([COMMENT, 0.02] * 12), *WHOLE[3:]) as (answer, _):
+@pytest.mark.parametrize("sign", [COMMENT, COUNT])
+async def test_what_is_no_output_does_not_break_the_silence(sign: bytes) -> None:
+    async with flow(stream_head(), delta("При"), *([sign, 0.02] * 12), *WHOLE[3:]) as (answer, _):
         await answer.begin()
 
         came = await pieces(answer, silence=0.1)
@@ -126,7 +128,19 @@ async def test_a_vendors_comments_do_not_break_the_silence() -> None:
     assert text(came) == "Привет"
 
 
-@pytest.mark.parametrize("sign", [b"", COMMENT])
+async def test_the_time_a_customer_takes_is_not_counted_as_the_vendors() -> None:
+    async with flow(*WHOLE[:3], 0.1, *WHOLE[3:]) as (answer, _):
+        await answer.begin()
+        rest = answer.pieces(5)
+        said = [await anext(rest)]
+
+        await asyncio.sleep(QUICK.between_tokens + 0.1)
+        said += [piece async for piece in rest]
+
+    assert text(said) == "Привет"
+
+
+@pytest.mark.parametrize("sign", [b"", COMMENT, COUNT])
 async def test_between_tokens_an_answer_may_take_its_time_and_no_more(sign: bytes) -> None:
     async with flow(stream_head(), delta("При"), *([sign, 0.02] * 100)) as (answer, _):
         await answer.begin()
