@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import orjson
 from django.db import Error as DatabaseError

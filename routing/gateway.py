@@ -18,7 +18,15 @@ from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
 from providers.emulation import EmulatedTools
-from providers.errors import DeadCredential, Misaddressed, Stale, TokenRefused, Unreachable, UpstreamError
+from providers.errors import (
+    DeadCredential,
+    Misaddressed,
+    Stale,
+    TimedOut,
+    TokenRefused,
+    Unreachable,
+    UpstreamError,
+)
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login
@@ -166,14 +174,17 @@ class Gateway:
         await asyncio.shield(self._teller.settle(ticket.record()))
 
     async def _first_to_answer(self, ticket: Ticket, ask: Ask) -> Any:
-        """Ask each endpoint in turn, with each of its credentials, until one answers."""
+        """Ask each endpoint in turn, with each of its credentials, until one answers or the time is over."""
+        clock = asyncio.get_running_loop().time
+        # All attempts together may take what the most patient of them may take alone.
+        deadline = clock() + max(route.upstream.timeouts.total for route in ticket.plan.routes)
         failure: UpstreamError | None = None
         for route in ticket.plan.routes:
             for login in route.upstream.logins:
-                if len(ticket.attempts) >= ATTEMPTS:
+                if len(ticket.attempts) >= ATTEMPTS or clock() >= deadline:
                     break
                 try:
-                    answer = await self._ask_twice(ticket, route, login, ask)
+                    answer = await self._ask_twice(ticket, route, login, _by(deadline, ask))
                 except UpstreamError as exc:
                     _report(exc, ticket, login)
                     if not exc.retryable:
@@ -229,6 +240,19 @@ class Gateway:
             flow.close()
             raise
         return flow
+
+
+def _by(deadline: float, ask: Ask) -> Ask:
+    """``ask`` until ``deadline``, in the loop's time, and no longer."""
+
+    async def ask_in_time(attempt: Attempt) -> Any:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await ask(attempt)
+        except TimeoutError as exc:
+            raise TimedOut(detail="the time for all attempts") from exc
+
+    return ask_in_time
 
 
 def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.gateways import (
     ANSWER,
     DONE,
     NOBODY,
+    QUICK,
     ROLE,
     WHOLE,
     House,
@@ -201,6 +203,25 @@ async def test_there_are_never_more_than_three_attempts() -> None:
 
     assert caught.value.attempts == len(server.requests) == ATTEMPTS
     assert [r.headers["authorization"] for r in server.requests] == [f"Bearer key-{n}" for n in (1, 2, 3)]
+
+
+async def test_all_attempts_together_take_no_longer_than_the_longest_may() -> None:
+    async def dripping(line: Line) -> None:
+        await line.asked()
+        await line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        await line.until_left()
+
+    async with Vendor(dripping) as server:
+        limits = [replace(QUICK, total=total) for total in (0.3, 0.5, 0.3)]
+        routes = [route(server.url, f"v{n}", priority=n, timeouts=t) for n, t in enumerate(limits)]
+        async with House(card(*routes)) as house:
+            with pytest.raises(NobodyAnswered) as caught:
+                await house.complete()
+
+    [record] = house.book.records
+    assert [attempt["outcome"] for attempt in record.attempts] == ["TimedOut", "TimedOut"]
+    assert type(caught.value.failure) is TimedOut
+    assert record.duration_ms < 700
 
 
 async def test_repeats_count_as_attempts() -> None:
