@@ -17,12 +17,12 @@ from providers.adapters.base import Adapter
 from providers.adapters.gigachat_answers import (
     GigaChatStream,
     completion_of,
-    document_of,
     document_or_nothing,
     failure_of,
 )
 from providers.adapters.gigachat_functions import functions
 from providers.adapters.gigachat_messages import wire_messages
+from providers.documents import decoded
 from providers.errors import Broken, DeadCredential, Rejected, UpstreamError
 from providers.redact import redacted
 from providers.waiting import busy
@@ -107,7 +107,7 @@ class GigaChat(Adapter):
         return UpstreamRequest("POST", f"{target.base_url}/chat/completions", headers, _body(chat, target))
 
     def chat_completion(self, response: UpstreamResponse) -> Completion:
-        return completion_of(document_of(response.body), self.new_id)
+        return completion_of(decoded(response.body), self.new_id)
 
     def chat_stream(self) -> ChatStream:
         return GigaChatStream(self.new_id)
@@ -120,7 +120,7 @@ class GigaChat(Adapter):
         return UpstreamRequest("GET", f"{target.base_url}/models", _headers(target))
 
     def model_names(self, response: UpstreamResponse) -> list[str]:
-        models = document_of(response.body).get("data")
+        models = decoded(response.body).get("data")
         if not isinstance(models, list):
             raise Broken(detail="no list of models")
         return [m["id"] for m in models if isinstance(m, dict) and isinstance(m.get("id"), str)]
@@ -150,7 +150,7 @@ class GigaChat(Adapter):
         """The access token. Raises DeadCredential for a refusal, Broken for no token or one already over."""
         if response.status != 200:
             raise _token_failure(response)
-        answer = document_of(response.body)
+        answer = decoded(response.body)
         value, expires_at = answer.get("access_token"), _unix_seconds(answer.get("expires_at"))
         if not isinstance(value, str) or not ACCESS_TOKEN.fullmatch(value):
             raise Broken(detail="the token endpoint gave no token")

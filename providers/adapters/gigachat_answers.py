@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from providers.adapters.base import NewId
 from providers.adapters.gigachat_functions import tool_call_in
+from providers.documents import decoded
 from providers.errors import (
     Broken,
     Busy,
@@ -49,17 +48,6 @@ FAILURES: Mapping[int, type[UpstreamError]] = {
 
 
 REFUSED = "Провайдер отклонил запрос: {words}"
-
-
-def document_of(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``; Broken if it is none: a proxy may answer 200 with a page."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise Broken(detail="not JSON") from exc
-    if not isinstance(document, dict):
-        raise Broken(detail="no JSON object")
-    return document
 
 
 def completion_of(document: dict[str, Any], new_id: NewId) -> Completion:
@@ -111,7 +99,7 @@ class GigaChatStream:
     def end(self) -> Iterator[Chunk]:
         """What is left at the end of the connection. Raises Truncated if the answer is not whole."""
         if self._document is not None:
-            yield from self._answer(document_of(bytes(self._document)), "message")
+            yield from self._answer(decoded(bytes(self._document)), "message")
         else:
             yield from self._read(filter(_is_whole, self._events.end()))
         if not self._concluded:
@@ -132,7 +120,7 @@ class GigaChatStream:
             if payload.strip() == b"[DONE]":
                 yield from self._finish()
             else:
-                yield from self._answer(document_of(payload), "delta")
+                yield from self._answer(decoded(payload), "delta")
 
     def _finish(self) -> Iterator[Chunk]:
         self.finished = True
@@ -184,7 +172,7 @@ def failure_of(status: int, words: Any, headers: Mapping[str, str] = NOTHING) ->
 def document_or_nothing(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``; {} if it is none, as the page that may come with a failure."""
     try:
-        return document_of(body)
+        return decoded(body)
     except Broken:
         return {}
 

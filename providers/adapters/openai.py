@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from providers.adapters.base import Adapter
-from providers.adapters.openai_errors import CODES, Codes, Complaint, complaint_in, decoded, error_of
+from providers.adapters.openai_errors import CODES, Codes, Complaint, complaint_in, error_of
 from providers.adapters.openai_request import SHAPES, ceiling, effort, encoded, message
 from providers.adapters.openai_stream import OpenAIStream, arguments_in, finish_of, logprobs_in, text_in
+from providers.documents import decoded
 from providers.errors import Broken, Rejected, UpstreamError
 from providers.thinking import split
 from providers.tool_calls import ToolCall, tool_call

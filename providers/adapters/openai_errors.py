@@ -4,12 +4,9 @@ Nested ``{"error": {…}}`` (OpenAI, vLLM), flat ``{"object": "error", …}`` (o
 ``{"detail": …}`` (FastAPI), a bare ``code`` (MWS); the code a string, an integer, digits or absent; HTML.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from providers.errors import (
     Broken,
@@ -23,7 +20,6 @@ from providers.errors import (
     UpstreamError,
 )
 from providers.redact import quotable, redacted
-from providers.sse import BOM
 from providers.waiting import busy
 
 Kind = type[UpstreamError]
@@ -86,29 +82,6 @@ class Complaint:
     type: str = ""
     message: str = ""
     param: str = ""
-
-
-def decoded(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``. Raises Broken for anything else: HTML, bad UTF-8, deep nesting."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = _nearly_json(body)
-    if not isinstance(value, dict):
-        raise Broken(detail="the answer is no JSON object")
-    return value
-
-
-def _nearly_json(body: bytes) -> object:
-    """JSON with a byte order mark, or with Python's NaN and Infinity, which are read as null."""
-    if not (body.startswith(BOM) or b"NaN" in body or b"Infinity" in body):
-        raise Broken(detail="the answer is no JSON")
-    try:
-        value = json.loads(body, parse_constant=lambda _: None)
-        # There and back: orjson says no to what it could not write later (lone surrogates, depth).
-        return orjson.loads(orjson.dumps(value))
-    except (ValueError, TypeError, RecursionError) as exc:
-        raise Broken(detail="the answer is no JSON") from exc
 
 
 def complaint_in(answer: Mapping[str, Any], status: int = 200) -> Complaint | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from providers.adapters.openai_errors import decoded
+from providers.documents import decoded
 from providers.errors import Broken, Truncated, UpstreamError
 from providers.sse import BOM, EVENT_LIMIT, Events
 from providers.thinking import Thoughts

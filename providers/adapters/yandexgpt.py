@@ -13,8 +13,9 @@ import jwt
 import orjson
 
 from providers.adapters.base import Adapter
-from providers.adapters.yandexgpt_answers import YandexStream, completion_of, failure_of, parsed
+from providers.adapters.yandexgpt_answers import YandexStream, completion_of, failure_of
 from providers.adapters.yandexgpt_messages import answer_form, messages_of, tools_of
+from providers.documents import decoded
 from providers.errors import Broken, DeadCredential, Misconfigured, Rejected, UpstreamError
 from providers.wire import (
     NOTHING,
@@ -114,7 +115,7 @@ class YandexGPT(Adapter):
             cause = self.failure(response)
             kind = DeadCredential if response.status in KEY_AT_FAULT else Broken
             raise kind(detail=cause.detail)
-        answer = parsed(response.body)
+        answer = decoded(response.body)
         value, end = answer.get("iamToken"), answer.get("expiresAt")
         if not (isinstance(value, str) and value and isinstance(end, str)):
             raise Broken(detail="no token in the answer")

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from providers.adapters.base import NewId
+from providers.documents import decoded
 from providers.errors import (
     Broken,
     Busy,
@@ -214,20 +215,9 @@ class _Lines:
         return self._rest
 
 
-def parsed(body: bytes) -> Json:
-    """The JSON object in ``body``. Raises Broken if there is none."""
-    try:
-        value = orjson.loads(body)
-    except ValueError as exc:
-        raise Broken(detail="the answer is not JSON") from exc
-    if not isinstance(value, dict):
-        raise Broken(detail="the answer is not a JSON object")
-    return value
-
-
 def _answer(body: bytes) -> Json:
     """The answer proper, which REST wraps in ``result``. Raises what the vendor reports instead of one."""
-    value = parsed(body)
+    value = decoded(body)
     error = _error(value)
     if error is not None:
         raise _failure(error, 0, {})
