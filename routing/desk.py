@@ -7,10 +7,10 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from typing import Self
 
 import orjson
 from django.db import Error as DatabaseError
@@ -50,6 +50,24 @@ JSON = {**OPEN, "content-type": "application/json"}
 EVENTS = {**OPEN, "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
 
 
+class Begun:
+    """A stream whose first events are there. Unlike a generator it can be closed before its first step."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        first, self._first = self._first, b""
+        return first or await anext(self._rest)
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer on its way out: a body, or events to be sent as they come."""
@@ -57,7 +75,7 @@ class Reply:
     status: int
     headers: dict[str, str]
     body: bytes = b""
-    events: AsyncIterator[bytes] | None = None
+    events: Begun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +88,7 @@ class Arrival:
 
 
 class CustomerLeft(Exception):
-    """The connection closed while the body was being read: there is nobody to answer."""
+    """The connection has closed, or nobody reads at its other end: there is nobody to answer."""
 
 
 class Desk:
@@ -111,7 +129,7 @@ class Desk:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
                 first = await anext(events)
-                return Reply(200, _headers(EVENTS, ticket), events=_after(first, events))
+                return Reply(200, _headers(EVENTS, ticket), events=Begun(first, events))
             completion = await self._gateway.complete(ticket)
         except (RequestError, UpstreamError) as exc:
             reply = refusal(exc, call, ticket.last_provider)
@@ -162,13 +180,6 @@ async def _json_body(arrival: Arrival) -> bytes:
     if arrival.headers.get("content-type", "").lower().startswith("multipart/"):
         raise NotJson
     return await arrival.read_body()
-
-
-async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async with aclosing(rest):
-        yield first
-        async for events in rest:
-            yield events
 
 
 def _key(headers: Headers) -> str:

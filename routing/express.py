@@ -24,19 +24,20 @@ BODY = 30.0
 STALLED = 60.0
 
 
-async def chat(desk: Desk, scope: Message, receive: Receive, send: Send) -> None:
-    """Serve one ``POST /v1/chat/completions``."""
+async def chat(desk: Desk, scope: Message, receive: Receive, send: Send, *, stalled: float = STALLED) -> None:
+    """Serve one ``POST /v1/chat/completions``. ``stalled``: seconds for which nothing of it may be read."""
     watch: asyncio.Task[None] | None = None
 
     async def read_body() -> bytes:
         nonlocal watch
-        body = await _body(scope, receive)
+        body = await _body(receive)
         # Only now: until the body has come, messages are the body's.
         watch = asyncio.create_task(_cancel_when_gone(receive, asyncio.current_task()))
         return body
 
     try:
-        await _send_reply(await desk.chat(Arrival(_headers(scope), _peer(scope), read_body)), send)
+        reply = await desk.chat(Arrival(_headers(scope), _peer(scope), read_body))
+        await _send_reply(reply, _while_read(send, stalled))
     except CustomerLeft:
         return
     except asyncio.CancelledError:
@@ -56,21 +57,34 @@ async def _cancel_when_gone(receive: Receive, work: "asyncio.Task[None]") -> Non
 
 async def _send_reply(reply: Reply, send: Send) -> None:
     headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
+    start = {"type": "http.response.start", "status": reply.status, "headers": headers}
     if reply.events is None:
         headers.append((b"content-length", str(len(reply.body)).encode()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send(start)
         await send({"type": "http.response.body", "body": reply.body})
         return
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     async with aclosing(reply.events) as events:
+        await send(start)
         async for data in events:
-            # Waits while the customer's window is full: a slow reader slows the vendor and fills no memory.
-            async with asyncio.timeout(STALLED):
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": data, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _body(scope: Message, receive: Receive) -> bytes:
+def _while_read(send: Send, stalled: float) -> Send:
+    """``send``, which raises CustomerLeft where nothing is read for ``stalled`` seconds."""
+
+    async def write(message: Message) -> None:
+        try:
+            # Waits while the customer's window is full: a slow reader slows the vendor and fills no memory.
+            async with asyncio.timeout(stalled):
+                await send(message)
+        except TimeoutError:
+            raise CustomerLeft from None
+
+    return write
+
+
+async def _body(receive: Receive) -> bytes:
     """The whole body. Raises TooManyBytes before reading more than the limit, BodyTimedOut, CustomerLeft."""
     try:
         async with asyncio.timeout(BODY):

@@ -7,6 +7,9 @@ import uvicorn
 
 # Seconds that open answers have to end once we are told to stop.
 DRAIN = 60
+# Milliseconds for which a customer may read nothing of what we write. The kernel then closes the connection,
+# with what is still in our buffers: of an answer that was written whole nobody else would know.
+STALLED_MS = 60_000
 
 
 def main() -> None:
@@ -23,6 +26,8 @@ def main() -> None:
     )
     # Not by uvicorn's own "fd": that takes it for a Unix socket, and TCP_NODELAY stays off.
     listener = socket.socket(fileno=os.dup(0))
+    # What it accepts inherits it.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
     uvicorn.Server(config).run(sockets=[listener])
 
 
