@@ -83,8 +83,9 @@ class Snapshot:
 
     def _reload(self) -> None:
         try:
-            # One moment of the database: a model is never seen without its endpoints.
-            with transaction.atomic():
+            with transaction.atomic(), connection.cursor() as cursor:
+                # One moment of the database: a model is never seen without its endpoints.
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 self.catalogue = self._load()
         finally:
             connection.close()
