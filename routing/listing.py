@@ -10,6 +10,7 @@ from rest_framework import serializers
 from billing.models import Rate
 from billing.money import MICRO_PER_ROUBLE
 from providers.adapters import ADAPTERS
+from providers.emulation import TOOL_FIELDS
 from providers.wire import Support
 from routing.errors import UnknownModel
 from routing.models import Endpoint, Feature, Model, Tools
@@ -27,7 +28,6 @@ FEATURES = {
     Feature.VISION: "vision",
     Feature.REASONING: "reasoning",
 }
-TOOL_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"})
 # Honoured by the router itself, whatever the vendor can do.
 ROUTER_FIELDS = frozenset({"stream", "stream_options"})
 
@@ -84,8 +84,8 @@ def _honoured(endpoint: Endpoint) -> set[str]:
     supports = ADAPTERS[endpoint.provider.adapter].supports
     fields = {name for name in VENDOR_FIELDS if supports(name) in {Support.EXACT, Support.EMULATED}}
     if endpoint.tools == Tools.NONE:
-        return fields - TOOL_FIELDS
-    return fields | TOOL_FIELDS if endpoint.tools == Tools.EMULATED else fields
+        return fields.difference(TOOL_FIELDS)
+    return fields.union(TOOL_FIELDS) if endpoint.tools == Tools.EMULATED else fields
 
 
 # --- The shape -----------------------------------------------------------------------------------

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.adapters import ADAPTERS
+from providers.emulation import TOOL_FIELDS
 from providers.upstreams import Upstream
 from providers.wire import NOTHING, Chat, Support
 from routing.shape import ChatRequest
 
 # Fields that are ours to honour, or that have no effect on the answer: no vendor is missed by them.
+# (``n`` can only be 1.)
 OWN_FIELDS = frozenset(
     """
-    model models messages prompt stream stream_options provider route transforms plugins preset session_id
+    model models messages prompt n stream stream_options provider route transforms plugins preset session_id
     usage data_class metadata user store safety_identifier service_tier moderation
     prompt_cache_key prompt_cache_options prompt_cache_retention
     """.split()  # noqa: SIM905 - names read better in lines
@@ -76,9 +78,17 @@ def needs_tools(chat: Chat) -> bool:
 
 
 def dropped_fields(route: Route, chat: Chat) -> list[str]:
-    """Known fields of the request that ``route`` cannot honour, in the request's order."""
+    """Known fields of the request that ``route`` cannot honour, in the request's order; null asks nothing."""
     supports = ADAPTERS[route.upstream.adapter].supports
-    return [name for name in chat if name in VENDOR_FIELDS and supports(name) is Support.DROPPED]
+    honoured = TOOL_FIELDS if route.tools == "emulated" else ()
+    return [
+        name
+        for name in chat
+        if name in VENDOR_FIELDS
+        and chat[name] is not None
+        and name not in honoured
+        and supports(name) is Support.DROPPED
+    ]
 
 
 def _excluded_by(route: Route, chat: Chat) -> str:

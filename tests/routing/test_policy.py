@@ -53,6 +53,18 @@ def test_fields_a_vendor_lacks_are_named_and_ours_are_not():
     assert dropped_fields(route(), chat) == ["seed"]
 
 
+@pytest.mark.parametrize("extra", [{"seed": None}, {"n": 1}, {"stop": None}])
+def test_what_asks_for_nothing_is_not_missed(extra):
+    assert dropped_fields(route(adapter="yandexgpt"), {**CHAT, **extra}) == []
+
+
+@pytest.mark.parametrize(("tools", "dropped"), [("native", ["parallel_tool_calls"]), ("emulated", [])])
+def test_what_the_prompt_asks_for_is_not_missed(tools, dropped):
+    chat = {**CHAT, "tools": [{}], "parallel_tool_calls": False}
+
+    assert dropped_fields(route(adapter="mts-ai", tools=tools), chat) == dropped
+
+
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
