@@ -1,1 +1,1 @@
-"""Is it healthy, what happened: probes, health windows, metrics."""
+"""Is it healthy, what happened: probes and logs."""

@@ -6,6 +6,7 @@ from functools import partial
 from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 from redis.asyncio import Redis
 
 from accounts.callers import Callers
@@ -54,7 +55,8 @@ class Plane:
 def _database() -> str:
     """Django's database as libpq takes it."""
     parameters = connection.get_connection_params()
-    known = {"dbname", "user", "password", "host", "port", "options", "sslmode", "sslrootcert"}
+    # Client certificates and the like too, but nothing of Django's own.
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     return make_conninfo(**{name: value for name, value in parameters.items() if name in known})
 
 
