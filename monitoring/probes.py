@@ -29,7 +29,10 @@ def probe(provider: Provider) -> Probe:
 
 
 def ask(upstream: Upstream, login: Login) -> None:
-    """Return if the provider answers. Raises UpstreamError."""
+    """Return if the provider answers. Raises UpstreamError.
+
+    The option ``probe_model`` names a model, for vendors that can be asked nothing without one.
+    """
     adapter = ADAPTERS[upstream.adapter]
     target = Target(
         base_url=upstream.base_url,

@@ -94,6 +94,17 @@ def test_a_credential_without_its_parts_is_found_out_and_no_bug(vendors, adapter
     assert not probe(provider).ok
 
 
+def test_a_vendor_that_can_only_be_asked_about_a_model_is_asked_about_the_one_named(vendors):
+    options = {"folder_id": "b1gtest", "probe_model": "yandexgpt-lite/latest"}
+    provider = make_provider(adapter="yandexgpt", base_url="https://ya.example", options=options)
+    make_credential(provider)
+    vendors.post("https://ya.example/foundationModels/v1/tokenize", json={"tokens": []})
+
+    assert probe(provider).ok
+    asked = orjson.loads(vendors.calls[0].request.body)
+    assert asked["modelUri"] == "gpt://b1gtest/yandexgpt-lite/latest"
+
+
 def test_a_credential_switched_off_meanwhile_is_no_bug(vendors, provider):
     provider.credentials.update(is_enabled=False)
 

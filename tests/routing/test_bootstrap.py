@@ -262,3 +262,10 @@ def test_the_catalogue_names_everything_once():
     names = [name.lower() for slug, table in models.items() for name in (slug, *table.get("aliases", []))]
 
     assert len(names) == len(set(names))
+
+
+def test_yandex_is_probed_by_a_model_of_the_catalogue():
+    bootstrap({})
+
+    provider = Provider.objects.get(slug="yandexgpt")
+    assert provider.endpoints.filter(upstream_name=provider.options["probe_model"]).exists()
