@@ -104,7 +104,6 @@ class Gateway:
         wants_functions = legacy.is_legacy(chat)
         if wants_functions or legacy.has_history(chat):
             chat = legacy.with_tools(chat)
-        chat = _without_traces(caller, chat)
         ticket = Ticket(caller, chat, call, plan(routes, chat), wants_functions=wants_functions)
         if not ticket.plan.routes:
             raise NoRoute(ticket.plan.reasons)
@@ -113,7 +112,8 @@ class Gateway:
     async def complete(self, ticket: Ticket) -> Completion:
         """The whole answer. Raises NobodyAnswered or Rejected."""
         try:
-            completion = await self._first_to_answer(ticket, lambda attempt: self._ask(ticket.chat, attempt))
+            chat = _without_traces(ticket)
+            completion = await self._first_to_answer(ticket, lambda attempt: self._ask(chat, attempt))
             ticket.delivered(completion)
             return ticket.dressed(completion)
         except BaseException as exc:
@@ -125,8 +125,9 @@ class Gateway:
     async def stream(self, ticket: Ticket) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
         emitter = Emitter(ticket.head(), include_usage=False)
+        chat = _without_traces(ticket)
         opening = asyncio.ensure_future(
-            self._first_to_answer(ticket, lambda attempt: self._open(ticket.chat, attempt))
+            self._first_to_answer(ticket, lambda attempt: self._open(chat, attempt))
         )
         is_silent = True
         try:
@@ -282,13 +283,13 @@ def _adapter(route: Route, chat: Chat) -> Adapter:
     return EmulatedTools(adapter, chat) if route.tools == "emulated" and needs_tools(chat) else adapter
 
 
-def _without_traces(caller: Caller, chat: Chat) -> Chat:
-    """The chat with a session id that only this client can name, and that names nobody."""
-    session = chat.get("session_id")
+def _without_traces(ticket: Ticket) -> Chat:
+    """The chat for vendors: with a session id that only this client can name, and that names nobody."""
+    session = ticket.chat.get("session_id")
     if not session:
-        return chat
-    digest = hashlib.sha256(f"{caller.client_id}:{session}".encode()).hexdigest()
-    return {**chat, "session_id": digest[:32]}
+        return ticket.chat
+    digest = hashlib.sha256(f"{ticket.caller.client_id}:{session}".encode()).hexdigest()
+    return {**ticket.chat, "session_id": digest[:32]}
 
 
 async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:

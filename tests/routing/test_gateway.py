@@ -100,15 +100,6 @@ async def test_models_alone_name_what_is_wanted(two: tuple[Vendor, Vendor], stre
     assert said == "Привет"
 
 
-async def test_a_session_is_told_to_vendors_under_another_name() -> None:
-    async with House(card(route(NOBODY))) as house:
-        ours = house.admit(session_id="alice@romashka.example").chat["session_id"]
-        theirs = house.admit(as_=caller(client_id=2), session_id="alice@romashka.example").chat["session_id"]
-
-    assert "alice" not in ours
-    assert ours != theirs
-
-
 # Whole answers --------------------------------------------------------------------------------------
 
 
@@ -319,6 +310,18 @@ async def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> Non
 
     assert [a["outcome"] for a in house.book.records[0].attempts] == ["TokenRefused", "ok"]
     assert sum("/oauth" in r.line for r in server.requests) == 2
+
+
+async def test_a_session_is_recorded_as_it_is_and_told_to_vendors_under_another_name() -> None:
+    session = "alice@romashka.example"
+    async with Vendor(oauth(refuse=lambda _: False)) as server, House(card(gigachat(server))) as house:
+        for client in (1, 1, 2):
+            await house.complete(as_=caller(client_id=client), session_id=session)
+
+    told = [r.headers["x-session-id"] for r in server.requests if "/oauth" not in r.line]
+    assert [record.session_id for record in house.book.records] == [session] * 3
+    assert told[0] == told[1] != told[2]
+    assert not any("alice" in name for name in told)
 
 
 async def test_a_vendor_that_refuses_every_token_is_asked_twice() -> None:
