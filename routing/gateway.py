@@ -150,8 +150,7 @@ class Gateway:
             ticket.failed(exc, emitter)
             if is_silent or not isinstance(exc, Exception):
                 raise
-            if not isinstance(exc, UpstreamError | RequestError):
-                report_bug(log, exc, ticket.call.request_id)
+            _report_break(exc, ticket, emitter)
             yield emitter.fail(_event_of(exc, ticket))
         finally:
             try:
@@ -270,6 +269,22 @@ def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:
             "detail": exc.detail,
         },
     )
+
+
+def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
+    """Tell the operator of a stream that could not go on; attempts before its first output were told of."""
+    if not isinstance(exc, UpstreamError | RequestError):
+        report_bug(log, exc, ticket.call.request_id)
+    elif emitter.has_started:
+        log.warning(
+            "an answer broke off",
+            extra={
+                "request_id": ticket.call.request_id,
+                "provider": ticket.last_provider,
+                "error": type(exc).__name__,
+                "detail": getattr(exc, "detail", ""),
+            },
+        )
 
 
 def _wanted(chat: Chat) -> list[str]:

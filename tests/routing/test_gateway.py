@@ -472,6 +472,17 @@ async def test_a_stream_that_stalls_ends_with_an_error_event(two: tuple[Vendor, 
     assert events_of(pieces)[-1]["error"]["metadata"]["error_type"] == "provider_timeout"
 
 
+async def test_the_operator_is_told_of_a_stream_that_breaks(
+    two: tuple[Vendor, Vendor], caplog: pytest.LogCaptureFixture
+) -> None:
+    two[0].script = saying(stream_head(), delta("При"), END)
+    async with before(*two) as house:
+        await house.stream()
+
+    [line] = caplog.records
+    assert (line.getMessage(), line.provider, line.error) == ("an answer broke off", "a", "Truncated")  # type: ignore[attr-defined]
+
+
 async def test_an_end_without_done_is_an_end_if_the_answer_is_whole(two: tuple[Vendor, Vendor]) -> None:
     two[0].script = saying(stream_head(), delta("Привет"), delta(finish="stop"), END)
     async with before(*two) as house:
