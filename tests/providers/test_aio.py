@@ -670,8 +670,18 @@ async def test_tls_to_a_port_that_speaks_none_is_unreachable(transport: Transpor
 
 
 @both_ways
-@pytest.mark.parametrize("said", [b"garbage" * 100, b"\x15\x03\x03\x00\x02\x02\x28", b""])
-async def test_a_broken_handshake_is_unreachable(transport: Transport, way: str, said: bytes) -> None:
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (b"garbage" * 100, Misaddressed),
+        (b"\x15\x03\x03\x00\x02\x02\x28", Misaddressed),  # an alert: handshake failure
+        (b"", Unreachable),
+    ],
+    ids=["no TLS", "refused", "cut"],
+)
+async def test_a_handshake_that_fails_is_told_from_one_that_breaks(
+    transport: Transport, way: str, said: bytes, kind: type[UpstreamError]
+) -> None:
     async def script(line: Line) -> None:
         await line.say(said)
         await asyncio.sleep(0.02)
@@ -679,7 +689,7 @@ async def test_a_broken_handshake_is_unreachable(transport: Transport, way: str,
     async with Vendor(script) as server:
         url = server.url.replace("http:", "https:")
 
-        assert isinstance(await outcome(transport, way, post(url), upstream()), Unreachable)
+        assert type(await outcome(transport, way, post(url), upstream())) is kind
 
 
 async def test_a_handshake_that_hangs_times_out(transport: Transport) -> None:
