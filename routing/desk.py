@@ -177,7 +177,11 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
 
 
 async def _json_body(arrival: Arrival) -> bytes:
-    if arrival.headers.get("content-type", "").lower().startswith("multipart/"):
+    headers = arrival.headers
+    # Other types are forgiven: curl says "form" when told nothing. A packed body is not: it cannot be read.
+    if headers.get("content-type", "").lower().startswith("multipart/"):
+        raise NotJson
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise NotJson
     return await arrival.read_body()
 

@@ -59,7 +59,7 @@ class BodyTimedOut(RequestError):
 
 
 class NotJson(RequestError):
-    said = "Тело запроса должно быть в формате JSON: Content-Type: application/json."
+    said = "Тело запроса должно быть в формате JSON (Content-Type: application/json), без сжатия."
 
 
 class NoSuchAddress(RequestError):

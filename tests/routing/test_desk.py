@@ -182,6 +182,13 @@ async def test_without_trusted_proxies_nobody_is_believed(desk: Reception) -> No
 # Bodies ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("packing", ["gzip", "br", "GZIP"])
+async def test_a_packed_body_is_415_unread(desk: Reception, packing: str) -> None:
+    answer = await desk.answer(content_encoding=packing, flaw=AssertionError("was read"))
+
+    assert answer.status == 415
+
+
 @pytest.mark.parametrize("kind_", ["multipart/form-data; boundary=x", "Multipart/Mixed"])
 async def test_a_form_is_415_unread(desk: Reception, kind_: str) -> None:
     answer = await desk.answer(content_type=kind_, flaw=AssertionError("was read"))
