@@ -44,6 +44,7 @@ class Transport:
 
     def __init__(self) -> None:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -52,6 +53,7 @@ class Transport:
         await self.close()
 
     async def close(self) -> None:
+        self._is_closed = True
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
@@ -89,6 +91,8 @@ class Transport:
             )
 
     def _session(self, ca_bundle: str) -> aiohttp.ClientSession:
+        if self._is_closed:  # a token's flight may outlive us: nobody would close its session
+            raise Broken(detail="the transport is closed")
         session = self._sessions.get(ca_bundle)
         if session is None:
             session = self._sessions[ca_bundle] = _new_session(ca_bundle)

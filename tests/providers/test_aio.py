@@ -805,3 +805,11 @@ async def test_closing_the_transport_closes_its_connections(transport: Transport
         await transport.close()
 
         assert await server.deserted()
+
+
+async def test_a_closed_transport_opens_nothing(transport: Transport) -> None:
+    async with vendor(reply(b"")) as server:
+        await transport.close()
+
+        assert type(await outcome(transport, "complete", post(server.url), upstream())) is Broken
+        assert server.connections == 0
