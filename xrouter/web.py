@@ -1,22 +1,63 @@
 """One web process. Its listening socket is its standard input, shared with its siblings."""
 
+import asyncio
 import os
 import socket
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Seconds that open answers have to end once we are told to stop.
 DRAIN = 60
 # Milliseconds for which a customer may read nothing of what we write. The kernel then closes the connection,
 # with what is still in our buffers: of an answer that was written whole nobody else would know.
 STALLED_MS = 60_000
+# Seconds from the first moment of a connection, or the first byte of a further request on it, to the end of
+# the request's headers. uvicorn itself would wait for ever.
+HEADERS = 10.0
+
+
+class Punctual(HttpToolsProtocol):
+    """HTTP/1.1 of uvicorn, which closes the connection on whom the headers of a request take too long.
+
+    A request that comes whole on a kept connection, as nearly all do, sets no timer.
+    """
+
+    def __init__(self, *args: Any, headers_within: float = HEADERS, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._headers_within = headers_within
+        self._end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_nothing()
+        elif self._end is None:
+            self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        self._end = self.loop.call_later(self._headers_within, self.transport.close)
+
+    def _expect_nothing(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
 
 
 def main() -> None:
     config = uvicorn.Config(
         "xrouter.asgi:application",
         loop="uvloop",
-        http="httptools",
+        http=Punctual,
         lifespan="on",
         access_log=False,
         log_config=None,  # Django's: one JSON object a line

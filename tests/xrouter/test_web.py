@@ -1,0 +1,124 @@
+"""A client that is slow with its headers loses its connection; one that is slow otherwise keeps it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from xrouter.web import Punctual
+
+# Seconds allowed for headers here, and what is surely longer.
+ALLOWED = 0.2
+LONGER = 0.5
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Reads the body to its end, and answers after as many seconds as the query says."""
+    while (await receive()).get("more_body"):
+        pass
+    await asyncio.sleep(float(scope["query_string"] or b"0"))
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    config = uvicorn.Config(application, http=Punctual, lifespan="off", log_config=None)
+    protocol = partial(Punctual, config, ServerState(), {}, headers_within=ALLOWED)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    writers = []
+
+    async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(host, port)
+        writers.append(writer)
+        return reader, writer
+
+    yield connected
+
+    for writer in writers:
+        writer.close()
+    server.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    return (await asyncio.wait_for(reader.readuntil(b"ok"), 5)).partition(b"\r\n")[0]
+
+
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the connection is closed."""
+    return await asyncio.wait_for(reader.read(), 5)
+
+
+@pytest.mark.parametrize("part", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_who_sends_part_of_a_request_and_is_silent_is_cut_off(connect: Connect, part: bytes) -> None:
+    reader, writer = await connect()
+
+    writer.write(part)
+
+    assert await rest(reader) == b""
+
+
+async def test_headers_that_drip_are_cut_off_all_the_same(connect: Connect) -> None:
+    reader, writer = await connect()
+    writer.write(b"GET / HTTP/1.1\r\nX: ")
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(ALLOWED / 10)
+
+    dripping = asyncio.create_task(drip())
+
+    with suppress(ConnectionResetError):  # the last drop may find nobody
+        assert await rest(reader) == b""
+    dripping.cancel()
+
+
+@pytest.mark.parametrize("part", [b"GET / HT", b"\r\n"])
+async def test_who_begins_a_second_request_and_is_silent_is_cut_off(connect: Connect, part: bytes) -> None:
+    reader, writer = await connect()
+    writer.write(REQUEST)
+    await answer(reader)
+
+    writer.write(part)
+
+    assert await rest(reader) == b""
+
+
+async def test_who_asks_again_after_a_pause_is_answered(connect: Connect) -> None:
+    reader, writer = await connect()
+    writer.write(REQUEST)
+    await answer(reader)
+    await asyncio.sleep(LONGER)
+
+    writer.write(REQUEST[:9])
+    writer.write(REQUEST[9:])
+
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+
+
+async def test_an_answer_may_take_longer(connect: Connect) -> None:
+    reader, writer = await connect()
+
+    writer.write(REQUEST.replace(b"/ ", b"/?%f " % LONGER, 1))
+
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+
+
+async def test_a_body_may_take_longer(connect: Connect) -> None:
+    reader, writer = await connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+    await asyncio.sleep(LONGER)
+
+    writer.write(b"}")
+
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
