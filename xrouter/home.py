@@ -54,6 +54,11 @@ class Home:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def postgres(self) -> Path:
+        """The data directory of our own PostgreSQL."""
+        return self.path / "postgres"
+
 
 def open_home(path: Path) -> Home:
     """The state directory, made if it is new and found fit. Raises CannotStart."""
@@ -102,9 +107,11 @@ def locked(home: Home) -> Iterator[None]:
 def keep_secrets(home: Home, given: Mapping[str, str]) -> dict[str, str]:
     """Secrets and ports of this installation: given from outside, else kept, else new. Raises CannotStart."""
     kept = read_pairs(home.environment)
-    if not kept and (home.path / "postgres" / "PG_VERSION").exists():
+    known = {name for pairs in (kept, given) for name, value in pairs.items() if value}
+    if not known.issuperset((*SECRETS, *PORTS)) and holds_anything(home.postgres):
+        state = "incomplete" if home.environment.exists() else "missing"
         raise CannotStart(
-            f"{home.environment} is missing, and without its secrets the data beside it cannot be "
+            f"{home.environment} is {state}, and without its secrets the data beside it cannot be "
             f"opened: put the file back, or remove {home.path} to begin anew."
         )
     held = {name: given.get(name) or kept.get(name) or make() for name, make in SECRETS.items()}
@@ -114,6 +121,10 @@ def keep_secrets(home: Home, given: Mapping[str, str]) -> dict[str, str]:
         taken.add(port)
         held[name] = str(port)
     return held
+
+
+def holds_anything(directory: Path) -> bool:
+    return directory.is_dir() and any(directory.iterdir())
 
 
 def _port(wanted: str | None, taken: set[int]) -> int:

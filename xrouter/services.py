@@ -38,6 +38,9 @@ THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off", "autovacuum_nap
 SYSTEM_USERS = ("postgres", "xrouter")
 SETTING_PREFIXES = ("XROUTER_", "GIGACHAT_", "YANDEXGPT_", "MTS_AI_", "GEN_T_")
 
+# PostgreSQL says so without an SQLSTATE; initdb's locale keeps it English.
+REFUSAL = "password authentication failed"
+
 REDIS_CONFIGURATION = """\
 bind {host}
 port {port}
@@ -67,7 +70,8 @@ class Server(Protocol):
 
     def program(self) -> Program: ...
 
-    def answers(self) -> bool: ...
+    def answers(self) -> bool:
+        """Raises CannotStart if it answers that waiting is of no use."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,19 @@ class Postgres:
         )
 
     def answers(self) -> bool:
-        """Does it take connections? Makes our database at the first."""
+        """Does it take connections? Makes our database at the first. Raises CannotStart."""
         try:
             with psycopg.connect(
                 self.url.removesuffix("xrouter") + "postgres", autocommit=True, connect_timeout=2
             ) as connection:
                 if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'xrouter'").fetchone():
                     connection.execute("CREATE DATABASE xrouter")
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as exc:
+            if REFUSAL in str(exc):
+                raise CannotStart(
+                    f"PostgreSQL refuses XROUTER_POSTGRES_PASSWORD, which is not what {self.directory} was "
+                    "made with: put back the file `environment` that belongs to it."
+                ) from exc
             return False
         return True
 
@@ -187,9 +196,14 @@ class Redis:
         )
 
     def answers(self) -> bool:
+        """Does it answer? Raises CannotStart."""
         try:
             with redis.Redis.from_url(self.url, socket_timeout=2) as client:
                 return bool(client.ping())
+        except redis.AuthenticationError as exc:
+            raise CannotStart(
+                f"The Redis server at port {self.port} refuses our password, so it is another's: stop it."
+            ) from exc
         except redis.RedisError:
             return False
 
@@ -316,7 +330,7 @@ def embedded(
     """The servers of this home, less those that ``given`` has addresses for."""
     servers: list[Server] = [
         Postgres(
-            home.path / "postgres",
+            home.postgres,
             int(secrets["XROUTER_POSTGRES_PORT"]),
             secrets["XROUTER_POSTGRES_PASSWORD"],
             settings or {},

@@ -77,12 +77,32 @@ def test_a_port_taken_meanwhile_is_chosen_anew(home: Home) -> None:
     assert second["XROUTER_POSTGRES_PORT"] == first["XROUTER_POSTGRES_PORT"]
 
 
-def test_data_without_its_secrets_is_not_overwritten(home: Home) -> None:
-    (home.path / "postgres").mkdir()
-    (home.path / "postgres" / "PG_VERSION").write_text("18\n")
+@pytest.mark.parametrize("file", ["PG_VERSION", "postgresql.conf"])
+def test_data_without_its_secrets_is_not_overwritten(home: Home, file: str) -> None:
+    home.postgres.mkdir()
+    (home.postgres / file).touch()
 
-    with pytest.raises(CannotStart, match="is missing"):
+    with pytest.raises(CannotStart, match="environment is missing"):
         keep_secrets(home, {})
+
+
+@pytest.mark.parametrize("lines", range(8))
+def test_data_with_some_of_its_secrets_is_not_overwritten(home: Home, lines: int) -> None:
+    write_pairs(home.environment, "title", keep_secrets(home, {}))
+    home.environment.write_text("".join(home.environment.read_text().splitlines(keepends=True)[:lines]))
+    home.postgres.mkdir()
+    (home.postgres / "PG_VERSION").touch()
+
+    with pytest.raises(CannotStart, match="environment is incomplete"):
+        keep_secrets(home, {})
+
+
+def test_secrets_given_from_outside_need_no_file(home: Home) -> None:
+    first = keep_secrets(home, {})
+    home.postgres.mkdir()
+    (home.postgres / "PG_VERSION").touch()
+
+    assert keep_secrets(home, first) == first
 
 
 def test_pairs_are_read_as_written_and_readable_by_their_owner_only(home: Home) -> None:

@@ -25,6 +25,17 @@ print(redis.Redis.from_url(os.environ["REDIS_URL"]).set("a", "b"))
 print(os.environ["XROUTER_HOME"])
 raise SystemExit(7)
 """
+ASK_WITH_A_WRONG_PASSWORD = """
+import os, pathlib, urllib.parse
+from xrouter.errors import CannotStart
+from xrouter.services import Postgres, Redis
+for kind, variable in ((Postgres, "DATABASE_URL"), (Redis, "REDIS_URL")):
+    port = urllib.parse.urlsplit(os.environ[variable]).port
+    try:
+        kind(pathlib.Path("home"), port, "wrong").answers()
+    except CannotStart as exc:
+        print(exc)
+"""
 STRANGER = pwd.struct_passwd(("stranger", "x", 54321, 54321, "", "/", "/bin/false"))
 
 
@@ -55,6 +66,16 @@ def test_a_command_sees_nothing_of_another_installation_or_real_providers() -> N
     assert "postgres://real" not in done.stdout
     assert "GIGACHAT_CREDENTIALS" not in done.stdout
     assert "XROUTER_PORT" not in done.stdout
+
+
+def test_waiting_ends_at_once_for_a_server_that_refuses_our_password(tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASK_WITH_A_WRONG_PASSWORD)
+
+    done = lend("--", sys.executable, str(tmp_path / "ask.py"), PYTHONPATH=str(ROOT))
+
+    of_postgres, of_redis = done.stdout.splitlines()
+    assert of_postgres.startswith("PostgreSQL refuses XROUTER_POSTGRES_PASSWORD, ")
+    assert of_redis.startswith("The Redis server at port ")
 
 
 def test_it_says_how_it_is_used() -> None:
