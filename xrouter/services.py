@@ -22,7 +22,7 @@ import psycopg
 import redis
 
 from xrouter.errors import CannotStart
-from xrouter.home import Home, keep_secrets, open_home
+from xrouter.home import Home, holds_anything, keep_secrets, open_home
 from xrouter.supervision import Program, Supervisor, last_line
 
 LOCALHOST = "127.0.0.1"
@@ -95,9 +95,14 @@ class Postgres:
         version = self.directory / "PG_VERSION"
         user = _postgres_user(version)
         notes = _let_pass(user, [_postgres_binaries(), self.directory.parent]) if user else []
-        if not version.exists():
+        if not holds_anything(self.directory):
             self._make(user)
-        found = version.read_text().strip()
+        found = version.read_text().strip() if version.exists() else ""
+        if not found:
+            raise CannotStart(
+                f"{self.directory} is damaged, for its file PG_VERSION is lost: put the directory back from "
+                "a copy, or move it away to begin with an empty database."
+            )
         if found != POSTGRES_VERSION:
             raise CannotStart(
                 f"{self.directory} was made by PostgreSQL {found}, and this one is {POSTGRES_VERSION}: "
@@ -110,15 +115,17 @@ class Postgres:
         draft = self.directory.with_name("postgres.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        password_file = draft / "password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(self.password)
-        if user:
-            os.chown(draft, user.pw_uid, user.pw_gid)
-            os.chown(password_file, user.pw_uid, user.pw_gid)
-        _run_as(user, _initdb(draft / "data", password_file), draft)
-        (draft / "data").rename(self.directory)
-        shutil.rmtree(draft)
+        try:
+            password_file = draft / "password"
+            password_file.touch(mode=0o600)
+            password_file.write_text(self.password)
+            if user:
+                os.chown(draft, user.pw_uid, user.pw_gid)
+                os.chown(password_file, user.pw_uid, user.pw_gid)
+            _run_as(user, _initdb(draft / "data", password_file), draft)
+            (draft / "data").rename(self.directory)
+        finally:
+            shutil.rmtree(draft)
 
     def program(self) -> Program:
         settings = {

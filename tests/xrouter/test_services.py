@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from xrouter.services import _let_pass, _redis_version
+from xrouter.errors import CannotStart
+from xrouter.services import Postgres, _let_pass, _redis_version
 from xrouter.supervision import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -76,6 +77,27 @@ def test_waiting_ends_at_once_for_a_server_that_refuses_our_password(tmp_path: P
     of_postgres, of_redis = done.stdout.splitlines()
     assert of_postgres.startswith("PostgreSQL refuses XROUTER_POSTGRES_PASSWORD, ")
     assert of_redis.startswith("The Redis server at port ")
+
+
+@pytest.mark.parametrize("file", ["PG_VERSION", "postgresql.conf"])
+def test_a_data_directory_without_its_version_is_left_as_it_is(tmp_path: Path, file: str) -> None:
+    directory = tmp_path / "postgres"
+    directory.mkdir()
+    (directory / file).touch()
+
+    with pytest.raises(CannotStart, match="postgres is damaged, for its file PG_VERSION is lost"):
+        Postgres(directory, 1, "password").prepare()
+
+    assert list(tmp_path.rglob("*")) == [directory, directory / file]
+
+
+def test_a_data_directory_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+
+    with pytest.raises(CannotStart, match=r"PostgreSQL cannot be set up: .* password"):
+        Postgres(tmp_path / "postgres", 1, password="").prepare()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
 
 def test_it_says_how_it_is_used() -> None:
