@@ -4,20 +4,23 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
 
-from providers.models import Credential, Provider, validate_object
+from providers.adapters import ADAPTERS
+from providers.forms import ObjectField, SecretField
+from providers.models import Credential, Provider
 
 
 class CredentialForm(forms.ModelForm):
-    secret = forms.JSONField(
+    secret = SecretField(
         label="новый секрет",
         required=False,
-        validators=[validate_object],
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 60, "autocomplete": "off", "spellcheck": "false"}),
         help_text=(
             'GigaChat: {"authorization_key": "…", "scope": "GIGACHAT_API_PERS"}. '
             'YandexGPT: {"api_key": "…"} или {"service_account_key": {…}}. '
-            'Остальные: {"api_key": "…"}. Сохранённый секрет не показывается; пусто — не менять.'
+            'Остальные: {"api_key": "…"}. Сохранённый секрет не показывается; пусто — не менять. '
+            "Если форма вернулась с ошибкой, введите его ещё раз."
         ),
     )
 
@@ -29,7 +32,15 @@ class CredentialForm(forms.ModelForm):
         cleaned = super().clean()
         if self.instance.pk is None and not cleaned.get("secret") and "secret" not in self.errors:
             self.add_error("secret", "У нового доступа должен быть секрет.")
+        self._check_secret(cleaned)
         return cleaned
+
+    def _check_secret(self, cleaned: dict[str, Any]) -> None:
+        provider = cleaned.get("provider") or getattr(self.instance, "provider", None)
+        secret = cleaned.get("secret")
+        if secret and provider and provider.adapter in ADAPTERS:
+            for sentence in ADAPTERS[provider.adapter].wrong_secret(secret).values():
+                self.add_error("secret", sentence)
 
     def save(self, commit: bool = True) -> Credential:
         if self.cleaned_data["secret"]:
@@ -45,6 +56,7 @@ class CredentialInline(admin.StackedInline):
 
 @admin.register(Provider)
 class ProviderAdmin(admin.ModelAdmin):
+    formfield_overrides = {models.JSONField: {"form_class": ObjectField}}
     list_display = ["name", "slug", "adapter", "base_url", "is_enabled", "twin_of"]
     list_filter = ["is_enabled", "adapter", ("twin_of", admin.EmptyFieldListFilter)]
     list_select_related = ["twin_of"]
@@ -61,4 +73,7 @@ class CredentialAdmin(admin.ModelAdmin):
     list_select_related = ["provider"]
     search_fields = ["label", "provider__name", "provider__slug"]
     autocomplete_fields = ["provider"]
-    readonly_fields = ["vault_key_id", "created_at", "updated_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
+        ours = ["vault_key_id", "created_at", "updated_at"]
+        return ours if obj is None else [*ours, "provider"]  # a secret is of use at one provider only

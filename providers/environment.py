@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
+from providers.adapters import ADAPTERS
 from providers.models import validate_certificates, validate_url
 
 Environment = Mapping[str, str]
@@ -40,7 +41,13 @@ def _gigachat(environment: Environment) -> Access:
         base_url=url_in(environment, "GIGACHAT_BASE_URL"),
         auth_url=url_in(environment, "GIGACHAT_AUTH_URL"),
         ca_bundle=_certificates(environment, "GIGACHAT_CA_BUNDLE"),
-        secret={"authorization_key": key, "scope": scope} if key else None,
+        secret=_secret(
+            "gigachat",
+            {"authorization_key": key, "scope": scope},
+            {"authorization_key": "GIGACHAT_CREDENTIALS", "scope": "GIGACHAT_SCOPE"},
+        )
+        if key
+        else None,
     )
 
 
@@ -61,7 +68,7 @@ def _yandexgpt(environment: Environment) -> Access:
 
 def _yandexgpt_secret(environment: Environment) -> dict[str, Any] | None:
     if api_key := environment.get("YANDEXGPT_API_KEY", "").strip():
-        return {"api_key": api_key}
+        return _secret("yandexgpt", {"api_key": api_key}, {"api_key": "YANDEXGPT_API_KEY"})
     if key_file := _file(environment, "YANDEXGPT_SERVICE_ACCOUNT_KEY"):
         return {"service_account_key": _service_account_key(key_file)}
     return None
@@ -72,26 +79,34 @@ def _service_account_key(text: str) -> dict[str, Any]:
         key = json.loads(text)
     except ValueError:
         key = None
-    if not isinstance(key, dict) or not {"id", "service_account_id", "private_key"} <= key.keys():
+    if ADAPTERS["yandexgpt"].wrong_secret({"service_account_key": key}):
         raise ImproperlyConfigured(
             "YANDEXGPT_SERVICE_ACCOUNT_KEY: в файле нет авторизованного ключа сервисного аккаунта (JSON)."
         )
     return key
 
 
-def _openai_family(environment: Environment, *, name: str, may_lack_key: bool) -> Access:
+def _openai_family(environment: Environment, *, adapter: str, name: str, may_lack_key: bool) -> Access:
     base_url = url_in(environment, f"{name}_BASE_URL")
     key = environment.get(f"{name}_API_KEY", "").strip()
     has_login = bool(key) or (may_lack_key and bool(base_url))
-    return Access(base_url=base_url, secret={"api_key": key} if has_login else None)
+    secret = _secret(adapter, {"api_key": key}, {"api_key": f"{name}_API_KEY"}) if has_login else None
+    return Access(base_url=base_url, secret=secret)
+
+
+def _secret(adapter: str, secret: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """``secret`` if its provider can use it; ``variables`` says where each member comes from."""
+    for member, sentence in ADAPTERS[adapter].wrong_secret(secret).items():
+        raise ImproperlyConfigured(f"{variables[member]}: {sentence}")
+    return secret
 
 
 READERS: Mapping[str, Callable[[Environment], Access]] = {
     "gigachat": _gigachat,
     "yandexgpt": _yandexgpt,
-    "mts-ai": partial(_openai_family, name="MTS_AI", may_lack_key=False),
+    "mts-ai": partial(_openai_family, adapter="mts-ai", name="MTS_AI", may_lack_key=False),
     # A server of one's own often asks for no key.
-    "gen-t": partial(_openai_family, name="GEN_T", may_lack_key=True),
+    "gen-t": partial(_openai_family, adapter="gen-t", name="GEN_T", may_lack_key=True),
 }
 
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
+import socket
 import ssl
 import uuid
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,13 +21,21 @@ from providers import vault
 from providers.adapters import ADAPTERS
 from providers.upstreams import Login, Timeouts, Upstream
 
+# Seconds: nothing we do for one request takes longer.
+LONGEST_TIMEOUT = 3600
+# A NUL as JSON writes it, which PostgreSQL does not keep; an escaped backslash before "u0000" is none.
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
 
 def adapter_choices() -> list[tuple[str, str]]:
     return [(name, name) for name in ADAPTERS]
 
 
 def validate_url(url: str) -> None:
-    """Accept an address a vendor may have: https, or http on this machine; nothing but host and path."""
+    """Accept an address a vendor may have: https, or http on this machine; nothing but host and path.
+
+    A private network is one: models of one's own live there. What only this machine's cloud answers is none.
+    """
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -35,15 +45,38 @@ def validate_url(url: str) -> None:
         raise ValidationError("Нужен адрес вида https://host/path.")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValidationError("Без TLS можно обращаться только к своей машине: нужен https.")
+    if _is_nobodys(parts.hostname):
+        raise ValidationError("По этому адресу не может быть провайдера: он служебный.")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValidationError("В адресе не может быть имени, пароля, параметров и якоря.")
 
 
 def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return address.is_loopback if address else host == "localhost"
+
+
+def _is_nobodys(host: str) -> bool:
+    """Link-local, where clouds tell machines their secrets; unspecified; multicast."""
+    address = _address(host)
+    return address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that ``host`` spells, in any way the resolver reads one; None for a name."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return _old_spelling(host)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _old_spelling(host: str) -> IPv4Address | None:
+    """``127.1``, ``0x7f000001``, ``2130706433``."""
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, UnicodeEncodeError):
+        return None
 
 
 def validate_certificates(pem: str) -> None:
@@ -55,19 +88,41 @@ def validate_certificates(pem: str) -> None:
 
 
 def validate_object(value: Any) -> None:
-    """Accept a JSON object."""
+    """Accept a JSON object that the database keeps."""
     if not isinstance(value, dict):
         raise ValidationError("Нужен объект JSON: {…}.")
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (
+        ValueError,
+        RecursionError,
+    ) as exc:  # UnicodeEncodeError, half of a surrogate pair, is a ValueError
+        raise ValidationError(
+            "Здесь бесконечность, половина символа или слишком глубокая вложенность."
+        ) from exc
+    if NUL.search(text):
+        raise ValidationError("Здесь нулевой символ (\\u0000): его нельзя сохранить.")
 
 
 def validate_timeouts(value: Any) -> None:
-    """Accept an object of known phases with positive seconds."""
+    """Accept an object of known phases with positive seconds, an hour at most."""
     validate_object(value)
     known = {field.name for field in dataclasses.fields(Timeouts)}
     if unknown := ", ".join(sorted(value.keys() - known)):
         raise ValidationError("Неизвестно: %(unknown)s.", params={"unknown": unknown})
-    if not all(type(seconds) in {int, float} and seconds > 0 for seconds in value.values()):
-        raise ValidationError("Нужны числа секунд больше нуля.")
+    if not all(
+        type(seconds) in {int, float} and 0 < seconds <= LONGEST_TIMEOUT for seconds in value.values()
+    ):
+        raise ValidationError(f"Нужны числа секунд больше нуля и не больше {LONGEST_TIMEOUT}.")
+
+
+def validate_options(adapter: str, options: Any) -> None:
+    """Accept what the dialect ``adapter`` knows. Raises ValidationError on the field ``options``."""
+    if adapter not in ADAPTERS or not isinstance(options, dict):
+        return  # said elsewhere
+    if wrong := ADAPTERS[adapter].wrong_options(options):
+        raise ValidationError({"options": list(wrong.values())})
 
 
 class Provider(models.Model):
@@ -78,7 +133,12 @@ class Provider(models.Model):
     )
     name = models.CharField("название", max_length=100)
     adapter = models.CharField("протокол", max_length=50, choices=adapter_choices)
-    base_url = models.CharField("адрес", max_length=500, validators=[validate_url])
+    base_url = models.CharField(
+        "адрес",
+        max_length=500,
+        validators=[validate_url],
+        help_text="https; без TLS — только своя машина. Частная сеть годится: там бывают свои модели.",
+    )
     auth_url = models.CharField(
         "адрес выдачи токенов",
         max_length=500,
@@ -124,6 +184,9 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        validate_options(self.adapter, self.options)
 
     def upstream(self) -> Upstream:
         """This provider as requests see it, its enabled credentials decrypted. Raises VaultError."""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from providers.adapters.kinds import TEXT, WORD, Kind, misfits
 from providers.errors import UpstreamError
 from providers.wire import (
     Chat,
@@ -34,6 +35,10 @@ class Adapter(ABC):
 
     # Request field -> what becomes of it. A field that is not here is DROPPED.
     FIELDS: ClassVar[Mapping[str, Support]] = {}
+    # ``Target.options`` that this dialect knows. ``probe_model`` is the probes'.
+    OPTIONS: ClassVar[Mapping[str, Kind]] = {"probe_model": TEXT}
+    # A credential's secret is one of these, whole.
+    SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD},)
 
     def __init__(self, new_id: NewId = new_call_id) -> None:
         self.new_id = new_id
@@ -80,6 +85,23 @@ class Adapter(ABC):
     def token(self, response: UpstreamResponse, *, now: float) -> Token:
         """The token in the answer. Raises DeadCredential or Broken."""
         raise LookupError("this vendor's credentials need no exchange")
+
+    def wrong_options(self, options: Mapping[str, Any]) -> dict[str, str]:
+        """Option -> sentence for the operator, for each that this dialect cannot use."""
+        return misfits(options, self.OPTIONS)
+
+    def wrong_secret(self, secret: Mapping[str, Any]) -> dict[str, str]:
+        """Member -> sentence for the operator, for each that is wrong; "" if the members themselves are.
+
+        Nothing that was given is quoted: a key may have been pasted in the place of a name.
+        """
+        for kinds in self.SECRETS:
+            if kinds.keys() == secret.keys():
+                return misfits(secret, kinds)
+        forms = " или ".join(
+            "{" + ", ".join(f'"{name}": …' for name in kinds) + "}" for kinds in self.SECRETS
+        )
+        return {"": f"Нужен секрет вида {forms}."}
 
     def supports(self, field: str) -> Support:
         return self.FIELDS.get(field, Support.DROPPED)

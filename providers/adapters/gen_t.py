@@ -7,6 +7,7 @@ gets; left out, the model decides. A host that refuses ``chat_template_kwargs`` 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from providers.adapters.kinds import SWITCH, Kind
 from providers.adapters.openai import OpenAI
 from providers.adapters.openai_request import effort, require
 from providers.thinking import split
@@ -22,6 +23,7 @@ class GenT(OpenAI):
         "reasoning_effort": Support.EMULATED,
         "reasoning": Support.EMULATED,
     }
+    OPTIONS: ClassVar[Mapping[str, Kind]] = {**OpenAI.OPTIONS, "thinking": SWITCH}
     THINKS_IN_TEXT = True
 
     def body(self, chat: Chat, target: Target) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from providers.adapters.gigachat_answers import (
 )
 from providers.adapters.gigachat_functions import functions
 from providers.adapters.gigachat_messages import wire_messages
+from providers.adapters.kinds import WORD
 from providers.documents import decoded
 from providers.errors import Broken, DeadCredential, Rejected, UpstreamError
 from providers.redact import redacted
@@ -97,6 +98,7 @@ class GigaChat(Adapter):
         "min_p": Support.DROPPED,
         "user": Support.DROPPED,
     }
+    SECRETS = ({"authorization_key": WORD, "scope": WORD},)
 
     def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:
         headers = {**_headers(target), "Content-Type": "application/json"}

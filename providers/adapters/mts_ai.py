@@ -7,6 +7,7 @@ of a deployment in the project. Errors carry symbolic codes; texts change, codes
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from providers.adapters.kinds import WORD, Kind
 from providers.adapters.openai import OpenAI
 from providers.adapters.openai_errors import CODES, Codes
 from providers.adapters.openai_request import require
@@ -27,6 +28,7 @@ class MtsAI(OpenAI):
         "n": Support.REFUSED,
         "stop": Support.EMULATED,  # the router ends the answer there
     }
+    SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD},)
     CODES: ClassVar[Codes] = {
         **CODES,
         "UNAUTHORIZED": DeadCredential,

@@ -4,8 +4,8 @@ Options (``Target.options``):
 
 - ``max_tokens_field``: the one name the host knows, ``max_tokens`` (default) or ``max_completion_tokens``;
 - ``drop_fields``: names taken out of the finished body, for a host that refuses them;
-- ``usage_in_stream``: ``ask`` (default) sends ``stream_options.include_usage``, anything else does not;
-- ``developer_role``: ``keep`` for a host that knows the role; otherwise it is sent as ``system``;
+- ``usage_in_stream``: ``ask`` (default) sends ``stream_options.include_usage``, ``never`` does not;
+- ``developer_role``: ``keep`` for a host that knows the role; otherwise (``system``) it is sent as that;
 - ``null_content``: what an assistant message without text carries, null (default) or ``""``;
 - ``static_headers``: header name -> value, sent with every request.
 
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from providers.adapters.base import Adapter
+from providers.adapters.kinds import HEADERS, NAMES, WORD_OR_NOTHING, Kind, one_of
 from providers.adapters.openai_errors import CODES, Codes, Complaint, complaint_in, error_of
 from providers.adapters.openai_request import SHAPES, ceiling, effort, encoded, message
 from providers.adapters.openai_stream import OpenAIStream, arguments_in, finish_of, logprobs_in, text_in
@@ -64,6 +65,16 @@ class OpenAI(Adapter):
         **dict.fromkeys((*OPENAI_FIELDS, *VLLM_FIELDS), Support.EXACT),
         "reasoning": Support.EMULATED,  # as reasoning_effort
     }
+    OPTIONS: ClassVar[Mapping[str, Kind]] = {
+        **Adapter.OPTIONS,
+        "max_tokens_field": one_of("max_tokens", "max_completion_tokens"),
+        "drop_fields": NAMES,
+        "usage_in_stream": one_of("ask", "never"),
+        "developer_role": one_of("keep", "system"),
+        "null_content": one_of(None, ""),
+        "static_headers": HEADERS,
+    }
+    SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD_OR_NOTHING},)
     CODES: ClassVar[Codes] = CODES
     MAX_TOKENS_FIELD = "max_tokens"
     THINKS_IN_TEXT = False  # ``<think>`` at the start of the content is taken out of it

@@ -2,6 +2,9 @@
 
 The folder id is the operator's and no customer's business: it travels in the model's address and a header,
 and the vendor likes to quote it in errors.
+
+Options (``Target.options``): ``folder_id``, and ``no_logging`` (true or false): whether the vendor is always
+asked to keep nothing. A credential is ``{"api_key"}`` or ``{"service_account_key"}``, the key file's content.
 """
 
 import re
@@ -13,6 +16,7 @@ import jwt
 import orjson
 
 from providers.adapters.base import Adapter
+from providers.adapters.kinds import KEY_FILE, SWITCH, WORD, Kind
 from providers.adapters.yandexgpt_answers import YandexStream, completion_of, failure_of
 from providers.adapters.yandexgpt_messages import answer_form, messages_of, tools_of
 from providers.documents import decoded
@@ -69,6 +73,8 @@ class YandexGPT(Adapter):
         "top_logprobs": Support.DROPPED,
         "user": Support.DROPPED,
     }
+    OPTIONS: ClassVar[Mapping[str, Kind]] = {**Adapter.OPTIONS, "folder_id": WORD, "no_logging": SWITCH}
+    SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD}, {"service_account_key": KEY_FILE})
 
     def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:
         body = {

@@ -93,6 +93,114 @@ def test_a_provider_is_made_with_its_credential_on_one_page(operator):
     assert provider.credentials.get().open() == {"api_key": "AQVN-very-secret"}
 
 
+NOT_OBJECTS = ["[]", "null", "1", "{", "1" * 5000, "[" * 100_000]
+NOT_STORABLE = ['{"a": 1e999}', '{"a": NaN}', '{"a": "\\u0000"}', '{"\\u0000": 1}', '{"a": "\\ud800"}']
+
+
+def provider_form(**more) -> dict:
+    form = {"slug": "host", "name": "Свой сервер", "adapter": "openai", "base_url": "https://host.example/v1"}
+    return {**form, **NO_CREDENTIALS, **more}
+
+
+@pytest.mark.parametrize("name", ["options", "timeouts"])
+def test_an_emptied_object_is_an_empty_one(operator, name):
+    provider = make_provider("host", timeouts={"total": 30}, options={"developer_role": "keep"})
+
+    operator.post(reverse("admin:providers_provider_change", args=[provider.pk]), provider_form(**{name: ""}))
+
+    assert getattr(Provider.objects.get(), name) == {}
+
+
+@pytest.mark.parametrize("name", ["options", "timeouts"])
+@pytest.mark.parametrize("typed", [*NOT_OBJECTS, *NOT_STORABLE])
+def test_what_the_database_cannot_keep_is_an_error_in_the_form(operator, name, typed):
+    answer = operator.post(reverse("admin:providers_provider_add"), provider_form(**{name: typed}))
+
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors.keys() == {name}
+    assert not Provider.objects.exists()
+
+
+def test_a_backslash_before_u0000_is_text(operator):
+    headers = {"options": '{"static_headers": {"x-a": "\\\\u0000"}}'}
+
+    operator.post(reverse("admin:providers_provider_add"), provider_form(**headers))
+
+    assert Provider.objects.get().options == {"static_headers": {"x-a": "\\u0000"}}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "said"),
+    [
+        ("openai", '{"wibble": 1}', "«wibble»: нет такой настройки"),
+        ("yandexgpt", '{"folder_id": 5}', "«folder_id» — это"),
+        ("gigachat", '{"folder_id": "b1g"}', "есть probe_model."),
+    ],
+)
+def test_settings_that_a_dialect_does_not_know_are_refused(operator, adapter, options, said):
+    answer = operator.post(
+        reverse("admin:providers_provider_add"), provider_form(adapter=adapter, options=options)
+    )
+
+    assert said in answer.content.decode()
+    assert not Provider.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "secret"),
+    [
+        ("openai", '{"api_key": 5}'),
+        ("openai", '{"api_key": "sk\\r\\nx-evil: 1"}'),
+        ("openai", '{"api_key": "ключ"}'),
+        ("openai", '{"key": "sk-1"}'),
+        ("mts-ai", '{"api_key": ""}'),
+        ("yandexgpt", '{"api_key": "AQVN", "service_account_key": {}}'),
+        ("yandexgpt", '{"service_account_key": {"id": "a", "service_account_id": "b"}}'),
+        ("gigachat", '{"api_key": "sk-1"}'),
+        ("gigachat", '{"authorization_key": "Basic a2V5", "scope": "GIGACHAT_API_PERS"}'),
+    ],
+)
+def test_a_secret_its_provider_cannot_use_is_refused_and_not_printed_back(operator, adapter, secret):
+    form = fields(make_provider(adapter=adapter), secret=secret)
+
+    answer = operator.post(reverse("admin:providers_credential_add"), form)
+
+    assert answer.context["adminform"].form.errors.keys() == {"secret"}
+    assert typed_secret(answer) == ""
+    assert not Credential.objects.exists()
+
+
+def test_a_secret_is_not_printed_back_when_something_else_is_wrong(operator):
+    answer = operator.post(
+        reverse("admin:providers_credential_add"), fields(make_provider(), secret=SECRET, slots=0)
+    )
+
+    assert "AQVN" not in answer.content.decode()
+
+
+def test_the_place_for_a_secret_is_empty(operator):
+    credential = make_credential(make_provider())
+
+    new = operator.get(reverse("admin:providers_credential_add"))
+    old = operator.get(reverse("admin:providers_credential_change", args=[credential.pk]))
+
+    assert (typed_secret(new), typed_secret(old)) == ("", "")
+
+
+def test_a_secret_without_a_provider_is_an_error_of_the_provider(operator):
+    answer = operator.post(
+        reverse("admin:providers_credential_add"), {"label": "x", "slots": 1, "secret": SECRET}
+    )
+
+    assert answer.context["adminform"].form.errors.keys() == {"provider"}
+
+
+def typed_secret(answer) -> str:
+    return (
+        str(answer.context["adminform"].form["secret"]).partition(">")[2].removesuffix("</textarea>").strip()
+    )
+
+
 def test_an_address_without_tls_is_refused(operator):
     form = {
         "slug": "host",

@@ -80,6 +80,23 @@ def test_a_gen_t_server_of_ones_own_needs_none():
 
 
 @pytest.mark.parametrize(
+    ("slug", "variable", "value"),
+    [
+        ("gigachat", "GIGACHAT_CREDENTIALS", "Basic a2V5"),
+        ("gigachat", "GIGACHAT_SCOPE", "личный"),
+        ("yandexgpt", "YANDEXGPT_API_KEY", "AQVN\nAQVN"),
+        ("mts-ai", "MTS_AI_API_KEY", "ключ"),
+        ("gen-t", "GEN_T_API_KEY", "sk 1"),
+    ],
+)
+def test_a_key_that_no_header_can_hold_is_named_and_not_quoted(slug, variable, value):
+    with pytest.raises(ImproperlyConfigured, match=f"^{variable}: ") as caught:
+        access_to(slug, {"GIGACHAT_CREDENTIALS": "a2V5", "YANDEXGPT_FOLDER_ID": "b1g", variable: value})
+
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("slug", "variable"),
     [
         ("gigachat", "GIGACHAT_BASE_URL"),

@@ -23,6 +23,8 @@ from tests.builders import make_credential, make_provider, make_twin
         "http://localhost:8000/v1",
         "http://[::1]:8000/v1",
         "http://127.8.9.1/v1",
+        "https://10.1.2.3/v1",
+        "https://[fd00::7]/v1",
     ],
 )
 def test_an_address_of_a_provider_is_accepted(url):
@@ -49,6 +51,14 @@ def test_an_address_of_a_provider_is_accepted(url):
         "https://[::1/v1",
         "https://gigachat.example/v1\n",
         "https://gigachat.example/a b",
+        "https://169.254.169.254/latest",
+        "https://2852039166/latest",
+        "https://0xa9fea9fe/latest",
+        "https://[::ffff:169.254.169.254]/latest",
+        "https://[fe80::1%25eth0]/v1",
+        "https://0.0.0.0/v1",
+        "https://[::]/v1",
+        "https://224.0.0.1/v1",
     ],
 )
 def test_an_address_that_leads_astray_is_refused(url):
@@ -62,15 +72,18 @@ def test_time_outs_are_phases_with_seconds(value):
 
 
 @pytest.mark.parametrize(
-    "value", [[], {"totl": 30}, {"total": "30"}, {"total": 0}, {"total": -1}, {"total": True}]
+    "value",
+    [[], {"totl": 30}, {"total": "30"}, {"total": 0}, {"total": -1}, {"total": True}, {"total": 3601}],
 )
 def test_time_outs_that_are_none_are_refused(value):
     with pytest.raises(ValidationError):
         validate_timeouts(value)
 
 
-@pytest.mark.parametrize("value", [[], "x", 1, None])
-def test_settings_of_a_dialect_are_an_object(value):
+@pytest.mark.parametrize(
+    "value", [[], "x", 1, None, {"a": float("nan")}, {"a": "\x00"}, {"a": "\ud800"}, {"a": 1e999}]
+)
+def test_settings_of_a_dialect_are_an_object_that_can_be_kept(value):
     with pytest.raises(ValidationError):
         validate_object(value)
 
