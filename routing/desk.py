@@ -5,8 +5,6 @@ Both doors, the express lane and Django REST framework, hand requests in here an
 
 import asyncio
 import logging
-import re
-import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -24,13 +22,11 @@ from routing.envelope import envelope
 from routing.errors import NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
 from routing.reading import read_chat
-from routing.ticket import Call, Ticket
+from routing.ticket import Call, Ticket, call_from
 
 log = logging.getLogger(__name__)
 
 Headers = Mapping[str, str]  # names in lower case
-
-SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 # Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
 LOOK_UP = 2.0
@@ -110,7 +106,7 @@ class Desk:
 
     async def chat(self, arrival: Arrival) -> Reply:
         """Answer ``POST /v1/chat/completions``. Raises only what the door itself raises, while reading."""
-        call = self._call(arrival)
+        call = call_from(arrival.headers, self._address(arrival))
         try:
             return await self._chat(arrival, call)
         except (AccessDenied, RequestError, UpstreamError) as exc:
@@ -149,16 +145,6 @@ class Desk:
         except (DatabaseError, TimeoutError) as exc:
             log.warning("the database does not answer", extra={"error": type(exc).__name__})
             raise Unavailable from exc
-
-    def _call(self, arrival: Arrival) -> Call:
-        headers = arrival.headers
-        theirs = headers.get("x-request-id", "")
-        return Call(
-            request_id=f"req_{secrets.token_hex(12)}",
-            address=self._address(arrival),
-            client_request_id=theirs if SAFE_ID.fullmatch(theirs) else "",
-            string_codes=headers.get("x-xrouter-error-codes") == "string",
-        )
 
     def _address(self, arrival: Arrival) -> str:
         """Who is at the other end; a trusted proxy is believed about the last hop before it."""

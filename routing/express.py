@@ -9,15 +9,17 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
-from routing.desk import Arrival, CustomerLeft, Desk, Reply
-from routing.errors import BodyTimedOut, TooManyBytes
+from routing.desk import Arrival, CustomerLeft, Desk, Reply, refusal
+from routing.errors import BodyTimedOut, RequestError, TooManyBytes
 from routing.reading import MAX_BYTES
+from routing.ticket import call_from
 
 log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # Seconds for the whole body, and for a customer who reads nothing of what we write.
 BODY = 30.0
@@ -47,6 +49,23 @@ async def chat(desk: Desk, scope: Message, receive: Receive, send: Send, *, stal
     finally:
         if watch is not None:
             watch.cancel()
+
+
+async def read_first(app: App, scope: Message, receive: Receive, send: Send) -> None:
+    """Serve a request by ``app``, once its body is here: Django would take any length, for any time."""
+    try:
+        body = await _body(receive)
+    except CustomerLeft:
+        return
+    except RequestError as exc:
+        await _send_reply(refusal(exc, call_from(_headers(scope), _peer(scope))), send)
+        return
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    await app(scope, again, send)
 
 
 async def _cancel_when_gone(receive: Receive, work: "asyncio.Task[None]") -> None:

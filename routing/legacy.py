@@ -25,8 +25,6 @@ def with_tools(chat: Chat) -> Chat:
         **rest,
         "messages": _history(chat["messages"]),
         **({"tools": tools} if tools else {}),
-        # The old form has one call an answer.
-        **({"parallel_tool_calls": False} if tools else {}),
         **({"tool_choice": _choice(choice)} if tools and choice else {}),
     }
 

@@ -1,8 +1,10 @@
 """What admission grants, and what becomes of it: one request's facts from the first byte to its record."""
 
 import os
+import re
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +19,9 @@ from routing.emitter import Emitter
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.policy import Plan, Route
 
+# What of a customer's own request id may stand in a log and a record.
+SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -27,6 +32,17 @@ class Call:
     client_request_id: str = ""
     string_codes: bool = False  # error codes as words instead of numbers
     started: float = field(default_factory=time.perf_counter)
+
+
+def call_from(headers: Mapping[str, str], address: str) -> Call:
+    """A new call. ``headers`` have their names in lower case, or do not care."""
+    theirs = headers.get("x-request-id", "")
+    return Call(
+        request_id=f"req_{secrets.token_hex(12)}",
+        address=address,
+        client_request_id=theirs if SAFE_ID.fullmatch(theirs) else "",
+        string_codes=headers.get("x-xrouter-error-codes") == "string",
+    )
 
 
 class Ticket:

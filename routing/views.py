@@ -1,7 +1,6 @@
 """``/v1`` through Django REST framework: models, the schema, and chat for when the express lane is off."""
 
 import logging
-import secrets
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -32,7 +31,7 @@ from routing.errors import (
 from routing.listing import ModelListSerializer, ModelSerializer, listing, listings
 from routing.reading import MAX_BYTES
 from routing.schema import CHAT_REQUEST, CHAT_RESPONSES, MODEL_RESPONSES
-from routing.ticket import Call
+from routing.ticket import Call, call_from
 
 log = logging.getLogger(__name__)
 
@@ -147,11 +146,7 @@ class Nowhere(V1View):
 
 def call_of(request: HttpRequest) -> Call:
     """The circumstances of a request that did not come to the desk."""
-    return Call(
-        request_id=f"req_{secrets.token_hex(12)}",
-        address=request.META.get("REMOTE_ADDR", ""),
-        string_codes=request.headers.get("x-xrouter-error-codes") == "string",
-    )
+    return call_from(request.headers, request.META.get("REMOTE_ADDR", ""))
 
 
 def arrival_of(request: HttpRequest) -> Arrival:

@@ -8,6 +8,7 @@ import pytest
 
 from routing import express
 from routing.desk import Arrival, Begun, Reply
+from routing.reading import MAX_BYTES
 
 SCOPE = {"headers": [], "client": ("203.0.113.7", 5)}
 
@@ -75,3 +76,39 @@ async def test_a_customer_who_does_not_read_an_answer_is_left(reads: int) -> Non
     sent = await serve(Reply(200, {}, b"{}"), reads=reads)
 
     assert len(sent) == reads
+
+
+async def read_first(body: bytes, pieces: int = 1) -> tuple[list[bytes], list[Any]]:
+    """What an application behind ``read_first`` gets, and what the customer does."""
+    size = -(-len(body) // pieces)
+    came = [
+        {"type": "http.request", "body": body[at : at + size], "more_body": at + size < len(body)}
+        for at in range(0, len(body), size)
+    ]
+    got: list[bytes] = []
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return came.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        got.append((await receive())["body"])
+
+    await express.read_first(app, SCOPE, receive, send)
+    return got, sent
+
+
+async def test_an_application_gets_a_body_that_is_all_here():
+    got, _ = await read_first(b"abcdefgh", pieces=3)
+
+    assert got == [b"abcdefgh"]
+
+
+async def test_an_application_gets_no_body_over_the_limit():
+    got, sent = await read_first(b"x" * (MAX_BYTES + 1), pieces=4)
+
+    assert got == []
+    assert sent[0]["status"] == 413
