@@ -27,7 +27,7 @@ async def application(scope, receive, send):
         if lane is not None and scope["method"] == "POST":
             await lane(plane.current().desk, scope, receive, send)
             return
-        await django(scope, receive, send)
+        await express.read_first(django, scope, receive, send)
     elif scope["type"] == "lifespan":
         await _live(receive, send)
 
