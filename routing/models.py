@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from billing.models import Tariff
-from providers.models import Provider, validate_object
+from providers.models import Provider, validate_object, validate_options
 
 SLUG = r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._:-]*$"
 
@@ -124,6 +124,8 @@ class Endpoint(models.Model):
     def clean(self) -> None:
         if self.provider_id and self.provider.twin_of_id:
             raise ValidationError({"provider": "Двойника назначать не нужно: он заменяет провайдера сам."})
+        if self.provider_id:
+            validate_options(self.provider.adapter, self.options)
 
 
 class Alias(models.Model):
@@ -144,3 +146,10 @@ class Alias(models.Model):
     def clean(self) -> None:
         if Model.objects.filter(slug=self.name.lower()).exists():
             raise ValidationError({"name": "Так уже называется модель."})
+
+
+def validate_model_name(name: str) -> None:
+    """Accept what customers may call a model, in any case."""
+    if Model.objects.filter(slug=name.lower()).exists() or Alias.objects.filter(name__iexact=name).exists():
+        return
+    raise ValidationError("В каталоге нет модели «%(name)s».", params={"name": name})

@@ -1,0 +1,55 @@
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from routing.models import Endpoint, Model
+from tests.builders import make_endpoint, make_model, make_provider, operators_browser
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator() -> Browser:
+    return operators_browser()
+
+
+def fields(**more) -> dict:
+    model, provider = make_model(), make_provider(adapter="gen-t")
+    form = {"model": model.pk, "provider": provider.pk, "upstream_name": "t-pro", "priority": 1, "weight": 1}
+    return {**form, "tools": "native", **more}
+
+
+def test_emptied_settings_are_none(operator):
+    endpoint = make_endpoint(options={"thinking": True})
+
+    operator.post(reverse("admin:routing_endpoint_change", args=[endpoint.pk]), fields(options=""))
+
+    assert Endpoint.objects.get().options == {}
+
+
+@pytest.mark.parametrize(
+    "options", ["null", "[]", '{"a": 1e999}', '{"a": "\\u0000"}', '{"wibble": 1}', '{"thinking": "yes"}']
+)
+def test_settings_its_provider_cannot_use_are_an_error_in_the_form(operator, options):
+    answer = operator.post(reverse("admin:routing_endpoint_add"), fields(options=options))
+
+    assert answer.context["adminform"].form.errors.keys() == {"options"}
+    assert not Endpoint.objects.exists()
+
+
+def test_settings_its_provider_knows_are_kept(operator):
+    operator.post(reverse("admin:routing_endpoint_add"), fields(options='{"thinking": false}'))
+
+    assert Endpoint.objects.get().options == {"thinking": False}
+
+
+@pytest.mark.parametrize("typed", ["null", '{"temperature": 1e999}'])
+def test_default_parameters_that_are_none_are_an_error_in_the_form(operator, typed):
+    model = make_model()
+
+    answer = operator.post(
+        reverse("admin:routing_model_change", args=[model.pk]), {"default_parameters": typed}
+    )
+
+    assert "default_parameters" in answer.context["adminform"].form.errors
+    assert Model.objects.get().default_parameters == {}
