@@ -1,5 +1,6 @@
 """The operators' desk for people, clients and keys."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -73,10 +74,20 @@ class MembershipAdmin(admin.ModelAdmin):
     autocomplete_fields = ["user", "client"]
 
 
+class ApiKeyForm(forms.ModelForm):
+    def clean_expires_at(self) -> datetime | None:
+        """A key whose time is over may be edited; none is given a time that is over."""
+        moment = self.cleaned_data["expires_at"]
+        if moment and "expires_at" in self.changed_data and moment <= timezone.now():
+            raise forms.ValidationError("Этот срок уже прошёл. Чтобы ключ не работал, отключите его.")
+        return moment
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
     """A new key is shown in one message after it is made; afterwards nobody can see it."""
 
+    form = ApiKeyForm
     list_display = [
         "prefix",
         "label",

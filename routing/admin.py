@@ -1,9 +1,18 @@
 """The operators' desk for the catalogue: a model with its endpoints and names on one page."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
 
-from routing.models import Alias, Endpoint, Feature, Model
+from accounts.admin import ApiKeyAdmin
+from accounts.models import ApiKey
+from providers.forms import ObjectField
+from routing.models import Alias, Endpoint, Feature, Model, validate_model_name
+
+OBJECTS = {models.JSONField: {"form_class": ObjectField}}
 
 
 class EndpointForm(forms.ModelForm):
@@ -27,6 +36,7 @@ class EndpointForm(forms.ModelForm):
 
 
 class EndpointInline(admin.StackedInline):
+    formfield_overrides = OBJECTS
     model = Endpoint
     form = EndpointForm
     extra = 0
@@ -40,6 +50,7 @@ class AliasInline(admin.TabularInline):
 
 @admin.register(Model)
 class ModelAdmin(admin.ModelAdmin):
+    formfield_overrides = OBJECTS
     list_display = [
         "slug",
         "name",
@@ -60,6 +71,7 @@ class ModelAdmin(admin.ModelAdmin):
 
 @admin.register(Endpoint)
 class EndpointAdmin(admin.ModelAdmin):
+    formfield_overrides = OBJECTS
     form = EndpointForm
     list_display = ["model", "provider", "upstream_name", "priority", "weight", "tools", "is_enabled"]
     list_filter = ["is_enabled", "provider", "tools"]
@@ -74,3 +86,19 @@ class AliasAdmin(admin.ModelAdmin):
     list_select_related = ["model"]
     search_fields = ["name", "model__slug"]
     autocomplete_fields = ["model"]
+
+
+admin.site.unregister(ApiKey)
+
+
+@admin.register(ApiKey)
+class CatalogueKeyAdmin(ApiKeyAdmin):
+    """The desk for keys, where it is known which models there are."""
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field, request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "allowed_models":
+            field.base_field.validators.append(validate_model_name)
+        return field

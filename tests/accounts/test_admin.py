@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -7,7 +8,7 @@ from django.urls import reverse
 
 from accounts.keys import digest, parse
 from accounts.models import ApiKey, User
-from tests.builders import make_client, make_key, operators_browser
+from tests.builders import make_client, make_key, make_model, operators_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,7 @@ def test_a_key_made_on_the_desk_is_shown_once(operator, kind):
 
 def test_a_key_is_not_drawn_anew_when_it_is_edited(operator):
     api_key, _ = make_key()
+    make_model("gigachat/pro", aliases=("GEN-T",))
     form = {"label": "другой", "allowed_models": "gigachat/pro,gen-t", "allowed_addresses": "10.0.0.0/8"}
 
     page = operator.post(reverse("admin:accounts_apikey_change", args=[api_key.pk]), form, follow=True)
@@ -55,6 +57,31 @@ def test_a_key_is_not_drawn_anew_when_it_is_edited(operator):
 def test_a_wrong_network_is_told(operator):
     assert "не IP-адрес и не сеть" in add_key(operator, allowed_addresses="10.0.0.0/99")
     assert not ApiKey.objects.exists()
+
+
+def test_a_model_that_is_not_in_the_catalogue_is_told(operator):
+    make_model("gigachat/pro")
+
+    page = add_key(operator, allowed_models="gigachat/pro,gigachat/por")
+
+    assert "нет модели «gigachat/por»" in page
+    assert not ApiKey.objects.exists()
+
+
+def test_a_time_that_is_over_is_given_to_no_key(operator):
+    page = add_key(operator, expires_at_0="2020-01-01", expires_at_1="00:00:00")
+
+    assert "Этот срок уже прошёл" in page
+    assert not ApiKey.objects.exists()
+
+
+def test_a_key_whose_time_is_over_can_be_edited(operator):
+    api_key, _ = make_key(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    form = {"label": "старый", "expires_at_0": "2020-01-01", "expires_at_1": "03:00:00"}
+
+    operator.post(reverse("admin:accounts_apikey_change", args=[api_key.pk]), form)
+
+    assert ApiKey.objects.get().label == "старый"
 
 
 def test_keys_are_switched_off_together(operator):
