@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -32,6 +33,11 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 # Seconds supervisord itself may add to what its processes take to stop.
 MARGIN = 10
+
+# What PostgreSQL and its initdb add to a complaint, and what they say after the last one.
+ASIDE = re.compile(
+    r"\] (DETAIL|HINT|CONTEXT|STATEMENT): |database system is shut down|^initdb: (detail:|hint:|removing) "
+)
 
 SUPERVISORD = """\
 [unix_http_server]
@@ -326,9 +332,10 @@ def wait_until(true: Callable[[], bool], seconds: float) -> None:
 
 
 def last_line(log: Path) -> str:
-    """The last thing a program said, for one sentence to the operator."""
+    """The last thing a program said, for one sentence to the operator; PostgreSQL's asides left out."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return "it said nothing"
-    return next((line.strip().rstrip(".") for line in reversed(lines) if line.strip()), "it said nothing")
+    said = (line.strip().rstrip(".") for line in reversed(lines) if not ASIDE.search(line))
+    return next((line for line in said if line), "it said nothing")

@@ -73,6 +73,14 @@ def test_a_program_that_ends_at_once_is_told_with_its_last_words(home: Home) -> 
             supervisor.wait_for("broken", lambda: False, 10)
 
 
+def test_the_last_words_of_postgres_are_its_complaint(tmp_path: Path) -> None:
+    when = "2026-01-01 00:00:00.000 GMT [7]"
+    lines = ["FATAL:  no such luck.", "DETAIL:  Lines 1 and 2.", "LOG:  database system is shut down"]
+    (tmp_path / "log").write_text("".join(f"{when} {line}\n" for line in lines))
+
+    assert last_line(tmp_path / "log") == f"{when} FATAL:  no such luck"
+
+
 def test_a_crashed_program_is_started_again(home: Home, notes: Path, program) -> None:
     with Supervisor(home.path, [program("first")]) as supervisor:
         supervisor.start("first")
