@@ -107,13 +107,7 @@ def locked(home: Home) -> Iterator[None]:
 def keep_secrets(home: Home, given: Mapping[str, str]) -> dict[str, str]:
     """Secrets and ports of this installation: given from outside, else kept, else new. Raises CannotStart."""
     kept = read_pairs(home.environment)
-    known = {name for pairs in (kept, given) for name, value in pairs.items() if value}
-    if not known.issuperset((*SECRETS, *PORTS)) and holds_anything(home.postgres):
-        state = "incomplete" if home.environment.exists() else "missing"
-        raise CannotStart(
-            f"{home.environment} is {state}, and without its secrets the data beside it cannot be "
-            f"opened: put the file back, or remove {home.path} to begin anew."
-        )
+    _check_data(home, kept, given)
     held = {name: given.get(name) or kept.get(name) or make() for name, make in SECRETS.items()}
     taken: set[int] = set()
     for name in PORTS:
@@ -121,6 +115,25 @@ def keep_secrets(home: Home, given: Mapping[str, str]) -> dict[str, str]:
         taken.add(port)
         held[name] = str(port)
     return held
+
+
+def _check_data(home: Home, kept: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Do we know the secrets of the data that is there already, if there is any? Raises CannotStart."""
+    if not holds_anything(home.postgres):
+        return
+    known = {name for pairs in (kept, given) for name, value in pairs.items() if value}
+    if not known.issuperset((*SECRETS, *PORTS)):
+        state = "incomplete" if home.environment.exists() else "missing"
+        raise CannotStart(
+            f"{home.environment} is {state}, and without its secrets the data beside it cannot be "
+            f"opened: put the file back, or remove {home.path} to begin anew."
+        )
+    # The file is written anew at each start: the true password would be lost.
+    name = "XROUTER_POSTGRES_PASSWORD"
+    if kept.get(name) and given.get(name) and kept[name] != given[name]:
+        raise CannotStart(
+            f"{name} is not the one in {home.environment}, which the data was made with: unset it."
+        )
 
 
 def holds_anything(directory: Path) -> bool:

@@ -97,6 +97,15 @@ def test_data_with_some_of_its_secrets_is_not_overwritten(home: Home, lines: int
         keep_secrets(home, {})
 
 
+def test_a_given_password_does_not_replace_the_one_that_opens_the_data(home: Home) -> None:
+    write_pairs(home.environment, "title", keep_secrets(home, {}))
+    home.postgres.mkdir()
+    (home.postgres / "PG_VERSION").touch()
+
+    with pytest.raises(CannotStart, match="XROUTER_POSTGRES_PASSWORD is not the one in"):
+        keep_secrets(home, {"XROUTER_POSTGRES_PASSWORD": "another"})
+
+
 def test_secrets_given_from_outside_need_no_file(home: Home) -> None:
     first = keep_secrets(home, {})
     home.postgres.mkdir()
