@@ -17,6 +17,8 @@ from routing.listing import ModelSerializer
 from routing.shape import ToolCall, chat_schema
 
 REF = "#/components/schemas/{name}"
+# What the reference's "Try it out" sends.
+EXAMPLE = {"model": "gigachat/pro", "messages": [{"role": "user", "content": "Привет! Кто ты?"}]}
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -127,7 +129,9 @@ class ChatChunk(Struct):
 def add_chat(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     """A postprocessing hook of drf-spectacular: the components that ``reference`` points to."""
     _, answers = msgspec.json.schema_components([ChatCompletion, ChatChunk, Error], ref_template=REF)
-    result["components"]["schemas"].update({**chat_schema(), **answers})
+    request = chat_schema()
+    request["ChatRequest"]["example"] = EXAMPLE
+    result["components"]["schemas"].update({**request, **answers})
     return result
 
 

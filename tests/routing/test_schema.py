@@ -8,6 +8,7 @@ import pytest
 from drf_spectacular.validation import validate_schema
 
 from routing.emitter import Emitter
+from routing.reading import read_chat
 from routing.schema import ChatChunk
 
 HEAD = {
@@ -91,3 +92,9 @@ def test_a_failure_in_a_stream_is_of_the_declared_shape():
     (event,) = events(emitter.fail({"error": error}))
 
     assert msgspec.convert(event, ChatChunk).error.code == 502
+
+
+def test_the_example_of_a_request_is_one(schema):
+    example = schema["components"]["schemas"]["ChatRequest"]["example"]
+
+    assert read_chat(json.dumps(example).encode()) == example
