@@ -170,6 +170,20 @@ def test_a_secret_its_provider_cannot_use_is_refused_and_not_printed_back(operat
     assert not Credential.objects.exists()
 
 
+def test_a_new_provider_is_not_made_with_a_secret_of_another_protocol(operator):
+    form = provider_form(
+        adapter="gigachat",
+        **{"credentials-TOTAL_FORMS": 1, "credentials-0-label": "ключ", "credentials-0-slots": 1},
+        **{"credentials-0-secret": SECRET},
+    )
+
+    answer = operator.post(reverse("admin:providers_provider_add"), form)
+
+    assert "Нужен секрет вида" in answer.content.decode()
+    assert "AQVN" not in answer.content.decode()
+    assert not Provider.objects.exists()
+
+
 def test_a_secret_is_not_printed_back_when_something_else_is_wrong(operator):
     answer = operator.post(
         reverse("admin:providers_credential_add"), fields(make_provider(), secret=SECRET, slots=0)
