@@ -82,4 +82,5 @@ def test_hostile_texts_take_no_time(pattern):
     redacted(text)
     quotable(text[:QUOTE_LIMIT])
 
-    assert time.perf_counter() - started < 0.5
+    # Backtracking would take hours.
+    assert time.perf_counter() - started < 10
