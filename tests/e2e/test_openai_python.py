@@ -189,6 +189,19 @@ async def test_the_async_client_chats_streams_and_calls(async_sdk: AsyncOpenAI, 
 
 
 @pytest.mark.parametrize("model", MODELS)
+async def test_the_async_client_gives_a_tools_result_back(async_sdk: AsyncOpenAI, model: str):
+    completions = async_sdk.chat.completions
+
+    called = await completions.create(model=model, messages=QUESTION, tools=[WEATHER])
+    message = called.choices[0].message
+    result: Any = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": RESULT}
+    answer = await completions.create(model=model, messages=[*QUESTION, message, result], tools=[WEATHER])
+
+    assert answer.choices[0].finish_reason == "stop"
+    assert '"degrees"' in answer.choices[0].message.content
+
+
+@pytest.mark.parametrize("model", MODELS)
 async def test_the_async_stream_helper_collects_a_call(async_sdk: AsyncOpenAI, model: str):
     async with async_sdk.chat.completions.stream(model=model, messages=QUESTION, tools=[WEATHER]) as stream:
         final = await stream.get_final_completion()
