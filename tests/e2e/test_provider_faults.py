@@ -312,7 +312,7 @@ def test_a_provider_that_cannot_be_reached(stand: Stand, place: str, expected: A
     paired = stand.ask(f"pair/{place}", said(), stream=is_streamed)
 
     assert (alone.status, alone.error["metadata"]["error_type"]) == expected
-    assert alone.seconds < 10
+    assert alone.seconds < 5
     assert (paired.status, paired.text, paired.provider) == (200, TEXT, "b-openai")
 
 
@@ -491,8 +491,7 @@ def test_a_bomb_neither_fills_memory_nor_holds_up_others(stand: Stand, wire: str
         pings = [ping(stand.server) for _ in while_running(bomb)]
 
     assert bomb.result().status == 502
-    # Far more than a busy machine takes: a loop that reads such a bomb itself is held up for half a minute.
-    assert max(pings, default=0) < 5
+    assert max(pings, default=0) < 1
     assert process.memory_info().rss - before < 64 << 20
 
 
@@ -534,7 +533,7 @@ def test_slow_providers_give_way_in_time(stand: Stand):
             assert (answer.status, answer.text, answer.provider) == (200, TEXT, "b-openai"), told
         else:
             assert (answer.status, answer.error["metadata"]["error_type"]) == LATE, told
-        assert answer.seconds < 10, told
+        assert answer.seconds < 5, told
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -547,8 +546,8 @@ def test_a_stream_that_stalls_is_ended_and_the_provider_let_go(stand: Stand, wir
     assert heard.error["metadata"]["error_type"] == "provider_timeout"
     assert heard.text
     assert TEXT.startswith(heard.text)
-    assert heard.seconds < 10
-    assert wait_until(lambda: stand.a.journal(tag)[0]["outcome"] == "closed_by_client", 3)
+    assert heard.seconds < 4
+    assert wait_until(lambda: stand.a.journal(tag)[0]["outcome"] == "closed_by_client", 1)
 
 
 def test_an_endless_stream_ends_with_its_time(stand: Stand):
@@ -560,7 +559,7 @@ def test_an_endless_stream_ends_with_its_time(stand: Stand):
     assert (heard.status, heard.finish, heard.is_done) == (200, "error", True)
     assert heard.error["metadata"]["error_type"] == "provider_timeout"
     assert heard.seconds < HURRIED["total"] + 1
-    assert wait_until(lambda: stand.a.journal(tag)[0]["outcome"] == "closed_by_client", 3)
+    assert wait_until(lambda: stand.a.journal(tag)[0]["outcome"] == "closed_by_client", 1)
 
 
 @pytest.mark.parametrize("is_streamed", FORMS)

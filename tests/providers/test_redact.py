@@ -82,5 +82,4 @@ def test_hostile_texts_take_no_time(pattern):
     redacted(text)
     quotable(text[:QUOTE_LIMIT])
 
-    # Backtracking would take hours.
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < 0.5

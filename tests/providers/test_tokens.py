@@ -443,11 +443,6 @@ def lame(url: str, transport: Transport) -> Tokens:
     return Tokens(transport, redis)
 
 
-# Three questions to a Redis that is not there: is there one, may I fetch, here it is. The rest is for a
-# machine that has much else to do; it is far below what waiting for the lease would take.
-LAME = 3 * REDIS_TIMEOUT + 3
-
-
 async def test_without_redis_a_worker_fetches_for_itself(
     transport: Transport, upstream: Upstream, login: Login, oauth: Oauth
 ) -> None:
@@ -456,7 +451,8 @@ async def test_without_redis_a_worker_fetches_for_itself(
 
     headers = await asyncio.gather(*(tokens.authorization(upstream, login) for _ in range(20)))
 
-    assert time.monotonic() - started < LAME
+    # Three questions: is there one, may I fetch, here it is.
+    assert time.monotonic() - started < 3 * REDIS_TIMEOUT + 0.3
     assert set(headers) == {"Bearer token-1"}
     assert oauth.given == 1
 
@@ -472,12 +468,12 @@ async def test_a_redis_that_hangs_costs_a_quarter_of_a_second_a_question(
         started = time.monotonic()
 
         assert await tokens.authorization(upstream, login) == "Bearer token-1"
-        assert time.monotonic() - started < LAME
+        assert time.monotonic() - started < 3 * REDIS_TIMEOUT + 0.3
 
         # From then on Redis is not needed.
         started = time.monotonic()
         assert await tokens.authorization(upstream, login) == "Bearer token-1"
-        assert time.monotonic() - started < REDIS_TIMEOUT
+        assert time.monotonic() - started < 0.05
 
 
 async def test_a_redis_that_talks_nonsense_is_as_good_as_none(

@@ -65,7 +65,7 @@ async def test_an_answer_has_begun_with_the_first_output_and_not_before() -> Non
         await answer.begin()
         took = asyncio.get_running_loop().time() - started
 
-        assert took > 0.05
+        assert 0.05 < took < 0.19
         assert text(await pieces(answer)) == "Привет"
 
 
@@ -155,7 +155,7 @@ async def test_an_answer_without_end_is_ended_by_its_total_time() -> None:
         with pytest.raises(TimedOut):
             await pieces(answer)
 
-        assert asyncio.get_running_loop().time() - started < 3
+        assert asyncio.get_running_loop().time() - started < 1.2
 
 
 async def test_after_the_last_word_nothing_more_is_waited_for() -> None:

@@ -107,7 +107,7 @@ async def test_a_reader_that_does_not_read_stops_the_stream(stand):
         assert response.status == 200
         sent = await standstill(stand)
 
-    assert sent < 500_000
+    assert sent < 100_000
 
 
 async def test_events_come_at_the_pace_ordered(stand):
@@ -115,7 +115,7 @@ async def test_events_come_at_the_pace_ordered(stand):
 
     await stand.ask("gen-t", "[[chunks=10]][[delay_ms=10]][[ttft_ms=50]]", stream=True)
 
-    assert time.perf_counter() - started >= 0.15
+    assert 0.15 <= time.perf_counter() - started < 0.6
 
 
 async def test_a_fault_of_the_queue_strikes_as_often_as_ordered(stand):
