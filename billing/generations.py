@@ -1,9 +1,18 @@
 """The record of a request: who asked what, who answered, what it took. Pure; written by the teller."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from billing.money import Micro
+from billing.pricing import FREE, Price
+
+# What others have said: customers, vendors.
+TOLD = (
+    *("client_request_id", "session_id", "user", "model_requested", "model", "provider", "upstream_model"),
+    *("error_type", "finish_reason", "native_finish_reason"),
+)
 
 
 @dataclass(slots=True)
@@ -39,6 +48,22 @@ class GenerationRecord:
     duration_ms: int = 0
     upstream_ms: int | None = None
     overhead_ms: float | None = None
-    cost: int = 0  # micro-roubles
+    cost: Micro = 0  # what the usage costs; the ledger charges no more of it than is on hold
+    own_cost: Micro = 0  # what the provider takes from us for it
+    price: Price = FREE  # in force at admission
     attempts: list[dict[str, Any]] = field(default_factory=list)
     dropped_fields: list[str] = field(default_factory=list)
+
+    def without_texts(self) -> "GenerationRecord":
+        """The money alone, for a row whose words the database does not take."""
+        return replace(
+            self,
+            **dict.fromkeys(TOLD, ""),
+            request_id=self.request_id.encode("ascii", "replace").decode().replace("\0", "?"),
+            tokens_prompt=0,
+            tokens_completion=0,
+            tokens_cached=0,
+            tokens_reasoning=0,
+            attempts=[],
+            dropped_fields=[],
+        )

@@ -1,17 +1,59 @@
-"""The only Python that moves money: each function is one transaction and does the same cause once."""
+"""The only Python that moves money: each function is one transaction and does the same cause once.
 
-from django.db import transaction
+What is held and charged on a request's way is moved by SQL functions (migration ``tellers_functions``); the
+tellers call them for whole batches, the functions here for one.
+"""
+
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from accounts.models import Client
-from billing.errors import CauseReused
-from billing.models import Account, AccountKind, Transfer, TransferCode
+from billing.errors import CauseReused, PromoRefused, TooMuch
+from billing.generations import GenerationRecord
+from billing.holds import Ask, Grant, grant
+from billing.models import Account, AccountKind, Generation, Payment, PromoCode, Transfer, TransferCode
 from billing.money import Micro
 
 
 def wallet_of(client: Client) -> Account:
     """The client's wallet as it is now."""
     return Account.objects.get(client=client)
+
+
+# --- Requests --------------------------------------------------------------------------------------
+
+
+def place_hold(ask: Ask) -> Grant:
+    """Set money aside for one request. Raises InsufficientFunds or CapReached."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM billing_place_holds(%s::jsonb)", [orjson.dumps([ask]).decode()])
+        return grant(ask, cursor.fetchone())
+
+
+def settle(record: GenerationRecord) -> None:
+    """End the hold, charge ``record.cost`` up to what was held, write the record; the second time nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT billing_settle(%s::jsonb)", [orjson.dumps([record]).decode()])
+
+
+def release(generation_id: UUID) -> None:
+    """Give back what is on hold for a request that nothing became of."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT billing_release(ARRAY[%s::uuid])", [generation_id])
+
+
+def reap() -> int:
+    """Release the holds that are over or whose worker is dead; how many. Two at once do no harm."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT billing_reap()")
+        return int(cursor.fetchone()[0])
+
+
+# --- People ----------------------------------------------------------------------------------------
 
 
 def top_up(client: Client, amount: Micro, *, cause: str, note: str = "", by: str = "") -> Transfer:
@@ -35,18 +77,107 @@ def top_up(client: Client, amount: Micro, *, cause: str, note: str = "", by: str
     )
 
 
+def credit(payment: Payment) -> Transfer:
+    """Put a payment into its client's wallet; however often it is told, once."""
+    return top_up(
+        payment.client,
+        payment.amount,
+        cause=f"payment {payment.number}",
+        note=payment.reason,
+        by=payment.created_by,
+    )
+
+
+def correct(client: Client, amount: Micro, *, cause: str, note: str, by: str = "") -> Transfer:
+    """Put right what was credited wrongly: ``amount`` is added, or taken if it is negative.
+
+    Raises TooMuch where more is taken than is free; ValueError for nothing.
+    """
+    if not amount:
+        raise ValueError("Исправление на ноль ничего не меняет.")
+    wallet, payments = wallet_of(client), Account.objects.system(AccountKind.PAYMENTS_IN)
+    return _move(
+        Transfer(
+            debit=payments if amount > 0 else wallet,
+            credit=wallet if amount > 0 else payments,
+            amount=abs(amount),
+            code=TransferCode.CORRECTION,
+            cause=cause,
+            note=note,
+            created_by=by,
+        )
+    )
+
+
+@transaction.atomic
+def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "", by: str = "") -> Transfer:
+    """Give back all or part of what a generation cost, never more than that in all.
+
+    Raises TooMuch, CauseReused; ValueError unless ``amount`` > 0.
+    """
+    if amount <= 0:
+        raise ValueError("Вернуть можно только положительную сумму.")
+    transfer = Transfer(
+        debit=Account.objects.system(AccountKind.REVENUE),
+        credit=Account.objects.get(client_id=generation.client_id),
+        amount=amount,
+        code=TransferCode.REFUND,
+        cause=cause,
+        note=note,
+        created_by=by,
+    )
+    moved = _move(transfer)
+    if moved is not transfer:  # done before
+        return moved
+    # One UPDATE checks and takes: two refunds at once cannot give back the same rouble.
+    owed = Generation.objects.filter(pk=generation.pk, refunded__lte=F("cost") - amount)
+    if not owed.update(refunded=F("refunded") + amount):
+        raise TooMuch("Вернуть можно не больше, чем списано за эту генерацию.")
+    return transfer
+
+
+@transaction.atomic
+def redeem(client: Client, code: str, *, by: str = "") -> Transfer:
+    """Put a promo code's money into the wallet, once for each client. Raises PromoRefused."""
+    promo = PromoCode.objects.select_for_update().filter(code=code.strip(), is_enabled=True).first()
+    if promo is None or (promo.expires_at is not None and promo.expires_at <= timezone.now()):
+        raise PromoRefused
+    cause = f"promo {promo.pk} client {client.pk}"
+    if Transfer.objects.filter(cause=cause).exists():
+        raise PromoRefused("Этот промокод вы уже использовали.")
+    if promo.used >= promo.max_uses:
+        raise PromoRefused
+    promo.used += 1
+    promo.save(update_fields=["used"])
+    return _move(
+        Transfer(
+            debit=Account.objects.system(AccountKind.PROMO),
+            credit=wallet_of(client),
+            amount=promo.amount,
+            code=TransferCode.PROMO,
+            cause=cause,
+            note=promo.code,
+            created_by=by,
+        )
+    )
+
+
 @transaction.atomic
 def _move(transfer: Transfer) -> Transfer:
     # Locked in the order of their numbers, as everybody does: two transfers cannot wait for each other.
     # The lock also makes a concurrent call with the same cause wait until ours can be seen.
     ids = [transfer.debit_id, transfer.credit_id]
-    list(Account.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+    list(Account.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"))
     done = Transfer.objects.filter(cause=transfer.cause).first()
     if done is not None:
         return _same(done, transfer)
-    transfer.save(force_insert=True)
-    Account.objects.filter(pk=transfer.debit_id).update(balance=F("balance") - transfer.amount)
+    taken = Account.objects.filter(pk=transfer.debit_id).exclude(
+        kind=AccountKind.WALLET, balance__lt=F("held") - F("credit_limit") + transfer.amount
+    )
+    if not taken.update(balance=F("balance") - transfer.amount):
+        raise TooMuch
     Account.objects.filter(pk=transfer.credit_id).update(balance=F("balance") + transfer.amount)
+    transfer.save(force_insert=True)
     return transfer
 
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Client
 from billing.fields import MicroField
-from billing.money import as_roubles
+from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
+from billing.pricing import Price
 
 
 class AccountKind(models.TextChoices):
@@ -42,6 +43,12 @@ class Account(models.Model):
     balance = MicroField("остаток, ₽", default=0)
     held = MicroField("зарезервировано, ₽", default=0)
     credit_limit = MicroField("овердрафт, ₽", default=0, validators=[MinValueValidator(0)])
+    alert_below = MicroField(
+        "предупреждать при остатке ниже, ₽",
+        db_default=100 * MICRO_PER_ROUBLE,
+        validators=[MinValueValidator(0)],
+        help_text="Одно письмо после каждого пополнения; 0 — не предупреждать.",
+    )
 
     objects = AccountQuerySet.as_manager()
 
@@ -70,6 +77,11 @@ class Account(models.Model):
     def __str__(self) -> str:
         return f"Кошелёк: {self.client}" if self.client_id else self.get_kind_display()
 
+    @property
+    def available(self) -> Micro:
+        """What the next request may put on hold."""
+        return self.balance + self.credit_limit - self.held
+
 
 class TransferCode(models.TextChoices):
     TOP_UP = "top_up", "пополнение"
@@ -91,7 +103,6 @@ class Transfer(models.Model):
     cause = models.CharField(
         "основание",
         max_length=200,
-        unique=True,
         help_text="Генерация, платёж или другое событие; по одному основанию деньги движутся один раз.",
     )
     created_at = models.DateTimeField("проведён", default=timezone.now, db_index=True)
@@ -103,6 +114,8 @@ class Transfer(models.Model):
         verbose_name_plural = "переводы"
         ordering = ["-id"]
         constraints = [
+            # Not ``unique=True``: that makes a second index, for patterns, which every charge would pay for.
+            models.UniqueConstraint(fields=["cause"], name="transfer_once_per_cause"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"),
             models.CheckConstraint(condition=Q(code__in=TransferCode.values), name="transfer_code_is_known"),
@@ -110,6 +123,216 @@ class Transfer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_code_display()}: {as_roubles(self.amount)} ₽"
+
+
+class Shift(models.Model):
+    """A teller at work. While it is alive its holds stand; what a dead one left behind is released."""
+
+    id = models.UUIDField("номер", primary_key=True)
+    alive_until = models.DateTimeField("работает до", help_text="По часам базы; продлевается само.")
+
+    class Meta:
+        verbose_name = "смена"
+        verbose_name_plural = "смены"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Hold(models.Model):
+    """Money set aside for one request under way. The row ends when it is settled, released or expired."""
+
+    generation_id = models.UUIDField("генерация", primary_key=True)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="holds", verbose_name="кошелёк")
+    # No constraints in the database: a key may be deleted while it is used, and a shift ends by itself.
+    key = models.ForeignKey(
+        ApiKey,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name="ключ",
+    )
+    shift = models.ForeignKey(
+        Shift, models.DO_NOTHING, null=True, blank=True, db_constraint=False, related_name="+"
+    )
+    amount = MicroField("сумма, ₽")
+    created_at = models.DateTimeField("создан")
+    expires_at = models.DateTimeField("действует до")
+    request_id = models.TextField("номер запроса", blank=True)
+    model_requested = models.TextField("запрошенная модель", blank=True)
+    streamed = models.BooleanField("потоком", default=False)
+    is_test = models.BooleanField("тестовая", default=False)
+
+    class Meta:
+        verbose_name = "резерв"
+        verbose_name_plural = "резервы"
+        ordering = ["created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gte=0), name="hold_amount_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{as_roubles(self.amount)} ₽ для {self.generation_id}"
+
+
+class Reset(models.TextChoices):
+    NONE = "none", "никогда"
+    DAILY = "daily", "каждый день"
+    WEEKLY = "weekly", "каждый понедельник"
+    MONTHLY = "monthly", "первого числа месяца"
+
+
+class Cap(models.Model):
+    """The most that one key may spend in a period. Periods begin at midnight in Moscow."""
+
+    key = models.OneToOneField(ApiKey, models.CASCADE, related_name="cap", verbose_name="ключ")
+    amount = MicroField("предел расходов, ₽", validators=[MinValueValidator(0)])
+    reset = models.CharField(
+        "начинать заново",
+        max_length=10,
+        choices=Reset,
+        default=Reset.NONE,
+        help_text="В полночь по московскому времени.",
+    )
+
+    class Meta:
+        verbose_name = "предел расходов"
+        verbose_name_plural = "пределы расходов"
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gte=0), name="cap_amount_not_negative"),
+            models.CheckConstraint(condition=Q(reset__in=Reset.values), name="cap_reset_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{as_roubles(self.amount)} ₽, {self.get_reset_display()}"
+
+
+class KeyDay(models.Model):
+    """What one key has used and spent on one day in Moscow, by the moment of settlement."""
+
+    # No constraints in the database: history outlives the key.
+    key = models.ForeignKey(
+        ApiKey,
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="days",
+        verbose_name="ключ",
+    )
+    client = models.ForeignKey(
+        Client, models.DO_NOTHING, db_constraint=False, related_name="key_days", verbose_name="клиент"
+    )
+    day = models.DateField("день")
+    requests = models.PositiveBigIntegerField("запросов", default=0)
+    tokens_prompt = models.PositiveBigIntegerField("токенов запроса", default=0)
+    tokens_completion = models.PositiveBigIntegerField("токенов ответа", default=0)
+    cost = MicroField("потрачено, ₽", default=0)
+
+    class Meta:
+        verbose_name = "день ключа"
+        verbose_name_plural = "дни ключей"
+        ordering = ["-day"]
+        constraints = [models.UniqueConstraint(fields=["key", "day"], name="keyday_once_per_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {as_roubles(self.cost)} ₽"
+
+
+class Payment(models.Model):
+    """Money that reached us from a client, by the number its sender or bank gave it."""
+
+    number = models.CharField(
+        "номер платежа",
+        max_length=100,
+        unique=True,
+        help_text="По одному номеру деньги зачисляются один раз.",
+    )
+    client = models.ForeignKey(Client, models.PROTECT, related_name="payments", verbose_name="клиент")
+    amount = MicroField("сумма, ₽", validators=[MinValueValidator(1)])
+    received_at = models.DateTimeField("получен", default=timezone.now)
+    reason = models.CharField("основание", max_length=300, help_text="Счёт, договор, поручение.")
+    created_by = models.CharField("кем внесён", max_length=200, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "платёж"
+        verbose_name_plural = "платежи"
+        ordering = ["-received_at"]
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {as_roubles(self.amount)} ₽"
+
+
+class PromoCode(models.Model):
+    """A word that puts our money into a wallet, once for each client."""
+
+    code = models.CharField("код", max_length=40, unique=True)
+    amount = MicroField("сумма, ₽", validators=[MinValueValidator(1)])
+    max_uses = models.PositiveIntegerField("сколько клиентов", default=1, validators=[MinValueValidator(1)])
+    used = models.PositiveIntegerField("использован раз", default=0, editable=False)
+    expires_at = models.DateTimeField("действует до", null=True, blank=True, help_text="Пусто — бессрочно.")
+    is_enabled = models.BooleanField("включён", default=True)
+    note = models.CharField("примечание", max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = "промокод"
+        verbose_name_plural = "промокоды"
+        ordering = ["code"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="promo_amount_positive"),
+            models.CheckConstraint(condition=Q(used__lte=F("max_uses")), name="promo_used_within_limit"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class AlertKind(models.TextChoices):
+    LOW_BALANCE = "low_balance", "остаток мал"
+    CAP_80 = "cap_80", "потрачено 80 % предела ключа"
+    CAP_100 = "cap_100", "предел ключа исчерпан"
+
+
+class Alert(models.Model):
+    """Something the people of a client are told once, by mail."""
+
+    kind = models.CharField("о чём", max_length=20, choices=AlertKind)
+    client = models.ForeignKey(Client, models.CASCADE, related_name="alerts", verbose_name="клиент")
+    subject = models.CharField(
+        "повод", max_length=200, unique=True, help_text="По одному поводу предупреждают один раз."
+    )
+    key_label = models.CharField("ключ", max_length=100, blank=True)
+    created_at = models.DateTimeField("замечено", default=timezone.now)
+    sent_at = models.DateTimeField("отправлено", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "предупреждение"
+        verbose_name_plural = "предупреждения"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.client}: {self.get_kind_display()}"
+
+
+class Audit(models.Model):
+    """One check of the books by ``ledger_audit``."""
+
+    at = models.DateTimeField("когда", default=timezone.now, db_index=True)
+    is_clean = models.BooleanField("всё сходится")
+    report = models.JSONField("отчёт")
+    seconds = models.FloatField("заняла, с")
+
+    class Meta:
+        verbose_name = "сверка"
+        verbose_name_plural = "сверки"
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return (
+            f"{timezone.localtime(self.at):%d.%m.%Y %H:%M}: {'сходится' if self.is_clean else 'РАСХОЖДЕНИЕ'}"
+        )
 
 
 class Tariff(models.Model):
@@ -156,6 +379,13 @@ class Rate(models.Model):
         help_text="Пусто — как ответ.",
     )
     request = MicroField("за каждый запрос, ₽", default=0, validators=[MinValueValidator(0)])
+    embedding = MicroField(
+        "эмбеддинги, ₽ за 1 млн токенов",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="Пусто — как запрос.",
+    )
 
     objects = RateQuerySet.as_manager()
 
@@ -168,7 +398,8 @@ class Rate(models.Model):
             models.CheckConstraint(
                 condition=Q(prompt__gte=0, completion__gte=0, request__gte=0)
                 & (Q(cached_prompt__isnull=True) | Q(cached_prompt__gte=0))
-                & (Q(reasoning__isnull=True) | Q(reasoning__gte=0)),
+                & (Q(reasoning__isnull=True) | Q(reasoning__gte=0))
+                & (Q(embedding__isnull=True) | Q(embedding__gte=0)),
                 name="rate_prices_not_negative",
             ),
         ]
@@ -176,12 +407,24 @@ class Rate(models.Model):
     def __str__(self) -> str:
         return f"{self.tariff} с {timezone.localtime(self.starts_at):%d.%m.%Y %H:%M}"
 
+    def price(self) -> Price:
+        """What this rate charges, with nothing left open."""
+        return Price(
+            prompt=self.prompt,
+            completion=self.completion,
+            cached_prompt=self.prompt if self.cached_prompt is None else self.cached_prompt,
+            reasoning=self.completion if self.reasoning is None else self.reasoning,
+            request=self.request,
+            embedding=self.prompt if self.embedding is None else self.embedding,
+        )
+
 
 class GenerationStatus(models.TextChoices):
     OK = "ok", "выполнена"
     FAILED = "failed", "не удалась"
     CANCELLED = "cancelled", "прервана клиентом"
     REFUSED = "refused", "отклонена нами"
+    EXPIRED = "expired", "потеряна при сбое"
 
 
 class UsageSource(models.TextChoices):
@@ -243,6 +486,14 @@ class Generation(models.Model):
         "откуда число токенов", max_length=10, choices=UsageSource, default=UsageSource.NONE
     )
     cost = MicroField("стоимость, ₽", default=0)
+    held = MicroField("резерв, ₽", default=0)
+    refunded = MicroField("возвращено, ₽", default=0)
+    own_cost = MicroField("себестоимость, ₽", default=0)
+    price = models.JSONField(
+        "цены при приёме", default=dict, blank=True, help_text="Миллионные доли рубля за миллион токенов."
+    )
+    held_at = models.DateTimeField("резерв создан", null=True, blank=True)
+    settled_at = models.DateTimeField("рассчитана", null=True, blank=True)
 
     first_token_ms = models.PositiveIntegerField("до первого токена, мс", null=True, blank=True)
     duration_ms = models.PositiveIntegerField("всего, мс", default=0)
@@ -262,6 +513,9 @@ class Generation(models.Model):
                 condition=Q(usage_source__in=UsageSource.values), name="generation_usage_source_is_known"
             ),
             models.CheckConstraint(condition=Q(cost__gte=0), name="generation_cost_not_negative"),
+            models.CheckConstraint(
+                condition=Q(refunded__gte=0, refunded__lte=F("cost")), name="generation_refund_within_cost"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -36,6 +36,12 @@ class Model(models.Model):
     tariff = models.ForeignKey(Tariff, models.PROTECT, related_name="models", verbose_name="тариф")
     context_length = models.PositiveIntegerField("контекст, токенов", validators=[MinValueValidator(1)])
     max_output = models.PositiveIntegerField("наибольший ответ, токенов", validators=[MinValueValidator(1)])
+    characters_per_token = models.FloatField(
+        "знаков на токен, не меньше",
+        default=2.0,
+        validators=[MinValueValidator(0.1)],
+        help_text="Сколько знаков в токене самого плотного обычного текста: по нему считается резерв.",
+    )
     max_images = models.PositiveSmallIntegerField("изображений в запросе", default=0)
     tokenizer = models.CharField("токенизатор", max_length=50, blank=True)
     instruct_type = models.CharField("тип инструкций", max_length=50, blank=True)
@@ -58,6 +64,9 @@ class Model(models.Model):
             models.CheckConstraint(
                 condition=Q(max_output__gt=0, context_length__gte=models.F("max_output")),
                 name="model_answer_fits_context",
+            ),
+            models.CheckConstraint(
+                condition=Q(characters_per_token__gt=0), name="model_characters_per_token_positive"
             ),
         ]
 
@@ -102,6 +111,15 @@ class Endpoint(models.Model):
         help_text=f"Через запятую: {', '.join(Feature.values)}.",
     )
     options = models.JSONField("настройки протокола", default=dict, blank=True, validators=[validate_object])
+    own_tariff = models.ForeignKey(
+        Tariff,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name="себестоимость",
+        help_text="Тариф, по которому провайдер берёт с нас; пусто — неизвестно.",
+    )
     is_enabled = models.BooleanField("включён", default=True)
 
     class Meta:

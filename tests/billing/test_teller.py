@@ -130,20 +130,20 @@ async def test_connections_that_die_at_any_moment_lose_and_double_nothing(key):
 
 
 @pytest.mark.parametrize(
-    "flaw",
+    ("flaw", "written"),
     [
-        {"request_id": "NUL \0"},
-        {"tokens_prompt": 10**12},
-        {"tokens_prompt": 10**30},
-        {"cost": -1},
-        {"status": "nobody knows"},
-        {"client_id": 10**9},
-        {"user": "half a pair \ud800"},
-        {"attempts": [{"what": object()}]},
+        ({"request_id": "NUL \0"}, 4),
+        ({"tokens_prompt": 10**12}, 4),
+        ({"tokens_prompt": 10**30}, 4),
+        ({"user": "half a pair \ud800"}, 4),
+        ({"attempts": [{"what": object()}]}, 4),
+        ({"cost": -1}, 3),
+        ({"status": "nobody knows"}, 3),
+        ({"client_id": 10**9}, 3),
     ],
-    ids=["NUL", "integer", "long integer", "check", "choice", "client", "surrogate", "no JSON"],
+    ids=["NUL", "integer", "long integer", "surrogate", "no JSON", "check", "choice", "client"],
 )
-async def test_a_row_the_database_does_not_take_holds_up_no_other(key, flaw, caplog):
+async def test_a_row_the_database_does_not_take_holds_up_no_other(key, flaw, written, caplog):
     teller = Teller(dsn())
     bad = record(key, **flaw)
 
@@ -153,8 +153,8 @@ async def test_a_row_the_database_does_not_take_holds_up_no_other(key, flaw, cap
         is_alive = not work.done()
 
     assert is_alive
-    assert count() == 3
-    assert [r.generation for r in caplog.records if r.levelno == logging.ERROR] == [str(bad.id)]
+    assert count() == written  # where only its words are at fault, it is kept without them
+    assert {r.generation for r in caplog.records if r.levelno == logging.ERROR} == {str(bad.id)}
 
 
 async def test_a_refused_row_is_not_shown_in_the_log(key, caplog):
