@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.models import ApiKey, Client, Membership, User, validate_network
+from accounts.models import LIMITS, ApiKey, Client, Membership, User, validate_network
 
 
 class UserAddForm(AdminUserCreationForm):
@@ -60,6 +60,10 @@ class ClientAdmin(admin.ModelAdmin):
     readonly_fields = ["created_at"]
     date_hierarchy = "created_at"
     inlines = [MembershipInline]
+    fieldsets = [
+        (None, {"fields": ["name", "inn", "plan", "is_active", "created_at"]}),
+        ("Лимиты", {"fields": LIMITS, "description": "Пусто — как в тарифе доступа."}),
+    ]
 
     def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
         return False  # a client has a history; it is switched off instead
@@ -104,18 +108,26 @@ class ApiKeyAdmin(admin.ModelAdmin):
     autocomplete_fields = ["client"]
     date_hierarchy = "created_at"
     actions = ["disable"]
-    fields = [
-        "client",
-        "label",
-        "kind",
-        "prefix",
-        "expires_at",
-        "disabled_at",
-        "allowed_models",
-        "allowed_addresses",
-        "created_at",
-        "created_by",
-        "last_used_at",
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "client",
+                    "label",
+                    "kind",
+                    "prefix",
+                    "expires_at",
+                    "disabled_at",
+                    "allowed_models",
+                    "allowed_addresses",
+                    "created_at",
+                    "created_by",
+                    "last_used_at",
+                ]
+            },
+        ),
+        ("Лимиты", {"fields": LIMITS, "description": "Пусто — без отдельного лимита."}),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:

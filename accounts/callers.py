@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, ModelNotAllowed
 from accounts.keys import matches, parse
+from accounts.limits import UNLIMITED, Limits
 from accounts.models import ApiKey
 
 Network = IPv4Network | IPv6Network
@@ -37,6 +38,8 @@ class Caller:
     expires_at: datetime | None
     models: frozenset[str]  # lower case; empty allows all
     networks: tuple[Network, ...]  # empty allows all
+    client_limits: Limits = UNLIMITED  # in the place of the plan's
+    key_limits: Limits = UNLIMITED  # of this key alone, beside the client's
 
     def check(self, address: str) -> None:
         """Raise unless the key is in force for a request from ``address``."""
@@ -69,6 +72,8 @@ def load_caller(prefix: str) -> Caller | None:
         expires_at=key.expires_at,
         models=frozenset(name.lower() for name in key.allowed_models),
         networks=tuple(ip_network(text) for text in key.allowed_addresses),
+        client_limits=key.client.limits,
+        key_limits=key.limits,
     )
 
 

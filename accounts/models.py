@@ -1,18 +1,20 @@
 """Who is calling: people, the client organisations they belong to, and the keys those hold."""
 
+import dataclasses
 from ipaddress import ip_network
 from typing import Any, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Concat, Length, Lower
 from django.db.models.lookups import Exact, StartsWith
 from django.utils import timezone
 
 from accounts import keys
+from accounts.limits import Limits
 
 
 class LowerCaseEmailField(models.EmailField):
@@ -76,8 +78,36 @@ class Plan(models.TextChoices):
     PAID = "paid", "платный"
 
 
-class Client(models.Model):
-    """A customer organisation: it holds keys and a wallet, and people belong to it."""
+def limit(name: str) -> models.PositiveIntegerField:
+    return models.PositiveIntegerField(name, null=True, blank=True, validators=[MinValueValidator(1)])
+
+
+class Limited(models.Model):
+    """What has limits of its own; an empty one does not limit."""
+
+    requests_per_second = limit("запросов в секунду")
+    requests_per_minute = limit("запросов в минуту")
+    requests_per_day = limit("запросов в сутки")
+    tokens_per_minute = limit("токенов в минуту")
+    concurrent_requests = limit("одновременных запросов")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**{name: getattr(self, name) for name in LIMITS})
+
+
+LIMITS = [field.name for field in dataclasses.fields(Limits)]
+LIMITS_ARE_POSITIVE = models.Q(**{f"{name}__gte": 1 for name in LIMITS})
+
+
+class Client(Limited):
+    """A customer organisation: it holds keys and a wallet, and people belong to it.
+
+    Its limits take the place of its plan's.
+    """
 
     name = models.CharField("название", max_length=200, unique=True)
     inn = models.CharField(
@@ -99,6 +129,7 @@ class Client(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(condition=models.Q(plan__in=Plan.values), name="client_plan_is_known"),
+            models.CheckConstraint(condition=LIMITS_ARE_POSITIVE, name="client_limits_are_positive"),
         ]
 
     def __str__(self) -> str:
@@ -161,8 +192,11 @@ def validate_network(text: str) -> None:
         raise ValidationError("«%(text)s» — не IP-адрес и не сеть.", params={"text": text}) from exc
 
 
-class ApiKey(models.Model):
-    """A key of a client. The secret itself is not here: only its beginning and its hash."""
+class ApiKey(Limited):
+    """A key of a client. The secret itself is not here: only its beginning and its hash.
+
+    Its limits are for this key alone, beside those of the client.
+    """
 
     client = models.ForeignKey(Client, models.CASCADE, related_name="keys", verbose_name="клиент")
     label = models.CharField("название", max_length=100, help_text="Для чего этот ключ.")
@@ -211,6 +245,7 @@ class ApiKey(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(condition=models.Q(kind__in=KeyKind.values), name="key_kind_is_known"),
+            models.CheckConstraint(condition=LIMITS_ARE_POSITIVE, name="key_limits_are_positive"),
             models.CheckConstraint(
                 condition=StartsWith(
                     models.F("prefix"), Concat(models.Value("xr-"), "kind", models.Value("-"))

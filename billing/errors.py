@@ -1,6 +1,8 @@
-"""Why money does not move. Each sentence may be read by the customer.
+"""Why money does not move, or somebody has to wait. Each sentence may be read by the customer.
 
 BillingError
+├── RateLimited          more requests, or tokens, than a limit allows
+│   └── DailyQuotaReached    only the next day will help
 ├── InsufficientFunds    the wallet does not pay for the request; ``missing`` is what it lacks
 ├── CapReached           the key has spent what it may; ``missing`` likewise
 ├── TellerAway           the database does not take holds now
@@ -9,16 +11,65 @@ BillingError
 └── CauseReused          the same cause was given before, for another movement
 """
 
-from billing.money import Micro
+import math
+from typing import Any
+
+from billing.limits import Standing
+from billing.money import Micro, as_roubles
+
+LIMITED = {
+    "requests_per_second": ("запроса в секунду", "запросов в секунду", "Повторите через {wait} с."),
+    "requests_per_minute": ("запроса в минуту", "запросов в минуту", "Повторите через {wait} с."),
+    "requests_per_day": (
+        "запроса в сутки",
+        "запросов в сутки",
+        "Новые сутки начнутся в полночь по московскому времени.",
+    ),
+    "tokens_per_minute": ("токена в минуту", "токенов в минуту", "Повторите через {wait} с."),
+    "concurrent_requests": (
+        "одновременного запроса",
+        "одновременных запросов",
+        "Дождитесь окончания одного из них.",
+    ),
+}
 
 
 class BillingError(Exception):
-    """The ledger refuses. The text is a sentence the customer may read."""
+    """``standing``: how far the caller's limits of rate are used, where that is known."""
 
     said = "Операция со счётом невозможна."
+    standing: Standing | None = None
 
     def __init__(self, said: str = "") -> None:
         super().__init__(said or self.said)
+
+    def facts(self) -> dict[str, Any]:
+        """What a program may want to know beside the sentence."""
+        return {}
+
+
+class RateLimited(BillingError):
+    """``retry_after``: seconds."""
+
+    def __init__(self, scope: str, name: str, limit: int, retry_after: float, standing: Standing) -> None:
+        """``scope``: whose limit it is, ``c:…`` a client's or ``k:…`` a key's. ``name``: which of Limits."""
+        self.retry_after = retry_after
+        self.standing = standing
+        whose = "этого API-ключа" if scope.startswith("k:") else "вашей организации"
+        one, many, advice = LIMITED[name]
+        what = one if limit % 10 == 1 and limit % 100 != 11 else many
+        wait = math.ceil(retry_after)
+        super().__init__(f"Превышен лимит {whose}: не больше {limit} {what}. {advice.format(wait=wait)}")
+
+
+class DailyQuotaReached(RateLimited):
+    """The day's requests are used up."""
+
+
+def rate_limited(scope: str, name: str, limit: int, retry_after: float, standing: Standing) -> RateLimited:
+    """The refusal by the limit called ``name``."""
+    kind = DailyQuotaReached if name == "requests_per_day" else RateLimited
+    return kind(scope, name, limit, retry_after, standing)
 
 
 class InsufficientFunds(BillingError):
@@ -27,6 +78,9 @@ class InsufficientFunds(BillingError):
     def __init__(self, said: str = "", missing: Micro = 0) -> None:
         super().__init__(said)
         self.missing = missing
+
+    def facts(self) -> dict[str, Any]:
+        return {"missing": as_roubles(self.missing), "currency": "RUB"}
 
 
 class CapReached(InsufficientFunds):

@@ -160,3 +160,65 @@ async def vendor(*said: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterat
 
     async with Vendor(script, tls) as server:
         yield server
+
+
+class Gate:
+    """The way to another server on this machine: may be shut, held, or cut."""
+
+    def __init__(self, port: int) -> None:
+        """``port``: the other server's."""
+        self._to = port
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._passes = asyncio.Event()
+        self._passes.set()
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.release()
+        await self.shut()
+
+    async def open(self) -> None:
+        """Let pass; at the same port as before."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        """Refuse connections, and cut those there are."""
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Reset the connections there are."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def hold(self) -> None:
+        """Let nothing pass, but stay connected."""
+        self._passes.clear()
+
+    async def release(self) -> None:
+        """End ``hold``: what was held passes now."""
+        self._passes.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        ends = {writer, far_writer}
+        self._writers |= ends
+        await asyncio.wait(
+            [
+                asyncio.create_task(self._carry(reader, far_writer)),
+                asyncio.create_task(self._carry(far_reader, writer)),
+            ]
+        )
+        self._writers -= ends
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(65_536):
+                await self._passes.wait()
+                writer.write(piece)
+        writer.close()

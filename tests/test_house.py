@@ -14,6 +14,7 @@ ASYNC = {
     "providers/tokens.py",
     "providers/transports/aio.py",
     "billing/teller.py",
+    "billing/windows.py",
     "routing/bridge.py",
     "routing/desk.py",
     "routing/express.py",
