@@ -39,6 +39,9 @@ class PriceList:
         return next((price for start, price in self.prices if start <= moment), None)
 
 
+UNPRICED = PriceList()
+
+
 def ceiling(price: Price, prompt: int, completion: int) -> Micro:
     """The most that ``prompt`` and ``completion`` tokens can cost, rounded up."""
     dearest_prompt = max(price.prompt, price.cached_prompt)

@@ -7,7 +7,7 @@ hundreds share it. The calls are ``billing_carry`` and what it calls (migration 
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ import psycopg
 from billing.errors import BillingError, TellerAway
 from billing.generations import GenerationRecord
 from billing.holds import Answer, Ask, Grant, grant
+from billing.money import Micro
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ ROOM = 50_000
 # Seconds that a request waits for its hold, and for its record to be durable before it answers all the same.
 PATIENCE = 2.0
 PAUSE = 0.5
+WALLETS = 50_000  # whose balances are remembered
 # A teller is known to be alive for so long after it has said so, and says so this often (seconds). What one
 # that died has on hold is free again after the first of the two and a beat of any other.
 ALIVE = 45
@@ -105,6 +107,8 @@ class Teller:
         self._connection: psycopg.AsyncConnection | None = None
         self._is_closing = False
         self.tally = Tally()
+        # What wallets had when they were last seen: for limits of rate, which grow with it. Never for money.
+        self.balances: OrderedDict[int, Micro] = OrderedDict()
 
     @property
     def is_full(self) -> bool:
@@ -123,8 +127,13 @@ class Teller:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await wish.granted
-        except TimeoutError:
-            raise TellerAway from None
+        except (TimeoutError, asyncio.CancelledError) as exc:
+            # The grant may have come in the very moment in which we stopped waiting for it.
+            if wish.granted.done() and not wish.granted.cancelled() and not wish.granted.exception():
+                self.release(ask.id, ask.client_id)
+            if isinstance(exc, TimeoutError):
+                raise TellerAway from None
+            raise
 
     def release(self, generation_id: UUID, client_id: int) -> None:
         """Give back what is on hold for a request that nothing became of; there will be no record of it."""
@@ -246,6 +255,7 @@ class Teller:
         by_id = {answer[0]: answer for answer in answers}
         for wish in wishes:
             answer = by_id[wish.ask.id]
+            self._see(wish.ask.client_id, answer[4] or 0)
             if wish.granted.done():  # he has left while we were away
                 if answer[1] is not None:
                     self.release(wish.ask.id, wish.ask.client_id)
@@ -254,6 +264,11 @@ class Teller:
                 wish.granted.set_result(grant(wish.ask, answer))
             except BillingError as exc:
                 wish.granted.set_exception(exc)
+
+    def _see(self, client_id: int, balance: Micro) -> None:
+        self.balances[client_id] = balance
+        if len(self.balances) > WALLETS:
+            self.balances.popitem(last=False)
 
     async def _carry_if_possible(self, settlement: Settlement) -> None:
         """Write one record; where its texts are not to be had in the database, the money without them."""

@@ -3,7 +3,10 @@
 from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from datetime import datetime
 
+from billing.models import Rate
+from billing.pricing import Price, PriceList
 from providers.models import Provider
 from providers.upstreams import Upstream
 from routing.models import Alias, Endpoint, Model
@@ -34,42 +37,50 @@ class Catalogue:
         return sorted({card.slug for card in self.cards.values()})
 
 
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """What routes are made of, by the numbers of the rows."""
+
+    upstreams: Mapping[int, Upstream]
+    twins: Mapping[int, Upstream]  # by the provider they stand in for
+    orphans: Set[int]  # providers that nobody has given credentials for
+    prices: Mapping[int | None, PriceList]  # by tariff
+
+
 def load_catalogue(*, with_twins: bool) -> Catalogue:
     """Read everything that is enabled. Blocks. Raises VaultError for unreadable credentials."""
     providers = list(Provider.objects.filter(is_enabled=True).prefetch_related("credentials"))
     upstreams = {provider.pk: provider.upstream() for provider in providers}
-    twins = {p.twin_of_id: upstreams[p.pk] for p in providers if p.twin_of_id and with_twins}
-    orphans = {p.pk for p in providers if not p.credentials.all()}
+    stock = _Stock(
+        upstreams=upstreams,
+        twins={p.twin_of_id: upstreams[p.pk] for p in providers if p.twin_of_id and with_twins},
+        orphans={p.pk for p in providers if not p.credentials.all()},
+        prices=_price_lists(),
+    )
     aliases: dict[int, set[str]] = defaultdict(set)
     for model_id, name in Alias.objects.values_list("model_id", "name"):
         aliases[model_id].add(name.lower())
     cards: dict[str, Card] = {}
     for model in Model.objects.filter(is_enabled=True).prefetch_related("endpoints"):
-        card = _card(model, aliases[model.pk], upstreams, twins, orphans)
+        card = _card(model, aliases[model.pk], stock)
         cards.update(dict.fromkeys(card.names, card))
     return Catalogue(cards)
 
 
-def _card(
-    model: Model,
-    aliases: set[str],
-    upstreams: Mapping[int, Upstream],
-    twins: Mapping[int, Upstream],
-    orphans: Set[int],
-) -> Card:
-    """``orphans``: providers that nobody has given credentials for."""
+def _card(model: Model, aliases: set[str], stock: _Stock) -> Card:
     routes, twin_routes = [], []
     for endpoint in model.endpoints.all():
         if not endpoint.is_enabled:
             continue
-        real, twin = upstreams.get(endpoint.provider_id), twins.get(endpoint.provider_id)
+        provider = endpoint.provider_id
+        real, twin = stock.upstreams.get(provider), stock.twins.get(provider)
         if twin is not None:
-            twin_routes.append(_route(endpoint, model, twin))
+            twin_routes.append(_route(endpoint, model, twin, stock.prices))
         # Not for a provider that an operator has switched off, or whose credentials he has: customers who
         # pay would be answered by a twin.
-        chosen = twin if twin is not None and endpoint.provider_id in orphans else real
+        chosen = twin if twin is not None and provider in stock.orphans else real
         if chosen is not None:
-            routes.append(_route(endpoint, model, chosen))
+            routes.append(_route(endpoint, model, chosen, stock.prices))
     return Card(
         slug=model.slug,
         names=frozenset(aliases | {model.slug.lower()}),
@@ -80,7 +91,17 @@ def _card(
     )
 
 
-def _route(endpoint: Endpoint, model: Model, upstream: Upstream) -> Route:
+def _price_lists() -> dict[int | None, PriceList]:
+    """Every tariff's prices, past and to come: what is in force is for the request's moment to say."""
+    lists: dict[int | None, list[tuple[datetime, Price]]] = defaultdict(list)
+    for rate in Rate.objects.order_by("-starts_at"):
+        lists[rate.tariff_id].append((rate.starts_at, rate.price()))
+    return defaultdict(PriceList, {tariff: PriceList(tuple(prices)) for tariff, prices in lists.items()})
+
+
+def _route(
+    endpoint: Endpoint, model: Model, upstream: Upstream, prices: Mapping[int | None, PriceList]
+) -> Route:
     return Route(
         endpoint_id=endpoint.pk,
         model=model.slug,
@@ -91,4 +112,8 @@ def _route(endpoint: Endpoint, model: Model, upstream: Upstream) -> Route:
         tools=endpoint.tools,
         features=frozenset(endpoint.features) | ({"tools"} if endpoint.tools == "native" else frozenset()),
         options={**upstream.options, **endpoint.options},
+        prices=prices[model.tariff_id],
+        own_prices=prices[endpoint.own_tariff_id],
+        max_output=model.max_output,
+        characters_per_token=model.characters_per_token,
     )

@@ -15,12 +15,15 @@ from django.db import Error as DatabaseError
 
 from accounts.callers import Caller, Callers, is_within
 from accounts.errors import AccessDenied, InvalidKey, MissingKey
+from billing.errors import BillingError
+from billing.money import as_roubles
 from monitoring.logs import report_bug
 from providers.errors import UpstreamError
 from routing.bridge import in_thread
 from routing.envelope import envelope
 from routing.errors import NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
+from routing.rates import NAMES, rate_headers
 from routing.reading import read_chat
 from routing.ticket import Call, Ticket, call_from
 
@@ -36,7 +39,8 @@ OPEN = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": (
         "x-request-id, x-generation-id, retry-after, openai-processing-ms, x-should-retry, "
-        "x-xrouter-provider, x-xrouter-model, x-xrouter-attempts, x-xrouter-overhead-ms, x-xrouter-dropped"
+        "x-xrouter-provider, x-xrouter-model, x-xrouter-attempts, x-xrouter-overhead-ms, x-xrouter-dropped, "
+        "x-xrouter-cost, x-xrouter-limited-by, x-xrouter-max-tokens, " + ", ".join(NAMES)
     ),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -109,7 +113,7 @@ class Desk:
         call = call_from(arrival.headers, self._address(arrival))
         try:
             return await self._chat(arrival, call)
-        except (AccessDenied, RequestError, UpstreamError) as exc:
+        except (AccessDenied, RequestError, UpstreamError, BillingError) as exc:
             return refusal(exc, call)
         except CustomerLeft:
             raise
@@ -120,7 +124,7 @@ class Desk:
     async def _chat(self, arrival: Arrival, call: Call) -> Reply:
         caller = await self._caller(arrival.headers, call)
         chat = read_chat(await _json_body(arrival))
-        ticket = self._gateway.admit(caller, chat, call)
+        ticket = await self._gateway.admit(caller, chat, call)
         try:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
@@ -130,7 +134,8 @@ class Desk:
         except (RequestError, UpstreamError) as exc:
             reply = refusal(exc, call, ticket.last_provider)
             return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
-        return Reply(200, _headers(JSON, ticket), orjson.dumps(completion))
+        headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
+        return Reply(200, headers, orjson.dumps(completion))
 
     async def _caller(self, headers: Headers, call: Call) -> Caller:
         key = _key(headers)
@@ -157,9 +162,9 @@ class Desk:
 def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
     """The reply that reports ``exc``."""
     said = envelope(exc, call.request_id, string_codes=call.string_codes, provider_name=provider_name)
-    return Reply(
-        said.status, {**JSON, "x-request-id": call.request_id, **said.headers}, orjson.dumps(said.body)
-    )
+    rates = rate_headers(exc.standing) if isinstance(exc, BillingError) else {}
+    headers = {**JSON, "x-request-id": call.request_id, **rates, **said.headers}
+    return Reply(said.status, headers, orjson.dumps(said.body))
 
 
 async def _json_body(arrival: Arrival) -> bytes:
@@ -192,10 +197,14 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
         "openai-processing-ms": str(ticket.elapsed_ms()),
         "x-xrouter-attempts": str(len(ticket.attempts)),
         "x-xrouter-overhead-ms": f"{ticket.overhead_ms():.2f}",
+        **rate_headers(ticket.standing),
     }
     if ticket.route is not None:
         headers["x-xrouter-provider"] = ticket.route.upstream.slug
         headers["x-xrouter-model"] = ticket.route.model
+    if ticket.lowered_by:
+        headers["x-xrouter-limited-by"] = ticket.lowered_by
+        headers["x-xrouter-max-tokens"] = str(ticket.longest)
     if ticket.dropped:
         headers["x-xrouter-dropped"] = ", ".join(ticket.dropped)
     return headers

@@ -32,6 +32,7 @@ class Emitter:
         self._called: set[int] = set()
         self.usage: dict[str, Any] | None = None
         self.characters = 0  # text, reasoning and arguments delivered so far
+        self.pieces = 0  # events that delivered them
 
     @property
     def finish_reason(self) -> str:
@@ -55,8 +56,11 @@ class Emitter:
 
     def finish(self, usage: dict[str, Any] | None) -> bytes:
         """The end of a whole answer. ``usage`` is what the customer is told, if he asked."""
-        closing = b"".join(self._finish(index, "stop") for index in sorted(self._open))
-        return closing + self._usage(usage) + DONE
+        return self.stop("stop") + self._usage(usage) + DONE
+
+    def stop(self, reason: str) -> bytes:
+        """End all that is open, for ``reason``; ``finish`` has still to follow."""
+        return b"".join(self._finish(index, reason) for index in sorted(self._open))
 
     def fail(self, error: dict[str, Any]) -> bytes:
         """The end of a broken answer: an ``error`` the SDK raises on, then [DONE]."""
@@ -71,6 +75,7 @@ class Emitter:
         if not text:
             return b""
         self.characters += len(text)
+        self.pieces += 1
         return self._text_opening + orjson.dumps(text) + self._text_closing
 
     def _choice(self, choice: dict[str, Any]) -> bytes:
@@ -94,6 +99,7 @@ class Emitter:
         if "tool_calls" in delta:
             self._called.add(index)
         self.characters += _characters(delta)
+        self.pieces += 1
         return self._event(index, delta, logprobs=choice.get("logprobs"))
 
     def _finish(self, index: int, reason: str) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from accounts import errors as accounts
+from billing import errors as billing
 from providers import errors as providers
 from routing import errors as routing
 
@@ -25,6 +26,7 @@ class Row(NamedTuple):
     code: str
     retryable: bool = False  # may the same request succeed a little later?
     wait: float | None = None  # seconds to wait before that, where the exception does not know
+    is_final: bool = False  # the wait, however long, is told as it is, and nobody is to sit it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ ENVELOPES: dict[type[BaseException], Row] = {
     accounts.ClientBlocked: Row(403, "permission_error", "client_blocked"),
     accounts.AddressNotAllowed: Row(403, "permission_error", "address_not_allowed"),
     accounts.ModelNotAllowed: Row(403, "permission_error", "model_not_allowed"),
+    billing.InsufficientFunds: Row(402, "insufficient_quota", "insufficient_funds"),
+    billing.CapReached: Row(402, "insufficient_quota", "key_limit_reached"),
+    billing.TellerAway: Row(503, "api_error", "unavailable", retryable=True, wait=1),
+    billing.RateLimited: Row(429, "rate_limit_error", "rate_limit_exceeded", retryable=True),
+    billing.DailyQuotaReached: Row(429, "rate_limit_error", "daily_quota_reached", is_final=True),
     providers.Rejected: Row(400, "invalid_request_error", "provider_rejected"),
     providers.ContextTooLong: Row(400, "invalid_request_error", "context_length_exceeded"),
     providers.TooLarge: Row(413, "invalid_request_error", "request_too_large"),
@@ -108,7 +115,7 @@ def _metadata(exc: BaseException, row: Row, request_id: str, provider_name: str)
         "request_id": request_id,
         **({"provider_name": provider_name} if provider_name else {}),
         **({"retry_after": wait} if wait else {}),
-        **(exc.facts() if isinstance(exc, routing.RequestError) else {}),
+        **(exc.facts() if isinstance(exc, routing.RequestError | billing.BillingError) else {}),
     }
 
 
@@ -117,11 +124,12 @@ def _wait(exc: BaseException, row: Row) -> int | None:
     asked = getattr(_cause(exc), "retry_after", None)
     # NaN compares as false.
     seconds = asked if asked is not None and asked > 0 else row.wait
-    return None if seconds is None else math.ceil(min(seconds, LONGEST_WAIT))
+    longest = math.inf if row.is_final else LONGEST_WAIT
+    return None if seconds is None else math.ceil(min(seconds, longest))
 
 
 def _retryable(row: Row, wait: int | None) -> bool:
-    return row.retryable or wait is not None
+    return row.retryable or (wait is not None and not row.is_final)
 
 
 def _headers(row: Row, wait: int | None) -> dict[str, str]:

@@ -10,10 +10,14 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from accounts.callers import Caller
+from billing.errors import BillingError
+from billing.money import LARGEST
 from billing.teller import Teller
+from billing.windows import Windows
 from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
@@ -30,14 +34,16 @@ from providers.errors import (
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login
-from providers.wire import Chat, Completion, Support, Target
+from providers.wire import Chat, Chunk, Completion, Support, Target
 from routing import legacy
 from routing.catalogue import Card, Catalogue
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
 from routing.errors import NobodyAnswered, NoRoute, RequestError, Unavailable, UnknownModel
 from routing.flow import Flow
-from routing.policy import Route, dropped_fields, needs_tools, plan
+from routing.meter import measure
+from routing.policy import Plan, Route, dropped_fields, needs_tools, plan
+from routing.quote import Quote, quotes
 from routing.reading import nearest
 from routing.stops import cut_completion, stops_of
 from routing.ticket import Call, Ticket
@@ -59,9 +65,13 @@ PAUSE = 0.2
 class Attempt:
     """One try: an endpoint with the credential and header to use there."""
 
-    route: Route
+    quote: Quote
     login: Login
     authorization: str
+
+    @property
+    def route(self) -> Route:
+        return self.quote.route
 
     def target(self) -> Target:
         return Target(
@@ -85,18 +95,28 @@ class Gateway:
         transport: Transport,
         tokens: Tokens,
         teller: Teller,
+        windows: Windows,
         *,
+        now: Callable[[], datetime],
         keep_alive: float = KEEP_ALIVE,
     ) -> None:
-        """``keep_alive``: seconds without an event after which a streaming customer gets a comment."""
+        """``now``: the database's time. ``keep_alive``: seconds without an event after which a streaming
+        customer gets a comment.
+        """
         self._keep_alive = keep_alive
         self._catalogue = catalogue
         self._transport = transport
         self._tokens = tokens
         self._teller = teller
+        self._windows = windows
+        self._now = now
 
-    def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
-        """Let the request in. Raises UnknownModel, ModelNotAllowed, NoRoute or Unavailable."""
+    async def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
+        """Let the request in: its limits are counted, its money is on hold.
+
+        Raises UnknownModel, ModelNotAllowed, NoRoute or Unavailable; RateLimited, InsufficientFunds,
+        CapReached or TellerAway.
+        """
         if self._teller.is_full:  # the database has been away for long: nothing more could be recorded
             raise Unavailable
         cards = [self._card(caller, name) for name in _wanted(chat)]
@@ -104,9 +124,8 @@ class Gateway:
         wants_functions = legacy.is_legacy(chat)
         if wants_functions or legacy.has_history(chat):
             chat = legacy.with_tools(chat)
-        ticket = Ticket(caller, chat, call, plan(routes, chat), wants_functions=wants_functions)
-        if not ticket.plan.routes:
-            raise NoRoute(ticket.plan.reasons)
+        ticket = self._ticket(caller, chat, call, plan(routes, chat), wants_functions=wants_functions)
+        await self._enter(ticket)
         return ticket
 
     async def complete(self, ticket: Ticket) -> Completion:
@@ -129,7 +148,7 @@ class Gateway:
         opening = asyncio.ensure_future(
             self._first_to_answer(ticket, lambda attempt: self._open(chat, attempt))
         )
-        is_silent = True
+        is_silent, is_whole = True, False
         try:
             while not await _is_done_within(self._keep_alive, opening):
                 is_silent = False
@@ -139,13 +158,18 @@ class Gateway:
             emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(self._keep_alive)) as pieces:
                 async for chunks in pieces:
-                    if events := b"".join(map(emitter.feed, ticket.dialect(chunks))) if chunks else WAITING:
+                    if events := _events(ticket, emitter, chunks) if chunks else WAITING:
                         is_silent = False
                         yield events
+                    if ticket.must_stop(emitter):
+                        break
+                else:
+                    is_whole = True
             ticket.streamed(emitter)
             await self._settle(ticket)
-            yield emitter.finish(ticket.usage)
-            await flow.finish()
+            yield emitter.finish(ticket.bill())
+            if is_whole:
+                await flow.finish()
         except BaseException as exc:
             ticket.failed(exc, emitter)
             if is_silent or not isinstance(exc, Exception):
@@ -157,6 +181,27 @@ class Gateway:
                 await _close(opening)
             finally:  # a second cancellation must not lose the record either
                 await self._settle(ticket)
+
+    def _ticket(self, caller: Caller, chat: Chat, call: Call, plan: Plan, *, wants_functions: bool) -> Ticket:
+        moment, size = self._now(), measure(chat)
+        offers = quotes(plan.routes, chat, size, moment, is_free=caller.is_test)
+        if not offers:
+            unpriced = [f"{route.upstream.slug}: цена ещё не назначена" for route in plan.routes]
+            raise NoRoute([*plan.reasons, *unpriced])
+        return Ticket(caller, chat, call, offers, size, moment=moment, wants_functions=wants_functions)
+
+    async def _enter(self, ticket: Ticket) -> None:
+        # Of a wallet not seen yet the best is assumed: its first request tells.
+        balance = self._teller.balances.get(ticket.caller.client_id, LARGEST)
+        visit = ticket.entered = ticket.visit(balance)
+        ticket.standing = await self._windows.enter(visit)
+        try:
+            ticket.granted(await self._teller.hold(ticket.ask()))
+        except BaseException as exc:
+            self._windows.leave(visit, 0)
+            if isinstance(exc, BillingError):
+                exc.standing = ticket.standing
+            raise
 
     def _card(self, caller: Caller, name: str) -> Card:
         catalogue = self._catalogue()
@@ -170,6 +215,7 @@ class Gateway:
         if ticket.is_settled:
             return
         ticket.is_settled = True
+        self._windows.leave(ticket.entered, ticket.tokens)
         # Shielded: a second cancellation must not lose the record.
         await asyncio.shield(self._teller.settle(ticket.record()))
 
@@ -177,46 +223,46 @@ class Gateway:
         """Ask each endpoint in turn, with each of its credentials, until one answers or the time is over."""
         clock = asyncio.get_running_loop().time
         # All attempts together may take what the most patient of them may take alone.
-        deadline = clock() + max(route.upstream.timeouts.total for route in ticket.plan.routes)
+        deadline = clock() + max(quote.route.upstream.timeouts.total for quote in ticket.quotes)
         failure: UpstreamError | None = None
-        for route in ticket.plan.routes:
-            for login in route.upstream.logins:
+        for quote in ticket.quotes:
+            for login in quote.route.upstream.logins:
                 if len(ticket.attempts) >= ATTEMPTS or clock() >= deadline:
                     break
                 try:
-                    answer = await self._ask_twice(ticket, route, login, _by(deadline, ask))
+                    answer = await self._ask_twice(ticket, quote, login, _by(deadline, ask))
                 except UpstreamError as exc:
                     _report(exc, ticket, login)
                     if not exc.retryable:
                         raise
                     failure = exc
                 else:
-                    ticket.dropped = dropped_fields(route, ticket.chat)
+                    ticket.dropped = dropped_fields(quote.route, ticket.chat)
                     return answer
         raise NobodyAnswered(failure or UpstreamError(), len(ticket.attempts)) from failure
 
-    async def _ask_twice(self, ticket: Ticket, route: Route, login: Login, ask: Ask) -> Any:
+    async def _ask_twice(self, ticket: Ticket, quote: Quote, login: Login, ask: Ask) -> Any:
         """Ask one endpoint, and once more after an error that says nothing about it."""
-        authorization = ""
+        authorization, upstream = "", quote.route.upstream
         try:
-            with ticket.attempt(route):
-                authorization = await self._tokens.authorization(route.upstream, login)
-                return await ask(Attempt(route, login, authorization))
+            with ticket.attempt(quote):
+                authorization = await self._tokens.authorization(upstream, login)
+                return await ask(Attempt(quote, login, authorization))
         except REPEATED as exc:
             if len(ticket.attempts) >= ATTEMPTS:
                 raise
-            if isinstance(exc, TokenRefused) and not self._tokens.can_renew(route.upstream, login):
+            if isinstance(exc, TokenRefused) and not self._tokens.can_renew(upstream, login):
                 raise
             if isinstance(exc, Unreachable):
                 await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 - jitter, not a secret
-            with ticket.attempt(route):
+            with ticket.attempt(quote):
                 if isinstance(exc, TokenRefused):
-                    authorization = await self._tokens.renew(route.upstream, login, authorization)
-                return await ask(Attempt(route, login, authorization))
+                    authorization = await self._tokens.renew(upstream, login, authorization)
+                return await ask(Attempt(quote, login, authorization))
 
     async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
         adapter = _adapter(attempt.route, chat)
-        request = adapter.chat_request({**chat, "stream": False}, attempt.target())
+        request = adapter.chat_request({**attempt.quote.told(chat), "stream": False}, attempt.target())
         response = await self._transport.complete(request, attempt.route.upstream)
         if response.status != 200:
             raise adapter.failure(response)
@@ -226,7 +272,7 @@ class Gateway:
 
     async def _open(self, chat: Chat, attempt: Attempt) -> Flow:
         adapter = _adapter(attempt.route, chat)
-        request = adapter.chat_request(chat, attempt.target())
+        request = adapter.chat_request(attempt.quote.told(chat), attempt.target())
         stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
         upstream = attempt.route.upstream
         asked_at = asyncio.get_running_loop().time()
@@ -240,6 +286,17 @@ class Gateway:
             flow.close()
             raise
         return flow
+
+
+def _events(ticket: Ticket, emitter: Emitter, chunks: list[Chunk]) -> bytes:
+    """The customer's view of ``chunks``, as far as his limit goes."""
+    events = []
+    for chunk in ticket.dialect(chunks):
+        events.append(emitter.feed(chunk))
+        if ticket.must_stop(emitter):
+            events.append(emitter.stop("length"))
+            break
+    return b"".join(events)
 
 
 def _by(deadline: float, ask: Ask) -> Ask:

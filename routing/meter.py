@@ -1,9 +1,12 @@
-"""Counts tokens where no vendor did, and judges what a vendor says it counted. Pure.
+"""Counts tokens where no vendor did, bounds them before one does, and judges what a vendor says. Pure.
 
-The count is an estimate: three characters a token, what Russian text takes on the tokenizers of GigaChat
-and YandexGPT, give or take a third. Records made from it say ``estimated``.
+Three counts of the same text: an **estimate** (three characters a token, what Russian takes on the tokenizers
+of GigaChat and YandexGPT, give or take a third; records made from it say ``estimated``), an upper **bound**
+by which money is put on hold, and a lower one by which a stream is stopped.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 from providers.wire import Chat
@@ -11,8 +14,50 @@ from providers.wire import Chat
 CHARACTERS_PER_TOKEN = 3
 # Role and separators around each message.
 TOKENS_PER_MESSAGE = 4
+# An image of ordinary size, and one of the largest that vendors take without scaling it down.
+TOKENS_PER_IMAGE = 1_000
+LARGEST_IMAGE = 4_000
+# What a chat's frame may take at the most: the template, each message's, and what is said around tools.
+FRAME_BOUND = 16
+MESSAGE_BOUND = 8
+TOOLS_BOUND = 400
+# No tokenizer fits more characters than these in a token on the average of a whole answer.
+LONGEST_TOKEN = 8
+# A stream may run so much over its limit before it is stopped: vendors count otherwise than we do.
+OVER_LIMIT = 1.1
+
 
 Usage = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a chat says."""
+
+    characters: int
+    # Bytes of UTF-8 beyond two for each character: emoji and rare scripts take several tokens a character.
+    excess: int
+    images: int
+    messages: int
+    schema_characters: int  # of the form asked of the answer, which some vendors are told as text
+    has_tools: bool
+
+    def estimate(self) -> int:
+        """Tokens of the prompt, in all likelihood."""
+        return (
+            tokens_of(self.characters) + TOKENS_PER_MESSAGE * self.messages + TOKENS_PER_IMAGE * self.images
+        )
+
+    def bound(self, characters_per_token: float) -> int:
+        """Tokens of the prompt at the most, for ordinary text; base64 and the like may take more."""
+        return (
+            math.ceil((self.characters + self.schema_characters) / characters_per_token)
+            + self.excess
+            + MESSAGE_BOUND * self.messages
+            + LARGEST_IMAGE * self.images
+            + FRAME_BOUND
+            + (TOOLS_BOUND if self.has_tools or self.schema_characters else 0)
+        )
 
 
 def tokens_of(characters: int) -> int:
@@ -20,33 +65,66 @@ def tokens_of(characters: int) -> int:
     return -(-characters // CHARACTERS_PER_TOKEN)
 
 
-def prompt_tokens(chat: Chat) -> int:
-    """An estimate of the tokens in the messages and tools of ``chat``."""
-    messages = chat["messages"]
-    characters = sum(_characters(message) for message in messages) + _characters(chat.get("tools"))
-    return tokens_of(characters) + TOKENS_PER_MESSAGE * len(messages)
+def measure(chat: Chat) -> Size:
+    """How much ``chat`` says. Its depth is bounded by the reading of the request."""
+    texts: list[str] = []
+    images = _collect(chat["messages"], texts)
+    tools = chat.get("tools") or chat.get("functions")
+    if tools:
+        _collect(tools, texts)
+    schema: list[str] = []
+    _collect(chat.get("response_format"), schema)
+    return Size(
+        characters=sum(map(len, texts)),
+        excess=sum(_excess(text) for text in texts if not text.isascii()),
+        images=images,
+        messages=len(chat["messages"]),
+        schema_characters=sum(map(len, schema)),
+        has_tools=bool(tools),
+    )
 
 
-def estimate(chat: Chat, produced: int) -> Usage:
-    """Usage by our own count, for an answer of ``produced`` characters."""
-    prompt, completion = prompt_tokens(chat), tokens_of(produced)
+def usage(prompt: int, completion: int) -> Usage:
+    """OpenAI's usage by our own count."""
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def is_plausible(usage: Usage, own: Usage) -> bool:
-    """Whether a vendor's count can be true, measured against our own."""
-    prompt, completion = usage["prompt_tokens"], usage["completion_tokens"]
+def is_plausible(said: Usage, own: Usage, *, limit: int, may_think: bool) -> bool:
+    """Whether a vendor's count can be true, measured against our own.
+
+    ``limit``: the most tokens it was allowed; ``may_think``: whether it may have thought out of our sight.
+    """
+    prompt, completion = said["prompt_tokens"], said["completion_tokens"]
     if not prompt or (own["completion_tokens"] and not completion):
         return False
-    return prompt <= 4 * own["prompt_tokens"] + 100 and completion <= 4 * own["completion_tokens"] + 50
+    if prompt > 4 * own["prompt_tokens"] + 100 or completion > limit:
+        return False
+    hidden = _reasoning(said) if may_think else 0
+    return completion - hidden <= 4 * own["completion_tokens"] + 50
 
 
-def _characters(value: Any) -> int:
-    """Characters in all strings below ``value``. Its depth is bounded by the reading of the request."""
+def is_over(limit: int, characters: int, pieces: int) -> bool:
+    """Whether an answer of so many characters, in so many pieces, must have gone beyond ``limit`` tokens."""
+    return max(pieces, characters // LONGEST_TOKEN) > limit * OVER_LIMIT
+
+
+def _reasoning(said: Usage) -> int:
+    return int((said.get("completion_tokens_details") or {}).get("reasoning_tokens", 0))
+
+
+def _excess(text: str) -> int:
+    return max(0, len(text.encode("utf-8", "surrogatepass")) - 2 * len(text))
+
+
+def _collect(value: Any, texts: list[str]) -> int:
+    """Put all strings below ``value`` into ``texts``, keys too; the number of images, which are no text."""
     if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(len(key) + _characters(item) for key, item in value.items())
-    if isinstance(value, list):
-        return sum(_characters(item) for item in value)
+        texts.append(value)
+    elif isinstance(value, dict):
+        if value.get("type") == "image_url":
+            return 1
+        texts.extend(value)
+        return sum(_collect(item, texts) for item in value.values())
+    elif isinstance(value, list):
+        return sum(_collect(item, texts) for item in value)
     return 0

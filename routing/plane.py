@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from accounts.callers import Callers
 from billing.teller import Teller
+from billing.windows import Windows
 from providers.tokens import REDIS_TIMEOUT, Tokens
 from providers.transports.aio import Transport
 from routing.bridge import in_thread
@@ -35,19 +36,30 @@ class Plane:
             database, partial(load_catalogue, with_twins=settings.XROUTER_TWINS == "auto"), Callers()
         )
         self._snapshot.on_change = tokens.forget
-        gateway = Gateway(lambda: self._snapshot.catalogue, self._transport, tokens, self._teller)
+        self._windows = Windows(self._redis, share=1 / settings.XROUTER_WORKERS)
+        gateway = Gateway(
+            lambda: self._snapshot.catalogue,
+            self._transport,
+            tokens,
+            self._teller,
+            self._windows,
+            now=self._snapshot.now,
+        )
         self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""
         await in_thread(self._snapshot.start)
         self._settling = asyncio.create_task(self._teller.run())
+        self._counting = asyncio.create_task(self._windows.run())
 
     async def close(self) -> None:
         """What was settled is written; connections are closed."""
         self._snapshot.stop()
         await self._teller.close()
         await self._settling
+        await self._windows.close()
+        await self._counting
         await self._transport.close()
         await self._redis.aclose()
 

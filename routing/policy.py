@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing.pricing import UNPRICED, PriceList
 from providers.adapters import ADAPTERS
 from providers.emulation import TOOL_FIELDS
 from providers.upstreams import Upstream
@@ -35,6 +36,10 @@ class Route:
     tools: str = "native"  # native, emulated or none
     features: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    prices: PriceList = UNPRICED  # what customers pay
+    own_prices: PriceList = UNPRICED  # what the provider takes from us; empty where nobody has said
+    max_output: int = 8_192  # tokens
+    characters_per_token: float = 2.0  # at the fewest
 
 
 @dataclass(frozen=True, slots=True)

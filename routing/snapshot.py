@@ -6,7 +6,9 @@ When the listening connection is lost, everything held is dropped or read again 
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import psycopg
 from django.db import connection, transaction
@@ -22,6 +24,7 @@ CHANNEL = "xrouter"
 HEARTBEAT = 1.0
 # What the network may leave unacknowledged before the connection counts as lost, in milliseconds.
 NETWORK_MS = 2_000
+CLOCK = "SELECT extract(epoch FROM clock_timestamp())"
 
 
 class Snapshot:
@@ -36,6 +39,8 @@ class Snapshot:
         self.callers = callers
         self.catalogue = Catalogue({})
         self.on_change: Callable[[], None] = lambda: None
+        # What has to be added to our monotonic clock to get the database's, in seconds.
+        self._ahead = time.time() - time.monotonic()
 
     def start(self) -> None:
         """Read the catalogue and begin to listen. Blocks. Raises what the database raises."""
@@ -44,6 +49,10 @@ class Snapshot:
 
     def stop(self) -> None:
         self._stop.set()
+
+    def now(self) -> datetime:
+        """The database's time: no worker's own clock decides which price is in force."""
+        return datetime.fromtimestamp(time.monotonic() + self._ahead, UTC)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -69,7 +78,8 @@ class Snapshot:
                 said = {notify.payload for notify in listener.notifies(timeout=HEARTBEAT, stop_after=1)}
                 self._take(said)
                 if not said:
-                    listener.execute("SELECT 1")
+                    row = listener.execute(CLOCK).fetchone()
+                    self._ahead = float(row[0]) - time.monotonic()
 
     def _take(self, said: set[str]) -> None:
         for payload in said:
@@ -87,6 +97,8 @@ class Snapshot:
                 # One moment of the database: a model is never seen without its endpoints.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 self.catalogue = self._load()
+                cursor.execute(CLOCK)
+                self._ahead = float(cursor.fetchone()[0]) - time.monotonic()
         finally:
             connection.close()
         self.on_change()

@@ -4,23 +4,31 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from accounts.callers import Caller
 from billing.generations import GenerationRecord
+from billing.holds import Ask, Grant
+from billing.limits import Standing, Visit, limits_of
+from billing.money import MICRO_PER_ROUBLE, Micro
+from billing.pricing import FREE, cost_details, cost_of
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
 from routing.emitter import Emitter
 from routing.envelope import CLIENT_LEFT, row_of
-from routing.policy import Plan, Route
+from routing.meter import Size, is_over, is_plausible, tokens_of
+from routing.policy import Route
+from routing.quote import Quote
 
 # What of a customer's own request id may stand in a log and a record.
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+# A hold outlives the time that all attempts may take by so many seconds.
+GRACE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +57,32 @@ class Ticket:
     """One request that was let in. Collects what happens to it; ``record`` is the sum."""
 
     def __init__(
-        self, caller: Caller, chat: Chat, call: Call, plan: Plan, *, wants_functions: bool = False
+        self,
+        caller: Caller,
+        chat: Chat,
+        call: Call,
+        quotes: Sequence[Quote],
+        size: Size,
+        *,
+        moment: datetime,
+        wants_functions: bool = False,
     ) -> None:
-        """``wants_functions``: the customer speaks the form of calls that came before tools."""
+        """``quotes``: the endpoints to try, in order. ``moment``: the database's time at admission.
+
+        ``wants_functions``: the customer speaks the form of calls that came before tools.
+        """
         self.id = UUID(bytes=os.urandom(16))
-        self.created_at = datetime.now(UTC)
+        self.created_at = moment
         self.caller = caller
         self.chat = chat
         self.call = call
-        self.plan = plan
+        self.quotes = tuple(quotes)
+        self.size = size
+        self.entered: Visit | None = None
+        self.standing: Standing | None = None
+        self.lowered_by = ""  # what made the longest answer shorter: "", balance or key_limit
         self._wants_functions = wants_functions
-        self.route: Route | None = None
+        self._quote: Quote | None = None
         self.attempts: list[dict[str, Any]] = []
         self.dropped: list[str] = []
         self.usage: dict[str, Any] | None = None
@@ -68,6 +91,8 @@ class Ticket:
         self._status = "failed"
         self._http_status = 0
         self._error_type = ""
+        self.held: Micro = 0
+        self._cost: Micro = 0  # what the usage costs; the customer pays no more of it than is on hold
         self.is_settled = False
         self._first_token: float | None = None
         self._upstream = 0.0
@@ -85,6 +110,54 @@ class Ticket:
     def wants_usage(self) -> bool:
         return bool((self.chat.get("stream_options") or {}).get("include_usage"))
 
+    @property
+    def route(self) -> Route | None:
+        """The endpoint that answers; None until one does."""
+        return self._quote.route if self._quote else None
+
+    # --- Admission ---------------------------------------------------------------------------------
+
+    def visit(self, balance: Micro) -> Visit:
+        """What the limits of rate count. ``balance``: the wallet's, as far as it is known."""
+        caller = self.caller
+        limits = limits_of(caller.plan, caller.client_limits, balance)
+        return Visit(
+            id=self.id.hex,
+            scopes=((f"c:{caller.client_id}", limits), (f"k:{caller.key_id}", caller.key_limits)),
+            tokens=self.size.estimate(),
+        )
+
+    def ask(self) -> Ask:
+        """What has to be on hold: enough for the dearest endpoint, or at least for the cheapest."""
+        longest = max(quote.route.upstream.timeouts.total for quote in self.quotes)
+        return Ask(
+            id=self.id,
+            client_id=self.caller.client_id,
+            key_id=self.caller.key_id,
+            amount=max(quote.ceiling for quote in self.quotes),
+            minimum=min(quote.floor for quote in self.quotes),
+            seconds=longest + GRACE,
+            request_id=self.call.request_id,
+            model_requested=_text(self.chat.get("model")),
+            streamed=self.is_streamed,
+            is_test=self.caller.is_test,
+        )
+
+    def granted(self, grant: Grant) -> None:
+        """Money is on hold: answers are as long as it buys, endpoints it does not pay for are left out."""
+        affordable = [quote.within(grant.amount) for quote in self.quotes]
+        if affordable != list(self.quotes):
+            self.lowered_by = "key_limit" if grant.is_capped else "balance"
+        self.quotes = tuple(quote for quote in affordable if quote is not None)
+        self.held = grant.amount
+
+    # --- The answer --------------------------------------------------------------------------------
+
+    @property
+    def longest(self) -> int:
+        """The largest answer allowed, in tokens, by the endpoint that answers or will be asked first."""
+        return (self._quote or self.quotes[0]).limit
+
     def head(self) -> dict[str, Any]:
         """What every chunk of a streamed answer repeats."""
         return self._identity("chat.completion.chunk")
@@ -96,17 +169,42 @@ class Ticket:
         return {
             **self._identity("chat.completion"),
             "choices": [_whole_choice(choice) for choice in completion["choices"]],
-            "usage": self.usage,
+            "usage": self.bill(),
         }
+
+    def bill(self) -> dict[str, Any] | None:
+        """The usage as the customer is told it: with what it costs, in roubles."""
+        if self.usage is None or self._quote is None:
+            return self.usage
+        details = {
+            **cost_details(self._quote.price, self.usage),
+            "currency": "RUB",
+            "usage_source": self._usage_source,
+            "upstream_inference_cost": None,
+        }
+        if self.lowered_by:
+            details |= {"limited_by": self.lowered_by, "max_tokens": self.longest}
+        return {**self.usage, "cost": self.cost / MICRO_PER_ROUBLE, "cost_details": details}
+
+    @property
+    def cost(self) -> Micro:
+        """What the customer pays."""
+        return min(self._cost, self.held)
+
+    def must_stop(self, emitter: Emitter) -> bool:
+        """Whether a stream has used up what it may: the vendor does not mind its limit."""
+        quote = self._quote
+        return quote is not None and is_over(quote.limit, emitter.characters, emitter.pieces)
 
     def dialect(self, chunks: list[Chunk]) -> list[Chunk]:
         """The chunks in the form of calls the customer speaks."""
         return [legacy.legacy_chunk(chunk) for chunk in chunks] if self._wants_functions else chunks
 
     @contextmanager
-    def attempt(self, route: Route) -> Iterator[None]:
-        """Note one try at ``route``: how it ended and how long it took."""
+    def attempt(self, quote: Quote) -> Iterator[None]:
+        """Note one try at an endpoint: how it ended and how long it took."""
         started = time.perf_counter()
+        route = quote.route
         upstream = route.upstream
         entry: dict[str, Any] = {
             "provider": upstream.slug,
@@ -117,7 +215,7 @@ class Ticket:
         try:
             yield
             entry["outcome"] = "ok"
-            self.route = route
+            self._quote = quote
         except BaseException as exc:
             entry["outcome"] = type(exc).__name__
             raise
@@ -157,8 +255,13 @@ class Ticket:
         row = row_of(exc)
         self._http_status, self._error_type = row.status, row.code
 
+    @property
+    def tokens(self) -> int:
+        """What counts against a limit of tokens in the end."""
+        return int(self.usage["total_tokens"]) if self.usage else 0
+
     def record(self) -> GenerationRecord:
-        """The row to keep. ``cost`` is not known here."""
+        """The row to keep."""
         now, call, chat, usage = time.perf_counter(), self.call, self.chat, self.usage or {}
         duration = now - call.started
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
@@ -188,6 +291,9 @@ class Ticket:
             tokens_cached=cached,
             tokens_reasoning=reasoning,
             usage_source=self._usage_source,
+            cost=self._cost,
+            own_cost=cost_of(self._quote.own_price, usage) if self._quote and usage else 0,
+            price=self._quote.price if self._quote else FREE,
             first_token_ms=_ms(self._first_token - call.started) if self._first_token else None,
             duration_ms=_ms(duration),
             upstream_ms=_ms(self._upstream),
@@ -214,18 +320,28 @@ class Ticket:
             "id": self.name,
             "object": kind,
             "created": int(self.created_at.timestamp()),
-            "model": (route or self.plan.routes[0]).model,
+            "model": (route or self.quotes[0].route).model,
             "provider": route.upstream.slug if route else None,
             "system_fingerprint": "twin" if route and route.upstream.is_twin else None,
             "service_tier": None,
         }
 
     def _count(self, said: dict[str, Any] | None, produced: int) -> None:
-        own = meter.estimate(self.chat, produced)
-        if said is not None and meter.is_plausible(said, own):
+        """Take the vendor's count, or ours where that cannot be true; ``produced`` in characters.
+
+        An answer without anything in it costs nothing.
+        """
+        quote = self._quote
+        if quote is None:
+            return
+        own = meter.usage(self.size.estimate(), min(tokens_of(produced), quote.limit))
+        may_think = "reasoning" in quote.route.features
+        if said is not None and is_plausible(said, own, limit=quote.limit, may_think=may_think):
             self.usage, self._usage_source = said, "provider"
         else:
             self.usage, self._usage_source = own, "estimated"
+        if produced:
+            self._cost = cost_of(quote.price, self.usage)
 
 
 def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:

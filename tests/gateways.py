@@ -2,15 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 from redis.asyncio import Redis
 
 from accounts.callers import Caller
+from accounts.limits import UNLIMITED, Limits
 from billing.generations import GenerationRecord
+from billing.holds import Ask, Grant, grant
+from billing.money import Micro
+from billing.pricing import Price, PriceList
 from billing.teller import Teller
+from billing.windows import Windows
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login, Timeouts, Upstream
@@ -26,14 +33,34 @@ ANSWER = {
     "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
 }
 NOBODY = "http://127.0.0.1:9"
+# Micro-roubles for a million tokens: a token of the prompt is one, a token of the answer two.
+PRICE = Price(prompt=10**6, completion=2 * 10**6, cached_prompt=10**6, reasoning=2 * 10**6)
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+WEALTH = 10**9  # micro-roubles
+# What no test exceeds; the limits themselves are tested in tests/billing/test_windows.py.
+GENEROUS = Limits(requests_per_second=100_000, concurrent_requests=100_000)
 
 
 class Book(Teller):
     """A teller whose database is a list."""
 
-    def __init__(self, *, room: int = 10_000) -> None:
+    def __init__(self, *, room: int = 10_000, wealth: Micro = WEALTH) -> None:
         super().__init__("", room=room)
         self.records: list[GenerationRecord] = []
+
+        self.wealth = wealth
+        self.asks: list[Ask] = []
+        self.released: list[UUID] = []
+
+    async def hold(self, ask: Ask) -> Grant:
+        await asyncio.sleep(0)
+        given = min(ask.amount, self.wealth)
+        granted = given if given >= ask.minimum else None
+        self.asks.append(ask)
+        return grant(ask, (ask.id, granted, self.wealth - (granted or 0), None, self.wealth))
+
+    def release(self, generation_id: UUID, client_id: int) -> None:
+        self.released.append(generation_id)
 
     async def settle(self, record: GenerationRecord) -> None:
         await asyncio.sleep(0)
@@ -43,35 +70,41 @@ class Book(Teller):
 class House:
     """A gateway before the vendors of a test."""
 
-    def __init__(self, *cards: Card, keep_alive: float = 10, room: int = 10_000) -> None:
-        self.book = Book(room=room)
+    def __init__(
+        self, *cards: Card, keep_alive: float = 10, room: int = 10_000, wealth: Micro = WEALTH
+    ) -> None:
+        self.book = Book(room=room, wealth=wealth)
         self._redis = Redis.from_url(settings.REDIS_URL)
         self._transport = Transport()
+        self.windows = Windows(self._redis, share=1)
         names = {name: card for card in cards for name in card.names}
         self.gateway = Gateway(
             lambda: Catalogue(names),
             self._transport,
             Tokens(self._transport, self._redis),
             self.book,
+            self.windows,
+            now=lambda: datetime.now(UTC),
             keep_alive=keep_alive,
         )
 
     async def __aenter__(self) -> "House":
+        await self.windows.close()  # from now on it judges without Redis
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._transport.close()
         await self._redis.aclose()
 
-    def admit(self, *, as_: Caller | None = None, **chat: Any) -> Ticket:
+    async def admit(self, *, as_: Caller | None = None, **chat: Any) -> Ticket:
         asked = {"model": "m", "messages": [{"role": "user", "content": "Привет"}], **chat}
-        return self.gateway.admit(as_ or caller(), asked, Call("req_1", "127.0.0.1"))
+        return await self.gateway.admit(as_ or caller(), asked, Call("req_1", "127.0.0.1"))
 
     async def complete(self, **chat: Any) -> Any:
-        return await self.gateway.complete(self.admit(**chat))
+        return await self.gateway.complete(await self.admit(**chat))
 
     async def stream(self, **chat: Any) -> list[bytes]:
-        events = self.gateway.stream(self.admit(stream=True, **chat))
+        events = self.gateway.stream(await self.admit(stream=True, **chat))
         return [piece async for piece in events]
 
 
@@ -87,6 +120,8 @@ def caller(**facts: Any) -> Caller:
         "expires_at": None,
         "models": frozenset(),
         "networks": (),
+        "client_limits": GENEROUS,
+        "key_limits": UNLIMITED,
     }
     return Caller(**{**defaults, **facts})
 
@@ -103,6 +138,8 @@ def route(url: str, slug: str = "a", *, model: str = "m", priority: int = 0, **u
         upstream_model=f"{model}-at-{slug}",
         upstream=Upstream(slug=slug, base_url=url, **facts),
         priority=priority,
+        prices=PriceList(((BEGINNING, PRICE),)),
+        max_output=1000,
     )
 
 

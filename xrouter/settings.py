@@ -4,6 +4,7 @@ What the environment does not say is looked for in ``$XROUTER_HOME/environment``
 writes: so ``manage.py`` talks to the running installation from any shell.
 """
 
+import os
 from pathlib import Path
 
 import environ
@@ -33,6 +34,8 @@ DEBUG = env.bool("XROUTER_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("XROUTER_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 # Addresses of reverse proxies whose X-Forwarded-For is believed; none by default.
 XROUTER_TRUSTED_PROXIES = env.list("XROUTER_TRUSTED_PROXIES", default=[])
+# Web processes that share each limit of rate while Redis is away.
+XROUTER_WORKERS = env.int("XROUTER_WORKERS", default=os.cpu_count() or 1)
 # Inference requests pass beside Django; "0" sends them through Django REST framework.
 XROUTER_EXPRESS = env.bool("XROUTER_EXPRESS", default=True)
 # "auto": a twin stands in for each provider without credentials; "off": such a provider is silent.

@@ -78,7 +78,7 @@ BEGIN
         SELECT DISTINCT overdue.account_id FROM (
             SELECT h.account_id FROM billing_hold h
             WHERE (of_wallet IS NULL OR h.account_id = of_wallet)
-            AND (h.expires_at < moment OR h.shift_id <> ALL(living))
+            AND (h.expires_at < moment OR h.shift_id IS NOT NULL AND h.shift_id <> ALL(living))
             LIMIT most
         ) overdue
     );
@@ -88,7 +88,7 @@ BEGIN
     PERFORM billing_lock('{}', wallets, false);
     WITH ended AS (
         DELETE FROM billing_hold h
-        WHERE h.account_id = ANY(wallets) AND (h.expires_at < moment OR h.shift_id <> ALL(living))
+        WHERE h.account_id = ANY(wallets) AND (h.expires_at < moment OR h.shift_id IS NOT NULL AND h.shift_id <> ALL(living))
         RETURNING h.*
     ), given_back AS (
         UPDATE billing_account a SET held = a.held - s.amount
@@ -173,7 +173,8 @@ BEGIN
         END IF;
         left_over := coalesce(wallet.available, 0);
         under_cap := billing_cap_room(ask.key_id, moment);
-        given := least(ask.amount, left_over, greatest(under_cap, 0));
+        -- (greatest() would take a missing cap for one of nothing.)
+        given := least(ask.amount, left_over, CASE WHEN under_cap < 0 THEN 0 ELSE under_cap END);
         IF wallet.id IS NULL OR given < ask.minimum THEN
             RETURN QUERY SELECT ask.id, NULL::bigint, left_over, under_cap, wallet.balance;
             CONTINUE;

@@ -79,7 +79,7 @@ def prepare(upstream_port: int) -> str:
     call_command("migrate", verbosity=0)
     from providers.models import Credential, Provider
     from routing.models import Endpoint, Model
-    from tests.builders import make_key, make_tariff
+    from tests.builders import make_client, make_key, make_tariff
 
     provider = Provider.objects.create(
         slug="bench", name="Bench", adapter="openai", base_url=f"http://127.0.0.1:{upstream_port}/v1"
@@ -91,7 +91,8 @@ def prepare(upstream_port: int) -> str:
         slug=MODEL, name="Bench", tariff=make_tariff(), context_length=1000, max_output=1000
     )
     Endpoint.objects.create(model=model, provider=provider, upstream_name="bench")
-    return make_key()[1]
+    # Its limits are counted like anybody's, but high enough never to be reached.
+    return make_key(make_client(balance="1000000", requests_per_second=5_000, concurrent_requests=1_000))[1]
 
 
 def measured(process: psutil.Process, work) -> dict:

@@ -179,7 +179,7 @@ def test_changes_of_a_key_are_in_force_within_a_second(
 
 
 def test_a_blocked_client_is_shut_out_within_a_second(express: Server, installation: Installation):
-    installation.manage("create_key", "--client", "Лопух", "--label", "e2e")
+    installation.manage("create_key", "--client", "Лопух", "--label", "e2e", "--balance", "100")
     key = installation.issue_key("Лопух")
     assert status(express, key) == 200
 

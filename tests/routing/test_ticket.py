@@ -1,14 +1,17 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
+from billing.holds import Grant
+from billing.pricing import Price, PriceList
 from providers.errors import Broken, Busy, Rejected
 from routing.emitter import Emitter
 from routing.errors import NobodyAnswered
-from routing.policy import plan
+from routing.meter import LONGEST_TOKEN, measure
+from routing.quote import quotes
 from routing.ticket import Call, Ticket
-from tests.gateways import NOBODY, caller, route
+from tests.gateways import BEGINNING, NOBODY, PRICE, caller, route
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 DETAILED = {
@@ -18,11 +21,17 @@ DETAILED = {
 }
 
 
-def ticket(**chat: Any) -> Ticket:
+def ticket(*routes: Any, held: int | None = None, is_test: bool = False, **chat: Any) -> Ticket:
+    """Admitted with all the money it asks for, or with ``held`` micro-roubles."""
     asked = {"model": "m", "messages": [{"role": "user", "content": "Привет"}], **chat}
-    return Ticket(
-        caller(), asked, Call("req_1", "127.0.0.1"), plan([route(NOBODY, "a"), route(NOBODY, "b")], asked)
-    )
+    routes = routes or (route(NOBODY, "a"), route(NOBODY, "b"))
+    size = measure(asked)
+    offers = quotes(routes, asked, size, BEGINNING, is_free=is_test)
+    call = Call("req_1", "127.0.0.1")
+    made = Ticket(caller(is_test=is_test), asked, call, offers, size, moment=BEGINNING)
+    amount = made.ask().amount if held is None else held
+    made.granted(Grant(amount, available=0, balance=amount))
+    return made
 
 
 def completion(text: str = "Привет", usage: dict[str, Any] | None = USAGE) -> dict[str, Any]:
@@ -41,7 +50,7 @@ def streamed(ticket: Ticket, *texts: str, usage: dict[str, Any] | None = None) -
 
 
 def answered(ticket: Ticket) -> None:
-    with ticket.attempt(ticket.plan.routes[0]):
+    with ticket.attempt(ticket.quotes[0]):
         pass
 
 
@@ -53,9 +62,9 @@ def test_every_ticket_has_a_name_of_its_own():
 def test_an_attempt_is_noted_with_how_it_ended():
     asked = ticket()
 
-    with pytest.raises(Busy), asked.attempt(asked.plan.routes[0]):
+    with pytest.raises(Busy), asked.attempt(asked.quotes[0]):
         raise Busy
-    with asked.attempt(asked.plan.routes[1]):
+    with asked.attempt(asked.quotes[1]):
         pass
 
     assert [(a["provider"], a["outcome"]) for a in asked.attempts] == [("a", "Busy"), ("b", "ok")]
@@ -74,7 +83,7 @@ def test_a_whole_answer_is_recorded_as_the_vendor_counted_it():
     assert (record.tokens_prompt, record.tokens_completion) == (5, 2)
     assert (record.tokens_cached, record.tokens_reasoning) == (3, 1)
     assert record.usage_source == "provider"
-    assert asked.dressed(completion())["usage"] == DETAILED
+    assert DETAILED.items() <= asked.dressed(completion())["usage"].items()
 
 
 @pytest.mark.parametrize(
@@ -128,10 +137,8 @@ def test_an_answer_is_dressed_with_what_openais_clients_expect():
 
 
 def test_a_twins_answer_is_marked():
-    asked = ticket()
-    twin = route(NOBODY, "a-twin", is_twin=True)
-    with asked.attempt(twin):
-        pass
+    asked = ticket(route(NOBODY, "a-twin", is_twin=True))
+    answered(asked)
 
     assert asked.head()["system_fingerprint"] == "twin"
 
@@ -228,6 +235,120 @@ def test_no_prompt_and_no_answer_gets_into_the_record():
 
     assert "the prompt" not in kept
     assert "the answer" not in kept
+
+
+# --- Money: a token of the prompt is one micro-rouble, one of the answer two -------------------------------
+
+
+def test_an_answer_costs_what_its_tokens_cost():
+    asked = ticket()
+    answered(asked)
+
+    asked.delivered(completion())
+
+    usage = asked.dressed(completion())["usage"]
+    record = asked.record()
+    assert (asked.cost, record.cost, record.price) == (5 + 2 * 2, 9, PRICE)
+    assert usage["cost"] == 0.000009
+    assert usage["cost_details"]["prompt_cost"] == 0.000005
+    assert usage["cost_details"]["completion_cost"] == 0.000004
+    assert usage["cost_details"]["currency"] == "RUB"
+
+
+def test_the_customer_pays_no_more_than_was_held_and_the_record_knows_the_rest():
+    asked = ticket()
+    answered(asked)
+    prompt = asked.size.estimate() * 4
+
+    asked.delivered(completion(usage={**USAGE, "prompt_tokens": prompt}))
+    asked.held = 10
+
+    assert asked.cost == 10
+    assert asked.dressed(completion())["usage"]["cost"] == 0.00001
+    assert asked.record().cost == prompt + 4
+
+
+def test_an_answer_that_says_nothing_is_free():
+    asked = ticket()
+    answered(asked)
+
+    asked.delivered(completion("", usage={**USAGE, "completion_tokens": 0}))
+
+    assert asked.record().cost == asked.cost == 0
+    assert asked.record().tokens_prompt == 5
+
+
+def test_a_stream_that_broke_costs_what_came_of_it():
+    asked = ticket()
+    answered(asked)
+
+    asked.failed(Broken(), streamed(asked, "x" * 30))
+
+    assert asked.cost == asked.size.estimate() + 2 * 10
+
+
+@pytest.mark.parametrize("failure", [GeneratorExit(), Broken()], ids=["customer left", "stream broke"])
+def test_before_the_first_output_nothing_is_owed(failure):
+    asked = ticket()
+    answered(asked)
+
+    asked.failed(failure, streamed(asked))
+
+    assert asked.record().cost == 0
+
+
+def test_our_own_count_never_exceeds_the_limit():
+    asked = ticket(max_tokens=5)
+    answered(asked)
+
+    asked.delivered(completion("x" * 300, usage=None))
+
+    assert asked.record().tokens_completion == 5
+
+
+def test_with_too_little_money_answers_are_shorter_and_the_customer_is_told():
+    whole = ticket()
+    prompt = whole.quotes[0].prompt
+
+    asked = ticket(held=prompt + 2 * 40)
+    answered(asked)
+    asked.delivered(completion())
+
+    assert [quote.limit for quote in asked.quotes] == [40, 40]
+    assert asked.lowered_by == "balance"
+    assert asked.bill()["cost_details"]["limited_by"] == "balance"
+    assert asked.bill()["cost_details"]["max_tokens"] == 40
+    assert not whole.lowered_by
+
+
+def test_endpoints_that_the_money_does_not_pay_for_are_left_out():
+    dear = replace(route(NOBODY, "dear"), prices=PriceList(((BEGINNING, Price(prompt=10**9)),)))
+    cheap = route(NOBODY, "cheap")
+
+    asked = ticket(dear, cheap, held=ticket(cheap).quotes[0].floor)
+
+    assert [quote.route.upstream.slug for quote in asked.quotes] == ["cheap"]
+    assert ticket(dear, cheap).ask().minimum == ticket(cheap).ask().minimum
+    assert ticket(dear, cheap).ask().amount == ticket(dear).ask().amount
+
+
+def test_a_test_key_pays_nothing():
+    asked = ticket(is_test=True)
+    answered(asked)
+
+    asked.delivered(completion())
+
+    assert (asked.ask().amount, asked.ask().minimum, asked.cost) == (0, 0, 0)
+    assert asked.bill()["cost"] == 0
+
+
+def test_a_stream_beyond_its_limit_must_stop():
+    asked = ticket(max_tokens=10)
+    answered(asked)
+
+    assert not asked.must_stop(streamed(asked, "x" * 10 * LONGEST_TOKEN))
+    assert asked.must_stop(streamed(asked, "x" * 12 * LONGEST_TOKEN))
+    assert asked.must_stop(streamed(asked, *"x" * 12))
 
 
 def test_our_own_time_is_never_negative():

@@ -1,0 +1,74 @@
+"""What a request may cost at each endpoint that may serve it, and how long an answer that buys. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from billing.money import Micro
+from billing.pricing import FREE, Price, ceiling, completion_within
+from providers.wire import Chat
+from routing.meter import Size
+from routing.policy import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """An endpoint with the prices in force at admission: for this request they hold, whatever changes."""
+
+    route: Route
+    price: Price
+    own_price: Price
+    prompt: int  # tokens of the prompt at the most
+    limit: int  # tokens of the largest answer allowed
+    # Whether the vendor has to be told the limit: it is lower than what the customer asked for, or its own.
+    is_lowered: bool = False
+
+    @property
+    def ceiling(self) -> Micro:
+        """What the request costs at the most."""
+        return ceiling(self.price, self.prompt, self.limit)
+
+    @property
+    def floor(self) -> Micro:
+        """What it costs with an answer of one token: for less it is not worth asking."""
+        return ceiling(self.price, self.prompt, 1)
+
+    def within(self, amount: Micro) -> "Quote | None":
+        """The same for no more than ``amount``, with a shorter answer if need be; None if it buys none."""
+        if amount >= self.ceiling:
+            return self
+        limit = completion_within(self.price, self.prompt, amount, self.limit)
+        return replace(self, limit=limit, is_lowered=True) if limit else None
+
+    def told(self, chat: Chat) -> Chat:
+        """``chat`` as this endpoint is asked it. Of two limits adapters take the smaller one."""
+        return {**chat, "max_tokens": self.limit} if self.is_lowered else chat
+
+
+def quotes(
+    routes: Iterable[Route], chat: Chat, size: Size, moment: datetime, *, is_free: bool
+) -> list[Quote]:
+    """A quote for each of the routes that has a price at ``moment``, in their order."""
+    asked = _asked(chat)
+    found = (_quote(route, asked, size, moment, is_free=is_free) for route in routes)
+    return [quote for quote in found if quote is not None]
+
+
+def _quote(route: Route, asked: int | None, size: Size, moment: datetime, *, is_free: bool) -> Quote | None:
+    price = FREE if is_free else route.prices.at(moment)
+    if price is None:
+        return None
+    return Quote(
+        route=route,
+        price=price,
+        own_price=route.own_prices.at(moment) or FREE,
+        prompt=size.bound(route.characters_per_token),
+        limit=route.max_output if asked is None else min(asked, route.max_output),
+        is_lowered=asked is not None and asked > route.max_output,
+    )
+
+
+def _asked(chat: Chat) -> int | None:
+    """The longest answer the customer wants, in tokens."""
+    limits = [chat[name] for name in ("max_tokens", "max_completion_tokens") if chat.get(name) is not None]
+    return min(limits, default=None)
