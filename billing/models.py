@@ -109,6 +109,9 @@ class Transfer(models.Model):
     note = models.CharField("примечание", max_length=500, blank=True)
     created_by = models.CharField("кем проведён", max_length=200, blank=True)
 
+    # Set by the ledger on what it had done before and now only returns.
+    is_repeat = False
+
     class Meta:
         verbose_name = "перевод"
         verbose_name_plural = "переводы"
