@@ -9,7 +9,8 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Cast, Coalesce, Now
 from django.utils import timezone
 
 from accounts.models import ApiKey, Client
@@ -56,6 +57,7 @@ class Account(models.Model):
         verbose_name = "счёт"
         verbose_name_plural = "счета"
         ordering = ["id"]
+        permissions = [("correct_balance", "Может исправлять остаток кошелька")]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=AccountKind.values), name="account_kind_is_known"),
             models.CheckConstraint(
@@ -187,6 +189,19 @@ class Reset(models.TextChoices):
     MONTHLY = "monthly", "первого числа месяца"
 
 
+class CapQuerySet(models.QuerySet["Cap"]):
+    def with_spent(self) -> Self:
+        """``spent``: what the key has been charged in the period that runs now, as the ledger counts it."""
+        today = Func(Now(), function="billing_moscow_day")
+        start = Func(OuterRef("reset"), today, function="billing_period", output_field=models.DateField())
+        days = KeyDay.objects.filter(key_id=OuterRef("key_id"), day__gte=start).order_by()
+        # PostgreSQL adds up integers to decimals.
+        total = Cast(Sum("cost"), models.BigIntegerField())
+        return self.annotate(
+            spent=Coalesce(Subquery(days.values("key_id").annotate(total=total).values("total")), 0)
+        )
+
+
 class Cap(models.Model):
     """The most that one key may spend in a period. Periods begin at midnight in Moscow."""
 
@@ -199,6 +214,8 @@ class Cap(models.Model):
         default=Reset.NONE,
         help_text="В полночь по московскому времени.",
     )
+
+    objects = CapQuerySet.as_manager()
 
     class Meta:
         verbose_name = "предел расходов"
@@ -410,6 +427,9 @@ class Rate(models.Model):
     def __str__(self) -> str:
         return f"{self.tariff} с {timezone.localtime(self.starts_at):%d.%m.%Y %H:%M}"
 
+    def has_started(self) -> bool:
+        return self.starts_at <= timezone.now()
+
     def price(self) -> Price:
         """What this rate charges, with nothing left open."""
         return Price(
@@ -507,6 +527,7 @@ class Generation(models.Model):
         verbose_name = "генерация"
         verbose_name_plural = "генерации"
         ordering = ["-created_at"]
+        permissions = [("refund_generation", "Может возвращать деньги за генерацию")]
         indexes = [models.Index(fields=["client", "-created_at"], name="generation_of_client")]
         constraints = [
             models.CheckConstraint(
@@ -523,3 +544,10 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def margin(self) -> Micro:
+        """What we are left with: the cost, less what was given back and what the provider takes."""
+        return self.cost - self.refunded - self.own_cost
+
+    def refundable(self) -> Micro:
+        return self.cost - self.refunded
