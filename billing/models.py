@@ -13,7 +13,7 @@ from django.db.models import F, Func, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Cast, Coalesce, Now
 from django.utils import timezone
 
-from accounts.models import ApiKey, Client
+from accounts.models import ApiKey, Client, User
 from billing.fields import MicroField
 from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
 from billing.pricing import Price
@@ -307,6 +307,21 @@ class PromoCode(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+
+class PromoTry(models.Model):
+    """A code that somebody typed, right or wrong: counted for an hour, so that codes cannot be guessed."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name="человек")
+    at = models.DateTimeField("когда", db_default=Now())
+
+    class Meta:
+        verbose_name = "попытка промокода"
+        verbose_name_plural = "попытки промокодов"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {timezone.localtime(self.at):%d.%m.%Y %H:%M}"
 
 
 class AlertKind(models.TextChoices):

@@ -13,7 +13,7 @@ from billing import ledger
 from billing.admin.desk import Desk, History, LockingForm, in_roubles
 from billing.admin.movements import LARGEST, MovementForm, MovesMoney
 from billing.errors import BillingError, TooMuch
-from billing.models import Account, AccountKind, Payment, PromoCode, Transfer
+from billing.models import Account, AccountKind, Payment, PromoCode, PromoTry, Transfer
 from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
 
 MICRO_PER_KOPECK = MICRO_PER_ROUBLE // 100
@@ -181,3 +181,10 @@ class PromoCodeAdmin(Desk):
 
     def has_delete_permission(self, request: HttpRequest, obj: PromoCode | None = None) -> bool:
         return False  # once gone, each client could use its name anew; it is switched off instead
+
+
+@admin.register(PromoTry)
+class PromoTryAdmin(History):
+    list_display = ["at", "user"]
+    list_select_related = ["user"]
+    search_fields = ["user__email"]

@@ -21,6 +21,7 @@ from billing.models import (
     KeyDay,
     Payment,
     PromoCode,
+    PromoTry,
     Shift,
     Transfer,
 )
@@ -39,7 +40,7 @@ from tests.builders import (
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
-READ_ONLY = [Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, Payment]
+READ_ONLY = [Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment]
 
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 
@@ -88,6 +89,7 @@ def _money(client: Client, api_key: ApiKey) -> None:
     Cap.objects.create(key=api_key, amount=1_000_000)
     Payment.objects.create(number="1", client=client, amount=1_000_000, reason="счёт 1")
     PromoCode.objects.create(code="ЛЕТО", amount=1_000_000)
+    PromoTry.objects.create(user=alice())
     Alert.objects.create(kind=AlertKind.LOW_BALANCE, client=client, subject="1")
     Audit.objects.create(is_clean=True, report={}, seconds=0.1)
 
