@@ -9,7 +9,7 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Func, OuterRef, Q, Subquery, Sum
+from django.db.models import Case, F, Func, OuterRef, Q, Subquery, Sum, When
 from django.db.models.functions import Cast, Coalesce, Now
 from django.utils import timezone
 
@@ -83,6 +83,13 @@ class Account(models.Model):
     def available(self) -> Micro:
         """What the next request may put on hold."""
         return self.balance + self.credit_limit - self.held
+
+    def movements(self) -> models.QuerySet["Transfer"]:
+        """What has moved here, the last first; ``signed``: what it has done to the balance."""
+        signed = Case(
+            When(credit=self, then=F("amount")), default=-F("amount"), output_field=models.BigIntegerField()
+        )
+        return Transfer.objects.filter(Q(debit=self) | Q(credit=self)).annotate(signed=signed)
 
 
 class TransferCode(models.TextChoices):
