@@ -8,6 +8,7 @@ BillingError
 ├── TellerAway           the database does not take holds now
 ├── TooMuch              more than there is to take or to give back
 ├── PromoRefused         the code is unknown, over, or was used by this client
+├── TooManyTries         so many codes were typed that somebody may be guessing
 └── CauseReused          the same cause was given before, for another movement
 """
 
@@ -97,6 +98,10 @@ class TooMuch(BillingError):
 
 class PromoRefused(BillingError):
     said = "Такого промокода нет, или он уже не действует."
+
+
+class TooManyTries(BillingError):
+    said = "Слишком много попыток. Повторите через час."
 
 
 class CauseReused(BillingError):

@@ -59,7 +59,8 @@ def reap() -> int:
 def top_up(client: Client, amount: Micro, *, cause: str, note: str = "", by: str = "") -> Transfer:
     """Put money that was paid to us into the client's wallet.
 
-    ``cause`` names the payment: a second call with it returns the first transfer and moves nothing.
+    ``cause`` names the payment: a second call with it moves nothing and returns the first transfer, which
+    ``is_repeat``.
     Raises CauseReused if that one was for another client or amount; ValueError unless ``amount`` > 0.
     """
     if amount <= 0:
@@ -117,18 +118,19 @@ def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "",
     """
     if amount <= 0:
         raise ValueError("Вернуть можно только положительную сумму.")
-    transfer = Transfer(
-        debit=Account.objects.system(AccountKind.REVENUE),
-        credit=Account.objects.get(client_id=generation.client_id),
-        amount=amount,
-        code=TransferCode.REFUND,
-        cause=cause,
-        note=note,
-        created_by=by,
+    transfer = _move(
+        Transfer(
+            debit=Account.objects.system(AccountKind.REVENUE),
+            credit=Account.objects.get(client_id=generation.client_id),
+            amount=amount,
+            code=TransferCode.REFUND,
+            cause=cause,
+            note=note,
+            created_by=by,
+        )
     )
-    moved = _move(transfer)
-    if moved is not transfer:  # done before
-        return moved
+    if transfer.is_repeat:
+        return transfer
     # One UPDATE checks and takes: two refunds at once cannot give back the same rouble.
     owed = Generation.objects.filter(pk=generation.pk, refunded__lte=F("cost") - amount)
     if not owed.update(refunded=F("refunded") + amount):
@@ -185,4 +187,5 @@ def _same(done: Transfer, asked: Transfer) -> Transfer:
     facts = ("debit_id", "credit_id", "amount", "code")
     if any(getattr(done, fact) != getattr(asked, fact) for fact in facts):
         raise CauseReused
+    done.is_repeat = True
     return done

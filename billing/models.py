@@ -9,10 +9,11 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Func, OuterRef, Q, Subquery, Sum, When
+from django.db.models.functions import Cast, Coalesce, Now
 from django.utils import timezone
 
-from accounts.models import ApiKey, Client
+from accounts.models import ApiKey, Client, User
 from billing.fields import MicroField
 from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
 from billing.pricing import Price
@@ -56,6 +57,7 @@ class Account(models.Model):
         verbose_name = "счёт"
         verbose_name_plural = "счета"
         ordering = ["id"]
+        permissions = [("correct_balance", "Может исправлять остаток кошелька")]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=AccountKind.values), name="account_kind_is_known"),
             models.CheckConstraint(
@@ -81,6 +83,13 @@ class Account(models.Model):
     def available(self) -> Micro:
         """What the next request may put on hold."""
         return self.balance + self.credit_limit - self.held
+
+    def movements(self) -> models.QuerySet["Transfer"]:
+        """What has moved here, the last first; ``signed``: what it has done to the balance."""
+        signed = Case(
+            When(credit=self, then=F("amount")), default=-F("amount"), output_field=models.BigIntegerField()
+        )
+        return Transfer.objects.filter(Q(debit=self) | Q(credit=self)).annotate(signed=signed)
 
 
 class TransferCode(models.TextChoices):
@@ -108,6 +117,9 @@ class Transfer(models.Model):
     created_at = models.DateTimeField("проведён", default=timezone.now, db_index=True)
     note = models.CharField("примечание", max_length=500, blank=True)
     created_by = models.CharField("кем проведён", max_length=200, blank=True)
+
+    # Set by the ledger on what it had done before and now only returns.
+    is_repeat = False
 
     class Meta:
         verbose_name = "перевод"
@@ -184,6 +196,19 @@ class Reset(models.TextChoices):
     MONTHLY = "monthly", "первого числа месяца"
 
 
+class CapQuerySet(models.QuerySet["Cap"]):
+    def with_spent(self) -> Self:
+        """``spent``: what the key has been charged in the period that runs now, as the ledger counts it."""
+        today = Func(Now(), function="billing_moscow_day")
+        start = Func(OuterRef("reset"), today, function="billing_period", output_field=models.DateField())
+        days = KeyDay.objects.filter(key_id=OuterRef("key_id"), day__gte=start).order_by()
+        # PostgreSQL adds up integers to decimals.
+        total = Cast(Sum("cost"), models.BigIntegerField())
+        return self.annotate(
+            spent=Coalesce(Subquery(days.values("key_id").annotate(total=total).values("total")), 0)
+        )
+
+
 class Cap(models.Model):
     """The most that one key may spend in a period. Periods begin at midnight in Moscow."""
 
@@ -196,6 +221,8 @@ class Cap(models.Model):
         default=Reset.NONE,
         help_text="В полночь по московскому времени.",
     )
+
+    objects = CapQuerySet.as_manager()
 
     class Meta:
         verbose_name = "предел расходов"
@@ -287,6 +314,21 @@ class PromoCode(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+
+class PromoTry(models.Model):
+    """A code that somebody typed, right or wrong: counted for an hour, so that codes cannot be guessed."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name="человек")
+    at = models.DateTimeField("когда", db_default=Now())
+
+    class Meta:
+        verbose_name = "попытка промокода"
+        verbose_name_plural = "попытки промокодов"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {timezone.localtime(self.at):%d.%m.%Y %H:%M}"
 
 
 class AlertKind(models.TextChoices):
@@ -407,6 +449,9 @@ class Rate(models.Model):
     def __str__(self) -> str:
         return f"{self.tariff} с {timezone.localtime(self.starts_at):%d.%m.%Y %H:%M}"
 
+    def has_started(self) -> bool:
+        return self.starts_at <= timezone.now()
+
     def price(self) -> Price:
         """What this rate charges, with nothing left open."""
         return Price(
@@ -504,6 +549,7 @@ class Generation(models.Model):
         verbose_name = "генерация"
         verbose_name_plural = "генерации"
         ordering = ["-created_at"]
+        permissions = [("refund_generation", "Может возвращать деньги за генерацию")]
         indexes = [models.Index(fields=["client", "-created_at"], name="generation_of_client")]
         constraints = [
             models.CheckConstraint(
@@ -520,3 +566,10 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def margin(self) -> Micro:
+        """What we are left with: the cost, less what was given back and what the provider takes."""
+        return self.cost - self.refunded - self.own_cost
+
+    def refundable(self) -> Micro:
+        return self.cost - self.refunded

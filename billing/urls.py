@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from billing.views import ClientPage, Dashboard
+from billing.views import ClientPage, Dashboard, Movements, Promo
 
 urlpatterns = [
     path("", Dashboard.as_view(), name="dashboard"),
     path("<int:pk>/", ClientPage.as_view(), name="client"),
+    path("<int:pk>/movements/", Movements.as_view(), name="movements"),
+    path("<int:pk>/promo/", Promo.as_view(), name="promo"),
 ]

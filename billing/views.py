@@ -1,20 +1,39 @@
-"""The customers' pages: what a client has, which keys it holds and what they were used for.
+"""The customers' pages: what a client has, which keys it holds, what they were used for and what it cost.
 
 Here and not in ``accounts``, which knows nothing of money.
 """
 
+from typing import Any
 from uuid import UUID
 
+from django import forms
+from django.contrib import messages
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Client
+from accounts.models import ApiKey, Client
 from accounts.views import PrivateView
+from billing.errors import BillingError
 from billing.ledger import wallet_of
-from billing.models import Generation
+from billing.models import Cap, Generation, TransferCode
+from billing.promo import try_code
+from billing.templatetags.money import roubles
 
 GENERATIONS_PER_PAGE = 50
+MOVEMENTS_PER_PAGE = 100
+# On the client's own page.
+LAST_MOVEMENTS = 20
+LAST_HOLDS = 10
+
+
+class PromoForm(forms.Form):
+    code = forms.CharField(
+        label=_("Промокод"), max_length=40, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
 
 
 class Dashboard(PrivateView):
@@ -26,22 +45,71 @@ class Dashboard(PrivateView):
 
 
 class ClientPage(PrivateView):
-    """One client: wallet, keys, generations."""
+    """One client: wallet, keys, movements, generations."""
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.client(pk)
+        wallet = wallet_of(client)
         generations, has_more = _page(client, request.GET.get("before"))
         context = {
             "client": client,
             "clients": self.clients,
-            "wallet": wallet_of(client),
-            "keys": client.keys.all(),
+            "wallet": wallet,
+            "holds": wallet.holds.select_related("key").order_by("-created_at")[:LAST_HOLDS],
+            "holds_in_all": wallet.holds.count(),
+            "keys": _keys(client),
             "now": timezone.now(),
+            # Each charge stands beside its generation.
+            "movements": wallet.movements().exclude(code=TransferCode.CHARGE)[:LAST_MOVEMENTS],
+            "promo": PromoForm(),
             "generations": generations,
             "is_newest": "before" not in request.GET,
             "has_more": has_more,
         }
         return render(request, "billing/client.html", context)
+
+
+class Movements(PrivateView):
+    """All that has moved in a client's wallet; ``?only=payments`` leaves out what generations cost."""
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        client = self.client(pk)
+        rows = wallet_of(client).movements()
+        if request.GET.get("only") == "payments":
+            rows = rows.exclude(code=TransferCode.CHARGE)
+        if "before" in request.GET:
+            rows = rows.filter(pk__lt=_number(request.GET["before"]))
+        found, has_more = _first(rows, MOVEMENTS_PER_PAGE)
+        context = {
+            "client": client,
+            "movements": found,
+            "only": request.GET.get("only"),
+            "is_newest": "before" not in request.GET,
+            "has_more": has_more,
+        }
+        return render(request, "billing/movements.html", context)
+
+
+class Promo(PrivateView):
+    """Takes a promo code."""
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        client = self.client(pk)
+        form = PromoForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, gettext("Введите промокод, до 40 знаков."))
+            return redirect("client", pk)
+        try:
+            brought = try_code(request.user, client, form.cleaned_data["code"])
+        except BillingError as exc:
+            messages.error(request, gettext(str(exc)))
+        else:
+            messages.success(request, gettext("Промокод принят: +%(amount)s.") % {"amount": roubles(brought)})
+        return redirect("client", pk)
+
+
+def _keys(client: Client) -> QuerySet[ApiKey]:
+    return client.keys.prefetch_related(Prefetch("cap", Cap.objects.with_spent()))
 
 
 def _page(client: Client, before: str | None) -> tuple[list[Generation], bool]:
@@ -53,8 +121,13 @@ def _page(client: Client, before: str | None) -> tuple[list[Generation], bool]:
         rows = rows.filter(created_at__lte=last.created_at).exclude(
             created_at=last.created_at, id__gte=last.id
         )
-    found = list(rows[: GENERATIONS_PER_PAGE + 1])
-    return found[:GENERATIONS_PER_PAGE], len(found) > GENERATIONS_PER_PAGE
+    return _first(rows, GENERATIONS_PER_PAGE)
+
+
+def _first(rows: QuerySet[Any], count: int) -> tuple[list[Any], bool]:
+    """The first rows, and whether there are more."""
+    found = list(rows[: count + 1])
+    return found[:count], len(found) > count
 
 
 def _uuid(text: str) -> UUID:
@@ -62,3 +135,10 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError as exc:
         raise Http404 from exc
+
+
+def _number(text: str) -> int:
+    # Up to 18 digits, which every bigint holds.
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Http404
+    return int(text)

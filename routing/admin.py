@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from accounts.admin import ApiKeyAdmin
 from accounts.models import ApiKey
+from billing.admin.caps import CapInline
 from providers.forms import ObjectField
 from routing.models import Alias, Endpoint, Feature, Model, validate_model_name
 
@@ -31,6 +32,7 @@ class EndpointForm(forms.ModelForm):
             "tools",
             "features",
             "options",
+            "own_tariff",
             "is_enabled",
         ]
 
@@ -40,7 +42,7 @@ class EndpointInline(admin.StackedInline):
     model = Endpoint
     form = EndpointForm
     extra = 0
-    autocomplete_fields = ["provider"]
+    autocomplete_fields = ["provider", "own_tariff"]
 
 
 class AliasInline(admin.TabularInline):
@@ -77,7 +79,7 @@ class EndpointAdmin(admin.ModelAdmin):
     list_filter = ["is_enabled", "provider", "tools"]
     list_select_related = ["model", "provider"]
     search_fields = ["model__slug", "upstream_name", "provider__slug"]
-    autocomplete_fields = ["model", "provider"]
+    autocomplete_fields = ["model", "provider", "own_tariff"]
 
 
 @admin.register(Alias)
@@ -93,7 +95,9 @@ admin.site.unregister(ApiKey)
 
 @admin.register(ApiKey)
 class CatalogueKeyAdmin(ApiKeyAdmin):
-    """The desk for keys, where it is known which models there are."""
+    """The desk for keys, where it is known which models there are and what a key may spend."""
+
+    inlines = [CapInline]
 
     def formfield_for_dbfield(
         self, db_field: models.Field, request: HttpRequest, **kwargs: Any

@@ -8,13 +8,14 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+from django.contrib.auth.models import Permission
 from django.test import Client as Browser
 from django.utils import timezone
 
 from accounts.keys import Kind
 from accounts.models import ApiKey, Client, Membership, Plan, Role, User
 from billing import ledger
-from billing.models import Generation, GenerationStatus, Rate, Tariff
+from billing.models import Account, AccountKind, Generation, GenerationStatus, Rate, Tariff
 from billing.money import roubles
 from providers.models import Credential, Provider
 from routing.models import Alias, Endpoint, Feature, Model
@@ -46,6 +47,15 @@ def operators_browser() -> Browser:
     return browser
 
 
+def clerks_browser(*permissions: str) -> Browser:
+    """A browser of an operator who may do what ``permissions`` say and nothing else."""
+    clerk = make_user(is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    browser = Browser()
+    browser.force_login(clerk)
+    return browser
+
+
 def make_user(email: str = "", *, password: str | None = None, **fields: Any) -> User:
     return User.objects.create_user(email or f"user{next(_numbers)}@example.test", password, **fields)
 
@@ -56,6 +66,12 @@ def make_client(name: str = "", *, plan: Plan = Plan.PAID, balance: str = "0", *
     if roubles(balance):
         ledger.top_up(client, roubles(balance), cause=f"test payment {next(_numbers)}")
     return client
+
+
+def open_our_accounts() -> None:
+    """The accounts that a migration opens, for a test whose database was emptied before it."""
+    for kind in set(AccountKind) - {AccountKind.WALLET}:
+        Account.objects.system(kind)
 
 
 def make_key(

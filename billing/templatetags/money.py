@@ -10,6 +10,7 @@ from billing.money import Micro, as_roubles
 register = template.Library()
 
 KOPECK = Decimal("0.01")
+MINUS = "\N{MINUS SIGN}"
 
 
 @register.filter
@@ -18,3 +19,9 @@ def roubles(amount: Micro) -> str:
     exact = Decimal(as_roubles(amount))
     shown = exact.quantize(KOPECK) if exact == exact.quantize(KOPECK) else exact
     return f"{number_format(shown, force_grouping=True)}\N{NO-BREAK SPACE}₽"
+
+
+@register.filter
+def signed_roubles(amount: Micro) -> str:
+    """What has come with a plus, what has gone with a minus: ``+100,00 ₽``, ``−2,50 ₽``."""
+    return f"{'+' if amount > 0 else MINUS}{roubles(abs(amount))}"

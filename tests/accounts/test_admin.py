@@ -12,6 +12,7 @@ from tests.builders import make_client, make_key, make_model, operators_browser
 
 pytestmark = pytest.mark.django_db
 
+NO_CAP = {"cap-TOTAL_FORMS": 0, "cap-INITIAL_FORMS": 0}
 KEY = re.compile(r"xr-(?:live|test)-[0-9A-Za-z]{32}-[0-9A-Za-z]{6}")
 
 
@@ -23,7 +24,7 @@ def operator() -> Browser:
 def add_key(operator: Browser, **fields) -> str:
     """The page after a key was added."""
     client = make_client()
-    form = {"client": client.pk, "label": "сервер", "kind": "live", **fields}
+    form = {"client": client.pk, "label": "сервер", "kind": "live", **NO_CAP, **fields}
     return operator.post(reverse("admin:accounts_apikey_add"), form, follow=True).content.decode()
 
 
@@ -44,7 +45,8 @@ def test_a_key_made_on_the_desk_is_shown_once(operator, kind):
 def test_a_key_is_not_drawn_anew_when_it_is_edited(operator):
     api_key, _ = make_key()
     make_model("gigachat/pro", aliases=("GEN-T",))
-    form = {"label": "другой", "allowed_models": "gigachat/pro,gen-t", "allowed_addresses": "10.0.0.0/8"}
+    lists = {"allowed_models": "gigachat/pro,gen-t", "allowed_addresses": "10.0.0.0/8"}
+    form = {"label": "другой", **lists, **NO_CAP}
 
     page = operator.post(reverse("admin:accounts_apikey_change", args=[api_key.pk]), form, follow=True)
 
@@ -77,7 +79,7 @@ def test_a_time_that_is_over_is_given_to_no_key(operator):
 
 def test_a_key_whose_time_is_over_can_be_edited(operator):
     api_key, _ = make_key(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
-    form = {"label": "старый", "expires_at_0": "2020-01-01", "expires_at_1": "03:00:00"}
+    form = {"label": "старый", "expires_at_0": "2020-01-01", "expires_at_1": "03:00:00", **NO_CAP}
 
     operator.post(reverse("admin:accounts_apikey_change", args=[api_key.pk]), form)
 

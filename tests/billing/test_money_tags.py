@@ -4,7 +4,7 @@ import pytest
 from django.utils.translation import override
 
 from billing.money import roubles as micro
-from billing.templatetags.money import roubles
+from billing.templatetags.money import roubles, signed_roubles
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,8 @@ from billing.templatetags.money import roubles
 def test_roubles_are_shown_exactly_and_with_kopecks(amount, language, shown):
     with override(language):
         assert roubles(micro(amount)).replace("\xa0", " ") == shown
+
+
+@pytest.mark.parametrize(("amount", "shown"), [("2.5", "+2,50 ₽"), ("-1234", "−1 234,00 ₽")])
+def test_what_has_moved_bears_its_sign(amount, shown):
+    assert signed_roubles(micro(amount)).replace("\xa0", " ") == shown

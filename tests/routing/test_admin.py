@@ -3,7 +3,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from routing.models import Endpoint, Model
-from tests.builders import make_endpoint, make_model, make_provider, operators_browser
+from tests.builders import make_endpoint, make_model, make_provider, make_tariff, operators_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +41,20 @@ def test_settings_its_provider_knows_are_kept(operator):
     operator.post(reverse("admin:routing_endpoint_add"), fields(options='{"thinking": false}'))
 
     assert Endpoint.objects.get().options == {"thinking": False}
+
+
+def test_what_a_provider_takes_from_us_is_kept(operator):
+    tariff = make_tariff()
+
+    operator.post(reverse("admin:routing_endpoint_add"), fields(own_tariff=tariff.pk))
+
+    assert Endpoint.objects.get().own_tariff == tariff
+
+
+def test_a_models_density_is_on_its_page(operator):
+    page = operator.get(reverse("admin:routing_model_add")).context["adminform"].form
+
+    assert "characters_per_token" in page.fields
 
 
 @pytest.mark.parametrize("typed", ["null", '{"temperature": 1e999}'])

@@ -5,12 +5,16 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from accounts.models import User
-from billing.models import Generation, GenerationStatus
+from billing import ledger
+from billing.holds import Ask
+from billing.models import Cap, Generation, GenerationStatus, Reset
+from billing.money import roubles
 from routing.bootstrap import read_catalogue
 from routing.reading import read_chat
 from tests.builders import alice, make_client, make_generation, make_key, make_user, romashka
@@ -112,12 +116,16 @@ def test_english_pages_are_english_throughout(client, db):
     owner.members.add(person)
     for status in GenerationStatus.values:
         make_generation(owner, status=status, usage_source="estimated", attempts=[{"is_twin": True}])
-    make_key(owner, "server")
+    key, _ = make_key(owner, "server")
+    Cap.objects.create(key=key, amount=1, reset=Reset.WEEKLY)
+    ledger.top_up(owner, 2, cause="payment 1")
+    ledger.place_hold(Ask(uuid4(), owner.pk, key.pk, 1, 1, 60))
     english = {"accept-language": "en"}
     public = [client.get(path, headers=english) for path in ("/", "/login/", "/nothing")]
     wrong = client.post("/login/", {"username": "a@b.example", "password": "x"}, headers=english)
     client.force_login(person)
-    private = [client.get("/dashboard/", headers=english, follow=True)]
+    refused = client.post(f"/dashboard/{owner.pk}/promo/", {"code": "x"}, headers=english, follow=True)
+    private = [refused, client.get(f"/dashboard/{owner.pk}/movements/", headers=english)]
 
     for answer in (*public, wrong, *private):
         assert not CYRILLIC.findall(answer.content.decode().replace("Русский", ""))
@@ -136,8 +144,13 @@ def person(transactional_db) -> User:
 
 @pytest.fixture
 def many(person) -> list[Generation]:
-    make_key(romashka(), "сервер")
-    return [make_generation(romashka(), attempts=[{"is_twin": True}]) for _ in range(60)]
+    home = romashka()
+    key, _ = make_key(home, "сервер")
+    Cap.objects.create(key=key, amount=roubles("1500.123456"), reset=Reset.MONTHLY)
+    ledger.top_up(home, roubles("123456.789012"), cause="payment 1", note="счёт " + "7" * 60)
+    ledger.place_hold(Ask(uuid4(), home.pk, key.pk, roubles("12.345678"), 1, 600, model_requested="m" * 80))
+    cost = {"cost": roubles("12.345678"), "refunded": roubles("1.5")}
+    return [make_generation(home, attempts=[{"is_twin": True}], **cost) for _ in range(60)]
 
 
 @contextmanager
@@ -192,7 +205,7 @@ def test_a_person_comes_from_the_landing_page_to_the_oldest_generation(live_serv
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_is_wider_than_a_phone(live_server, many, scheme):
     with chromium(viewport={"width": 390, "height": 800}, color_scheme=scheme) as page:
-        for path in ("/", "/login/", "/dashboard/", "/docs/"):
+        for path in ("/", "/login/", "/dashboard/", f"/dashboard/{many[0].client_id}/movements/", "/docs/"):
             page.goto(live_server.url + path)
             if path == "/dashboard/":
                 sign_in(page)

@@ -1,0 +1,36 @@
+"""What a key may spend, on the key's page and as a list of those that have spent most of it."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from billing.admin.desk import Desk, MoneyInline
+from billing.models import Cap
+from billing.money import as_roubles
+
+
+class WithSpent:
+    """For an admin of caps: what has been spent of each in the period that runs now."""
+
+    readonly_fields = ["spent"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Cap]:
+        return super().get_queryset(request).with_spent()
+
+    @admin.display(description="потрачено за период, ₽", ordering="spent")
+    def spent(self, cap: Cap) -> str | None:
+        return None if cap.pk is None else as_roubles(cap.spent)
+
+
+class CapInline(WithSpent, MoneyInline, admin.TabularInline):
+    model = Cap
+
+
+@admin.register(Cap)
+class CapAdmin(WithSpent, Desk):
+    list_display = ["key", "amount", "reset", "spent"]
+    list_filter = ["reset"]
+    list_select_related = ["key"]
+    search_fields = ["key__prefix", "key__label", "key__client__name"]
+    autocomplete_fields = ["key"]
+    fields = ["key", "amount", "reset", "spent"]

@@ -1,0 +1,101 @@
+"""What the pages of this desk have in common: amounts in roubles, history, rows under an operator's hand."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from billing.fields import MicroField
+from billing.money import as_roubles
+
+Column = Callable[[models.Model], str]
+
+
+@cache
+def in_roubles(model: type[models.Model], name: str) -> Column:
+    """The amount ``name`` as the admin shows it in lists and to those who may only read it."""
+
+    @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)
+    def shown(row: models.Model) -> str:
+        amount = getattr(row, name)
+        return "—" if amount is None else as_roubles(amount)
+
+    shown.__name__ = name  # by which the admin finds the field's help and names its CSS class
+    return shown
+
+
+class InRoubles:
+    """For an admin: an amount that is only read is read in roubles, not as the database keeps it."""
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [self._shown(name) for name in super().get_list_display(request)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        names = [self._shown(name) for name in super().get_readonly_fields(request, obj)]
+        may_type = obj is None or self.has_change_permission(request, obj)
+        return names if may_type else [*names, *(in_roubles(self.model, name) for name in self._amounts())]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        read = self.get_readonly_fields(request, obj)
+
+        def seen(name: Any) -> Any:
+            return self._shown(name) if self._shown(name) in read else name
+
+        return [
+            (title, {**options, "fields": list(dict.fromkeys(seen(name) for name in options["fields"]))})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _shown(self, name: Any) -> Any:
+        return in_roubles(self.model, name) if name in self._amounts() else name
+
+    def _amounts(self) -> list[str]:
+        return [field.name for field in self.model._meta.fields if isinstance(field, MicroField)]
+
+
+class Desk(InRoubles, admin.ModelAdmin):
+    """Rows that operators write, each field for itself."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
+        # Only what was typed: balances and counts of the same row may have moved since it was read.
+        obj.save(update_fields=form.changed_data if change else None)
+
+
+class History(InRoubles, admin.ModelAdmin):
+    """Rows that nobody writes by hand."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class MoneyInline(InRoubles):
+    """For an inline of rows with amounts."""
+
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Who may add but not change would get a new row without the amounts, which are only read then.
+        return super().has_add_permission(request, obj) and self.has_change_permission(request, obj)
+
+
+class LockingForm(forms.ModelForm):
+    """Checks the row as it is now, which stays so until the admin, in the same transaction, saves it."""
+
+    now: Any = None
+
+    def clean(self) -> dict[str, Any]:
+        rows = type(self.instance)._default_manager.select_for_update(no_key=True)
+        self.now = rows.get(pk=self.instance.pk) if self.instance.pk else self.instance
+        return super().clean()
