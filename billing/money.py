@@ -29,3 +29,8 @@ def as_roubles(amount: Micro) -> str:
     whole, fraction = divmod(abs(amount), MICRO_PER_ROUBLE)
     text = f"{whole}.{fraction:06}".rstrip("0").rstrip(".")
     return f"-{text}" if amount < 0 else text
+
+
+def as_number(amount: Micro) -> float:
+    """Micro-roubles as JSON shows roubles. Exact to the micro-rouble below 10⁹ ₽: 15 digits."""
+    return amount / MICRO_PER_ROUBLE

@@ -3,14 +3,16 @@
 A price is in micro-roubles for a million tokens, so that 0.0001 ₽ for 1,000 tokens is still an integer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from billing.money import Micro
+from billing.money import MICRO_PER_ROUBLE, Micro
 
 TOKENS_PRICED = 1_000_000
+# A cost before rounding is counted in millionths of a micro-rouble.
+PER_ROUBLE = TOKENS_PRICED * MICRO_PER_ROUBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,28 @@ class Price:
 
 
 FREE = Price()
+
+
+class Line(NamedTuple):
+    """One line of a bill. ``price`` as in ``Price``, ``cost`` in millionths of a micro-rouble."""
+
+    kind: str
+    tokens: int | None  # None where it is the request that costs
+    price: Micro
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a charge came about. ``is_capped``: no more was charged than had been on hold."""
+
+    lines: list[Line]
+    is_capped: bool = False
+
+    @property
+    def cost(self) -> int:
+        """The sum of the lines, in millionths of a micro-rouble."""
+        return sum(line.cost for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +83,47 @@ def completion_within(price: Price, prompt: int, amount: Micro, most: int) -> in
 
 def cost_of(price: Price, usage: Mapping[str, Any]) -> Micro:
     """What ``usage`` costs: exact, then rounded once, half a micro-rouble up."""
-    return (2 * sum(_parts(price, usage).values()) + TOKENS_PRICED) // (2 * TOKENS_PRICED)
+    return _rounded(_lines(price, usage))
 
 
 def cost_details(price: Price, usage: Mapping[str, Any]) -> dict[str, float]:
     """The parts of the cost in roubles, before rounding, for the customer."""
-    per_rouble = TOKENS_PRICED * 1_000_000
-    return {name: part / per_rouble for name, part in _parts(price, usage).items()}
+    return {f"{line.kind}_cost": line.cost / PER_ROUBLE for line in _lines(price, usage)}
+
+
+def explanation(price: Price, usage: Mapping[str, Any], *, cost: Micro, held: Micro) -> Explanation | None:
+    """How ``cost``, charged of what was ``held``, came about; None where the counts do not tell it."""
+    lines = [line for line in _lines(price, usage) if line.tokens or line.cost]
+    due = _rounded(lines)
+    if cost == due:
+        return Explanation(lines)
+    if due > cost == held > 0:
+        return Explanation(lines, is_capped=True)
+    # Not every answer that was counted is charged: of nothing there is nothing to be explained.
+    return None if cost else Explanation([])
 
 
 def _dearest(price: Price) -> Micro:
     return max(price.completion, price.reasoning)
 
 
-def _parts(price: Price, usage: Mapping[str, Any]) -> dict[str, int]:
-    """Millionths of a micro-rouble by kind. ``usage`` is OpenAI's; parts of totals are within them."""
+def _rounded(lines: Iterable[Line]) -> Micro:
+    return (2 * sum(line.cost for line in lines) + TOKENS_PRICED) // (2 * TOKENS_PRICED)
+
+
+def _lines(price: Price, usage: Mapping[str, Any]) -> list[Line]:
+    """``usage`` is OpenAI's; parts of totals are within them."""
     prompt, completion = usage["prompt_tokens"], usage["completion_tokens"]
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
     reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens", 0)
-    return {
-        "prompt_cost": (prompt - cached) * price.prompt,
-        "cached_prompt_cost": cached * price.cached_prompt,
-        "completion_cost": (completion - reasoning) * price.completion,
-        "reasoning_cost": reasoning * price.reasoning,
-        "request_cost": price.request * TOKENS_PRICED,
-    }
+    return [
+        _line("prompt", prompt - cached, price.prompt),
+        _line("cached_prompt", cached, price.cached_prompt),
+        _line("completion", completion - reasoning, price.completion),
+        _line("reasoning", reasoning, price.reasoning),
+        Line("request", None, price.request, price.request * TOKENS_PRICED),
+    ]
+
+
+def _line(kind: str, tokens: int, price: Micro) -> Line:
+    return Line(kind, tokens, price, tokens * price)

@@ -121,6 +121,13 @@ class Desk:
             report_bug(log, exc, call.request_id)
             return refusal(exc, call)
 
+    def caller(self, arrival: Arrival) -> Caller:
+        """Who is calling, for a thread that may wait. Raises AccessDenied, and what the database raises."""
+        key = _key(arrival.headers)
+        caller = self._callers.remembered(key) or self._callers.look_up(key)
+        caller.check(self._address(arrival))
+        return caller
+
     async def _chat(self, arrival: Arrival, call: Call) -> Reply:
         caller = await self._caller(arrival.headers, call)
         chat = read_chat(await _json_body(arrival))

@@ -48,6 +48,7 @@ ENVELOPES: dict[type[BaseException], Row] = {
     routing.NoSuchAddress: Row(404, "invalid_request_error", "not_found"),
     routing.WrongMethod: Row(405, "invalid_request_error", "method_not_allowed"),
     routing.UnknownModel: Row(404, "invalid_request_error", "model_not_found"),
+    routing.UnknownGeneration: Row(404, "invalid_request_error", "generation_not_found"),
     routing.NoRoute: Row(503, "api_error", "no_route"),
     routing.Unavailable: Row(503, "api_error", "unavailable", retryable=True, wait=1),
     accounts.MissingKey: Row(401, "invalid_request_error", "invalid_api_key"),

@@ -7,6 +7,7 @@ RequestError             the customer gets no answer; the text says why
 ├── NotJson              the body is declared to be something else than JSON
 ├── NoSuchAddress        nothing of the API is at this path
 ├── WrongMethod          something is, but not by this method; ``allowed`` are the ones
+├── UnknownGeneration    this client has no such generation, or there is none
 ├── UnknownModel         the catalogue has no such model; says which names are near
 ├── NoRoute              no endpoint may serve this request; ``reasons`` say why
 ├── NobodyAnswered       endpoints were asked and failed; ``failure`` is the last one's
@@ -72,6 +73,13 @@ class WrongMethod(RequestError):
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(f"Такой метод здесь не поддерживается. Допускается: {', '.join(allowed)}.")
         self.allowed = list(allowed)
+
+
+class UnknownGeneration(RequestError):
+    """The same for what is another's and for what is not."""
+
+    said = "Такой генерации нет."
+    param = "id"
 
 
 class UnknownModel(RequestError):

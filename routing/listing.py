@@ -96,17 +96,17 @@ class Price(serializers.CharField):
 
     def to_representation(self, micro: int) -> str:
         roubles = Decimal(micro) * PRICED_TOKENS / 1_000_000 / MICRO_PER_ROUBLE
-        return _plain(roubles)
+        return plain(roubles)
 
 
 class RequestPrice(serializers.CharField):
     """Roubles for a request as a decimal string, exactly."""
 
     def to_representation(self, micro: int) -> str:
-        return _plain(Decimal(micro) / MICRO_PER_ROUBLE)
+        return plain(Decimal(micro) / MICRO_PER_ROUBLE)
 
 
-def _plain(amount: Decimal) -> str:
+def plain(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 

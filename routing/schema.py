@@ -1,6 +1,7 @@
 """What the published schema says of chat: the request's shape from ``shape``, the answers' declared here.
 
-The answers' shapes are for readers and tests; nothing on a request's way uses them.
+And what the reference shows of the rest: refusals, examples. For readers and tests; nothing on the way of a
+request uses it.
 """
 
 from collections import defaultdict
@@ -8,13 +9,22 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 import msgspec
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from msgspec import UNSET, Struct, UnsetType
 
+from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey
 from routing.envelope import ENVELOPES, INTERNAL
-from routing.errors import NoSuchAddress, UnknownModel, WrongMethod
+from routing.errors import (
+    BadRequest,
+    NoSuchAddress,
+    Unavailable,
+    UnknownGeneration,
+    UnknownModel,
+    WrongMethod,
+)
 from routing.listing import ModelSerializer
 from routing.shape import ToolCall, chat_schema
+from routing.statements import CreditsAnswerSerializer, GenerationAnswerSerializer, KeyAnswerSerializer
 
 REF = "#/components/schemas/{name}"
 # What the reference's "Try it out" sends.
@@ -165,3 +175,89 @@ CHAT_RESPONSES = {
     **refusals(*ENVELOPES.keys() - ELSEWHERE),
 }
 MODEL_RESPONSES = {200: ModelSerializer, **refusals(UnknownModel)}
+
+# What whoever asks with a key may hear instead of an answer.
+OF_KEYS = (MissingKey, InvalidKey, ClientBlocked, AddressNotAllowed, Unavailable)
+KEY_RESPONSES = {200: KeyAnswerSerializer, **refusals(*OF_KEYS)}
+CREDITS_RESPONSES = {200: CreditsAnswerSerializer, **refusals(*OF_KEYS)}
+GENERATION_RESPONSES = {
+    200: GenerationAnswerSerializer,
+    **refusals(*OF_KEYS, BadRequest, UnknownGeneration),
+}
+
+KEY_EXAMPLE = {
+    "label": "сервер",
+    "client": "Ромашка",
+    "plan": "paid",
+    "is_free_tier": False,
+    "is_test": False,
+    "expires_at": None,
+    "usage": 1250.403917,
+    "usage_daily": 31.5,
+    "usage_weekly": 102.25,
+    "usage_monthly": 480.000125,
+    "limit": 500.0,
+    "limit_remaining": 18.499875,
+    "limit_reset": "monthly",
+    "limit_resets_at": "2026-08-01T00:00:00+03:00",
+    "rate_limit": {"requests": 500, "interval": "1s"},
+}
+CREDITS_EXAMPLE = {
+    "total_credits": 2000.0,
+    "total_usage": 1250.403917,
+    "balance": 749.596083,
+    "held": 1.5,
+    "available": 748.096083,
+    "credit_limit": 0.0,
+    "currency": "RUB",
+}
+GENERATION_EXAMPLE = {
+    "id": "gen-9f86d081884c7d659a2feaa0c55ad015",
+    "model": "gigachat/pro",
+    "model_requested": "gigachat/pro",
+    "provider": "gigachat",
+    "created_at": "2026-07-14T12:30:05.120000+03:00",
+    "settled_at": "2026-07-14T12:30:06.350000+03:00",
+    "status": "ok",
+    "streamed": True,
+    "cancelled": False,
+    "is_test": False,
+    "http_status": 200,
+    "error_type": None,
+    "finish_reason": "stop",
+    "native_finish_reason": None,
+    "tokens_prompt": 120,
+    "tokens_completion": 45,
+    "tokens_cached": 20,
+    "tokens_reasoning": 0,
+    "usage_source": "provider",
+    "total_cost": 0.0775,
+    "cost_details": {
+        "lines": [
+            {"kind": "prompt", "tokens": 100, "price": "0.5", "cost": "0.05"},
+            {"kind": "cached_prompt", "tokens": 20, "price": "0.25", "cost": "0.005"},
+            {"kind": "completion", "tokens": 45, "price": "0.5", "cost": "0.0225"},
+        ],
+        "sum": "0.0775",
+        "capped": False,
+    },
+    "held": 1.56,
+    "refunded": 0.0,
+    "latency": 310,
+    "generation_time": 1210,
+    "duration_ms": 1210,
+    "upstream_ms": 305,
+    "overhead_ms": None,
+    "attempts": [{"provider": "gigachat", "outcome": "ok", "is_twin": False, "ms": 305}],
+    "dropped_fields": ["seed"],
+    "request_id": "req_0f3c5d6a7b8c9d0e1f2a3b4c",
+    "client_request_id": "order-42",
+    "session_id": None,
+    "user": "ivan",
+    "key": {"label": "сервер", "prefix": "xr-live-Ab3dE6gH"},
+}
+
+
+def example(data: dict[str, Any]) -> list[OpenApiExample]:
+    """``data`` as the reference shows an answer."""
+    return [OpenApiExample("Ответ", {"data": data}, response_only=True, status_codes=["200"])]

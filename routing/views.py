@@ -1,4 +1,6 @@
-"""``/v1`` through Django REST framework: models, the schema, and chat for when the express lane is off."""
+"""``/v1`` through Django REST framework: models, what a key's owner may know of his own, the schema, and chat
+for when the express lane is off.
+"""
 
 import logging
 from typing import Any
@@ -7,6 +9,7 @@ from asgiref.sync import async_to_sync
 from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework import exceptions as framework
@@ -15,7 +18,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.callers import Caller
 from accounts.errors import AccessDenied
+from billing.statements import key_statement, wallet_statement
 from monitoring.logs import report_bug
 from routing import plane
 from routing.desk import OPEN, Arrival, Reply, refusal
@@ -26,11 +31,29 @@ from routing.errors import (
     RequestError,
     TooManyBytes,
     Unavailable,
+    UnknownGeneration,
     WrongMethod,
 )
 from routing.listing import ModelListSerializer, ModelSerializer, listing, listings
 from routing.reading import MAX_BYTES
-from routing.schema import CHAT_REQUEST, CHAT_RESPONSES, MODEL_RESPONSES
+from routing.schema import (
+    CHAT_REQUEST,
+    CHAT_RESPONSES,
+    CREDITS_EXAMPLE,
+    CREDITS_RESPONSES,
+    GENERATION_EXAMPLE,
+    GENERATION_RESPONSES,
+    KEY_EXAMPLE,
+    KEY_RESPONSES,
+    MODEL_RESPONSES,
+    example,
+)
+from routing.statements import (
+    CreditsAnswerSerializer,
+    GenerationAnswerSerializer,
+    KeyAnswerSerializer,
+    record,
+)
 from routing.ticket import Call, call_from
 
 log = logging.getLogger(__name__)
@@ -131,6 +154,52 @@ class ModelDetail(V1View):
         return Response(ModelSerializer(listing(model)).data)
 
 
+class KeyDetail(V1View):
+    @extend_schema(
+        operation_id="retrieveKey", responses=KEY_RESPONSES, examples=example(KEY_EXAMPLE), tags=["account"]
+    )
+    def get(self, request: Request) -> Response:
+        """Ключ, с которым вы обращаетесь: сколько потрачено и сколько можно. То же — `GET /v1/key`."""
+        statement = key_statement(caller_of(request).key_id, timezone.now())
+        return Response(KeyAnswerSerializer({"data": statement}).data)
+
+
+class Credits(V1View):
+    @extend_schema(
+        operation_id="retrieveCredits",
+        responses=CREDITS_RESPONSES,
+        examples=example(CREDITS_EXAMPLE),
+        tags=["account"],
+    )
+    def get(self, request: Request) -> Response:
+        """Деньги вашей организации: зачислено, потрачено, осталось."""
+        statement = wallet_statement(caller_of(request).client_id)
+        return Response(CreditsAnswerSerializer({"data": statement}).data)
+
+
+class GenerationDetail(V1View):
+    @extend_schema(
+        operation_id="retrieveGeneration",
+        responses=GENERATION_RESPONSES,
+        examples=example(GENERATION_EXAMPLE),
+        tags=["account"],
+        parameters=[
+            OpenApiParameter(
+                "id", str, required=True, description="`id` ответа или заголовок `x-generation-id`: `gen-…`."
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Запись об одном запросе вашей организации, сделанном любым её ключом."""
+        caller = caller_of(request)
+        names = request.query_params.getlist("id")
+        if not any(names):
+            raise BadRequest("Укажите номер генерации: ?id=gen-…", param="id")
+        if len(names) > 1:
+            raise UnknownGeneration
+        return Response(GenerationAnswerSerializer({"data": record(caller.client_id, names[0])}).data)
+
+
 class Schema(V1View, SpectacularJSONAPIView):
     """The OpenAPI document."""
 
@@ -147,6 +216,11 @@ class Nowhere(V1View):
 def call_of(request: HttpRequest) -> Call:
     """The circumstances of a request that did not come to the desk."""
     return call_from(request.headers, request.META.get("REMOTE_ADDR", ""))
+
+
+def caller_of(request: Request) -> Caller:
+    """Who is calling, by the same key and the same rules as for chat. Raises AccessDenied."""
+    return plane.current().desk.caller(arrival_of(request._request))
 
 
 def arrival_of(request: HttpRequest) -> Arrival:

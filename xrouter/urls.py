@@ -17,6 +17,14 @@ V1 = [
     path("models/", views.ModelList.as_view(schema=None)),
     # Names have slashes in them.
     re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
+    path("auth/key", views.KeyDetail.as_view()),
+    path("auth/key/", views.KeyDetail.as_view(schema=None)),
+    path("key", views.KeyDetail.as_view(schema=None)),
+    path("key/", views.KeyDetail.as_view(schema=None)),
+    path("credits", views.Credits.as_view()),
+    path("credits/", views.Credits.as_view(schema=None)),
+    path("generation", views.GenerationDetail.as_view()),
+    path("generation/", views.GenerationDetail.as_view(schema=None)),
     path("openapi.json", views.Schema.as_view(), name="openapi"),
 ]
 

@@ -1,10 +1,11 @@
+import json
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.money import LARGEST, as_roubles, roubles
+from billing.money import LARGEST, as_number, as_roubles, roubles
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,8 @@ def test_micro_roubles_are_shown_as_roubles(micro, shown):
 @given(st.integers(-LARGEST, LARGEST))
 def test_what_is_shown_can_be_typed_again(micro):
     assert roubles(as_roubles(micro)) == micro
+
+
+@pytest.mark.parametrize("amount", [0, 1, -1, 2_500_000, 999_999_999_999_999, -123_456_789_012_345])
+def test_a_number_of_json_is_exact(amount):
+    assert Decimal(json.dumps(as_number(amount))) * 1_000_000 == amount

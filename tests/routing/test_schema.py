@@ -1,11 +1,14 @@
 """The published schema: valid, whole, and true of what is answered."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
 
 from routing.emitter import Emitter
 from routing.reading import read_chat
@@ -22,6 +25,10 @@ HEAD = {
 }
 CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
 MORE = {"index": 0, "function": {"arguments": "{}"}}
+# What a key opens, and what it is told there.
+ACCOUNT = {"/v1/auth/key": "Key", "/v1/credits": "Credits", "/v1/generation": "Generation"}
+MONEY = Path(__file__).parents[2] / "docs" / "money.md"
+JSON_BLOCK = re.compile(r"^```json\n(.+?)^```", re.MULTILINE | re.DOTALL)
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
@@ -55,7 +62,7 @@ def test_every_reference_leads_somewhere(schema):
 
 
 def test_it_names_what_is_served(schema):
-    assert set(schema["paths"]) == {"/v1/chat/completions", "/v1/models", "/v1/models/{model}"}
+    assert set(schema["paths"]) == {"/v1/chat/completions", "/v1/models", "/v1/models/{model}", *ACCOUNT}
 
 
 def test_chat_needs_a_key_and_models_do_not(schema):
@@ -98,3 +105,40 @@ def test_the_example_of_a_request_is_one(schema):
     example = schema["components"]["schemas"]["ChatRequest"]["example"]
 
     assert read_chat(json.dumps(example).encode()) == example
+
+
+def example_of(schema: dict[str, Any], path: str) -> dict[str, Any]:
+    content = schema["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    (shown,) = content["examples"].values()
+    return shown["value"]
+
+
+@pytest.mark.parametrize(("path", "component"), ACCOUNT.items())
+def test_examples_of_answers_are_whole_and_of_the_declared_shape(schema, path, component):
+    shown = example_of(schema, path)
+
+    Draft202012Validator({**schema, "$ref": f"#/components/schemas/{component}Answer"}).validate(shown)
+    assert set(shown["data"]) == set(schema["components"]["schemas"][component]["properties"])
+
+
+def test_the_documentation_shows_the_same_answers(schema):
+    shown = [json.loads(block) for block in JSON_BLOCK.findall(MONEY.read_text())]
+
+    assert shown == [example_of(schema, path) for path in ACCOUNT]
+
+
+@pytest.mark.parametrize("path", ACCOUNT)
+def test_what_a_key_opens_is_described_with_its_refusals(schema, path):
+    asked = schema["paths"][path]["get"]
+
+    assert asked["security"] == [{"bearer": []}]
+    assert {"401", "403", "500", "503"} <= set(asked["responses"])
+    assert ({"400", "404"} <= set(asked["responses"])) is (path == "/v1/generation")
+
+
+def test_money_is_a_number_and_its_times_are_moscows(schema):
+    key = schema["components"]["schemas"]["Key"]["properties"]
+
+    assert key["usage"]["type"] == "number"
+    assert key["limit_remaining"]["type"] == ["number", "null"]
+    assert "Europe/Moscow" in key["usage_daily"]["description"]
