@@ -20,7 +20,7 @@ LARGEST_IMAGE = 4_000
 # What a chat's frame may take at the most: the template, each message's, and what is said around tools.
 FRAME_BOUND = 16
 MESSAGE_BOUND = 8
-TOOLS_BOUND = 400
+TOOLS_BOUND = 384
 # No tokenizer fits more characters than these in a token on the average of a whole answer.
 LONGEST_TOKEN = 8
 # A stream may run so much over its limit before it is stopped: vendors count otherwise than we do.

@@ -1,6 +1,7 @@
 """The rules of the house that no import contract can express."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ ASYNC = {
     "routing/views.py",
     "xrouter/asgi.py",
 }
+# What looks at transfers with SQL of its own.
+READERS_OF_TRANSFERS = ("billing/alerts.py", "billing/invariants.py")
 LONGEST_FUNCTION = 60
 # A port and a bound that happen to look like statuses.
 NO_STATUS = {443, 500}
@@ -47,11 +50,20 @@ def test_only_the_way_of_a_request_is_asynchronous(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_only_the_ledger_moves_money(path):
-    if name(path) in {"billing/ledger.py", "billing/models.py"} or name(path).startswith("billing/admin/"):
+    may = {"billing/ledger.py", "billing/models.py", *READERS_OF_TRANSFERS}
+    if name(path) in may or name(path).startswith("billing/admin/"):
         return
 
     assert "Transfer" not in {node.id for node in nodes(path, ast.Name)}
     assert "billing_transfer" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", READERS_OF_TRANSFERS)
+def test_whoever_reads_transfers_only_reads_them(path):
+    text = (ROOT / path).read_text()
+
+    assert not re.search(r"\b(insert\s+into|update|delete\s+from)\s+billing_transfer", text, re.IGNORECASE)
+    assert "Transfer" not in {node.id for node in nodes(ROOT / path, ast.Name)}
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if name(path).startswith("routing/")], ids=name)

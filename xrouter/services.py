@@ -36,7 +36,7 @@ POSTGRES_SETTINGS = {"max_connections": "200", "shared_buffers": "128MB", "max_w
 THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "10min"}
 # Who may run PostgreSQL when we are root, the first that exists; it refuses to run as root.
 SYSTEM_USERS = ("postgres", "xrouter")
-SETTING_PREFIXES = ("XROUTER_", "GIGACHAT_", "YANDEXGPT_", "MTS_AI_", "GEN_T_")
+SETTING_PREFIXES = ("XROUTER_", "GIGACHAT_", "YANDEXGPT_", "MTS_AI_", "GEN_T_", "EMAIL_URL")
 
 # PostgreSQL says so without an SQLSTATE; initdb's locale keeps it English.
 REFUSAL = "password authentication failed"

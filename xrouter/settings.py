@@ -152,7 +152,18 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "probe-providers": {"task": "monitoring.tasks.probe_providers", "schedule": 60.0},
     "forget-old-probes": {"task": "monitoring.tasks.forget_old_probes", "schedule": 86_400.0},
+    "reap-holds": {"task": "billing.tasks.reap_holds", "schedule": 15.0},
+    "audit-ledger": {"task": "billing.tasks.audit_ledger", "schedule": 300.0},
+    "send-alerts": {"task": "billing.tasks.send_alerts", "schedule": 60.0},
 }
+
+# --- Mail --------------------------------------------------------------------------------------
+# Without a server letters go to the worker's output.
+globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("XROUTER_MAIL_FROM", default="XRouter <xrouter@localhost>")
+if "@" not in DEFAULT_FROM_EMAIL or not DEFAULT_FROM_EMAIL.isprintable():
+    raise environ.ImproperlyConfigured("XROUTER_MAIL_FROM is an address, as «XRouter <mail@example.ru>»")
 
 # --- Logs: one JSON object a line, never a prompt, an answer or a secret --------------------------
 LOGGING = {

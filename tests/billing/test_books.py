@@ -31,7 +31,7 @@ from billing.generations import GenerationRecord
 from billing.holds import Ask
 from billing.models import Account, Cap, Generation, Hold, KeyDay, Transfer, TransferCode
 from billing.pricing import Price, cost_of
-from tests.builders import make_client, make_key
+from tests.builders import make_client, make_key, open_our_accounts
 from tests.database import dsn, rows
 
 AMOUNTS = st.integers(1, 1_000)
@@ -266,8 +266,15 @@ class Books(RuleBasedStateMachine):
         self.model.charge(held.ask.id, told.cost, most)
 
 
+@pytest.fixture
+def ours(transactional_db: None) -> None:
+    """Our own accounts, in a database that other tests have emptied."""
+    open_our_accounts()
+
+
 @pytest.mark.django_db
 def test_whatever_happens_the_books_say_what_a_plain_model_says():
+    open_our_accounts()
     run_state_machine_as_test(
         Books,
         settings=settings(
@@ -399,7 +406,7 @@ def busy_day(seed: int, *, threads: int = 6, steps: int = 60, unrest: float = 0.
             over.set()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_many_connections_at_once_lose_and_double_nothing(seed):
     desks = busy_day(seed)
@@ -410,7 +417,7 @@ def test_many_connections_at_once_lose_and_double_nothing(seed):
     assert Hold.objects.count() == 0
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("ours")
 def test_connections_that_die_at_the_worst_moment_lose_and_double_nothing():
     desks = busy_day(4, unrest=0.02)
 
@@ -429,7 +436,7 @@ def _spent(desks: list[Desk]) -> dict[int, int]:
     return {client.pk: 1_000 - total[client.pk] for client in desks[0].clients}
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("amount", [100, 333, 1_000])
 def test_requests_at_once_spend_no_rouble_twice(amount):
     client = make_client(balance="0.001")
@@ -451,7 +458,7 @@ def test_requests_at_once_spend_no_rouble_twice(amount):
     assert differences() == []
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("ours")
 def test_a_keys_cap_holds_however_many_ask_at_once():
     client = make_client(balance="1000")
     key = make_key(client)[0]
@@ -475,7 +482,7 @@ def test_a_keys_cap_holds_however_many_ask_at_once():
     assert KeyDay.objects.get(key=key).cost == spent
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("ours")
 def test_a_settlement_told_by_many_at_once_charges_once():
     client = make_client(balance="0.001")
     asked = ask(client.pk, make_key(client)[0].pk, 500, 500)
@@ -494,7 +501,7 @@ def test_a_settlement_told_by_many_at_once_charges_once():
     assert Transfer.objects.filter(code=TransferCode.CHARGE).count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("ours")
 def test_two_reapers_at_once_give_back_once():
     client = make_client(balance="0.001")
     key = make_key(client)[0]

@@ -1,0 +1,177 @@
+"""What the people of a client are told by mail: that money runs out, that a key has used up its cap.
+
+Noticed by one look at all wallets and all caps. Each occasion has a name, by which nobody is told twice.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+
+from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import connection
+from django.utils import translation
+from django.utils.timezone import now
+
+from accounts.models import Membership, Role
+from billing.models import Alert, AlertKind
+from billing.money import Micro
+from billing.snapshot import alone
+from billing.templatetags.money import roubles
+
+log = logging.getLogger(__name__)
+
+READERS = (Role.OWNER, Role.ADMIN, Role.ACCOUNTANT)
+
+# Occasions that nobody has been told of. What could not be mailed for a day never will be.
+UNTOLD = """
+NOT EXISTS (
+    SELECT 1 FROM billing_alert a
+    WHERE a.subject = noticed.subject AND (a.sent_at IS NOT NULL OR a.created_at < now() - interval '1 day')
+)
+"""
+
+# Wallets that were once topped up and have less than they want to have: an occasion for each last top-up.
+LOW_BALANCES = """
+SELECT * FROM (
+    SELECT 'low_balance client ' || w.client_id || ' transfer ' || max(t.id) AS subject,
+        'low_balance' AS kind, w.client_id, c.name, '' AS key, w.balance AS amount, w.alert_below AS bound,
+        NULL::date AS first_day
+    FROM billing_account w
+    JOIN accounts_client c ON c.id = w.client_id AND c.is_active
+    JOIN billing_transfer t ON t.credit_id = w.id AND t.code = 'top_up'
+    WHERE w.alert_below > 0 AND w.balance < w.alert_below
+    GROUP BY w.id, c.id
+) AS noticed WHERE <untold>
+""".replace("<untold>", UNTOLD)
+
+# Keys that work and have spent most of their cap, or all of it: an occasion for each period and amount, since
+# whoever raises a cap wants to hear of its end, too.
+SPENT_CAPS = """
+SELECT subject, kind, client_id, name, key, amount, bound, first_day FROM (
+    SELECT kind || ' key ' || key_id || ' of ' || bound || coalesce(' since ' || first_day, '') AS subject,
+        spent.*
+    FROM (
+        SELECT CASE WHEN used.amount >= cap.amount THEN 'cap_100' ELSE 'cap_80' END AS kind,
+            k.id AS key_id, k.client_id, c.name, k.prefix || '… ' || k.label AS key,
+            used.amount, cap.amount AS bound, nullif(period.first_day, '-infinity') AS first_day
+        FROM billing_cap cap
+        JOIN accounts_apikey k ON k.id = cap.key_id AND k.disabled_at IS NULL
+            AND coalesce(k.expires_at > now(), true)
+        JOIN accounts_client c ON c.id = k.client_id AND c.is_active
+        CROSS JOIN LATERAL billing_period(cap.reset, billing_moscow_day(now())) AS period (first_day)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(d.cost), 0)::bigint AS amount FROM billing_keyday d
+            WHERE d.key_id = k.id AND d.day >= period.first_day
+        ) AS used
+        WHERE cap.amount > 0 AND used.amount * 100.0 >= cap.amount * 80.0
+    ) AS spent
+) AS noticed WHERE <untold>
+""".replace("<untold>", UNTOLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """``amount`` is what a wallet has left or a key has spent; ``bound`` what it is measured against."""
+
+    subject: str
+    kind: AlertKind
+    client_id: int
+    client: str
+    key: str  # its beginning and label
+    amount: Micro
+    bound: Micro
+    first_day: date | None  # of the cap's period
+
+
+def send_alerts() -> int:
+    """Tell whom it concerns what nobody has been told yet; how many occasions that were."""
+    with alone("alerts") as is_alone:
+        return _tell(_noticed()) if is_alone else 0
+
+
+def _noticed() -> list[Occasion]:
+    with connection.cursor() as cursor:
+        found: list[Occasion] = []
+        for look in (LOW_BALANCES, SPENT_CAPS):
+            cursor.execute(look)
+            found += [Occasion(*row) for row in cursor.fetchall()]
+    return found
+
+
+def _tell(occasions: list[Occasion]) -> int:
+    """Written down first, then mailed, then marked: who dies in between tells one twice, none never."""
+    if not occasions:
+        return 0
+    # Of a label that fills the column something has to go, since the key's beginning comes with it.
+    told = [
+        Alert(kind=o.kind, client_id=o.client_id, subject=o.subject, key_label=_one_line(o.key)[:100])
+        for o in occasions
+    ]
+    Alert.objects.bulk_create(told, ignore_conflicts=True)
+    readers = _readers({occasion.client_id for occasion in occasions})
+    count = 0
+    try:
+        with get_connection() as post:
+            for occasion in occasions:
+                if _is_dealt_with(occasion, readers[occasion.client_id], post):
+                    Alert.objects.filter(subject=occasion.subject).update(sent_at=now())
+                    count += 1
+    except (SMTPException, OSError) as exc:
+        waiting = len(occasions) - count
+        log.error("no mail can be sent", extra={"waiting": waiting, "error": type(exc).__name__})  # noqa: TRY400
+    return count
+
+
+def _readers(clients: Iterable[int]) -> dict[int, list[str]]:
+    readers: dict[int, list[str]] = defaultdict(list)
+    members = Membership.objects.filter(client_id__in=clients, role__in=READERS, user__is_active=True)
+    for client_id, email in members.values_list("client_id", "user__email").order_by("user__email"):
+        readers[client_id].append(email)
+    return readers
+
+
+def _is_dealt_with(occasion: Occasion, readers: list[str], post: BaseEmailBackend) -> bool:
+    """False if the mail of this occasion is not taken; the next minute tries again. Raises if none is."""
+    subject, body = letter(occasion)
+    if readers:
+        try:
+            # One letter for all of them: an address that is refused holds up none of the others.
+            EmailMessage(subject, body, to=readers, connection=post).send()
+        # ValueError: an address that could not stand in a header.
+        except (SMTPResponseException, SMTPRecipientsRefused, ValueError) as exc:
+            log.error(  # noqa: TRY400 - a traceback would show addresses
+                "an alert was not sent", extra={"subject": occasion.subject, "error": type(exc).__name__}
+            )
+            return False
+    return True
+
+
+def letter(occasion: Occasion) -> tuple[str, str]:
+    """Subject and text. What people have named themselves is in the text only, and there on one line."""
+    client = _one_line(occasion.client)
+    with translation.override("ru"):
+        amount, bound = roubles(occasion.amount), roubles(occasion.bound)
+    if occasion.kind == AlertKind.LOW_BALANCE:
+        return "XRouter: на балансе мало средств", (
+            f"На балансе клиента «{client}» осталось {amount}, это меньше {bound}.\n"
+            "Когда средства закончатся, запросы будут отклоняться с кодом 402.\n\n"
+            "Следующее такое письмо возможно только после пополнения.\n"
+        )
+    period = f"с {occasion.first_day:%d.%m.%Y}" if occasion.first_day else "за всё время"
+    spent = f"Ключ «{_one_line(occasion.key)}» клиента «{client}» {period} израсходовал {amount} из {bound}"
+    if occasion.kind == AlertKind.CAP_80:
+        return "XRouter: израсходовано 80 % предела ключа", (
+            f"{spent}.\nКогда предел будет исчерпан, запросы с этим ключом будут отклоняться.\n"
+        )
+    return "XRouter: предел ключа исчерпан", (
+        f"{spent}: предел исчерпан.\nЗапросы с этим ключом отклоняются, пока не начнётся новый период "
+        "или предел не будет поднят.\n"
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,24 @@
+"""What runs by the clock. Every task may run twice at the same time."""
+
+from celery import shared_task
+
+from billing import alerts, audit, ledger
+
+
+@shared_task(expires=15)
+def reap_holds() -> None:
+    """Release what is held for requests that will not end any more."""
+    while ledger.reap():  # a batch at a time
+        pass
+
+
+@shared_task(expires=240)
+def audit_ledger() -> None:
+    """Check the books and keep the report."""
+    audit.watch()
+
+
+@shared_task(expires=60)
+def send_alerts() -> None:
+    """Tell clients that their money or a key's cap runs out."""
+    alerts.send_alerts()
