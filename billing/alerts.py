@@ -55,7 +55,9 @@ SELECT subject, kind, client_id, name, key, amount, bound, first_day FROM (
     SELECT kind || ' key ' || key_id || ' of ' || bound || coalesce(' since ' || first_day, '') AS subject,
         spent.*
     FROM (
-        SELECT CASE WHEN used.amount >= cap.amount THEN 'cap_100' ELSE 'cap_80' END AS kind,
+        -- Used up is also a cap of which nothing is left that anybody's request could do with.
+        SELECT CASE WHEN used.amount >= cap.amount OR billing_moscow_day(cap.refused_at) >= period.first_day
+            THEN 'cap_100' ELSE 'cap_80' END AS kind,
             k.id AS key_id, k.client_id, c.name, k.prefix || '… ' || k.label AS key,
             used.amount, cap.amount AS bound, nullif(period.first_day, '-infinity') AS first_day
         FROM billing_cap cap

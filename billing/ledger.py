@@ -8,8 +8,8 @@ from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import F
-from django.utils import timezone
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from accounts.models import Client
 from billing.errors import CauseReused, PromoRefused, TooMuch
@@ -96,11 +96,11 @@ def correct(client: Client, amount: Micro, *, cause: str, note: str, by: str = "
     """
     if not amount:
         raise ValueError("Исправление на ноль ничего не меняет.")
-    wallet, payments = wallet_of(client), Account.objects.system(AccountKind.PAYMENTS_IN)
+    wallet, ours = wallet_of(client), Account.objects.system(AccountKind.ADJUSTMENTS)
     return _move(
         Transfer(
-            debit=payments if amount > 0 else wallet,
-            credit=wallet if amount > 0 else payments,
+            debit=ours if amount > 0 else wallet,
+            credit=wallet if amount > 0 else ours,
             amount=abs(amount),
             code=TransferCode.CORRECTION,
             cause=cause,
@@ -114,6 +114,8 @@ def correct(client: Client, amount: Micro, *, cause: str, note: str, by: str = "
 def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "", by: str = "") -> Transfer:
     """Give back all or part of what a generation cost, never more than that in all.
 
+    ``cause`` tells this refund from others of the same generation.
+
     Raises TooMuch, CauseReused; ValueError unless ``amount`` > 0.
     """
     if amount <= 0:
@@ -124,7 +126,7 @@ def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "",
             credit=Account.objects.get(client_id=generation.client_id),
             amount=amount,
             code=TransferCode.REFUND,
-            cause=cause,
+            cause=f"refund gen-{generation.pk.hex} {cause}",
             note=note,
             created_by=by,
         )
@@ -141,8 +143,9 @@ def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "",
 @transaction.atomic
 def redeem(client: Client, code: str, *, by: str = "") -> Transfer:
     """Put a promo code's money into the wallet, once for each client. Raises PromoRefused."""
-    promo = PromoCode.objects.select_for_update().filter(code=code.strip(), is_enabled=True).first()
-    if promo is None or (promo.expires_at is not None and promo.expires_at <= timezone.now()):
+    in_force = Q(expires_at=None) | Q(expires_at__gt=Now())  # by the database's clock
+    promo = PromoCode.objects.select_for_update().filter(in_force, code=code.strip(), is_enabled=True).first()
+    if promo is None:
         raise PromoRefused
     cause = f"promo {promo.pk} client {client.pk}"
     if Transfer.objects.filter(cause=cause).exists():

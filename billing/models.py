@@ -26,6 +26,7 @@ class AccountKind(models.TextChoices):
     PAYMENTS_IN = "payments_in", "поступления"
     PROMO = "promo", "промо"
     OVERRUN = "overrun", "перерасход за наш счёт"
+    ADJUSTMENTS = "adjustments", "исправления"
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -221,6 +222,7 @@ class Cap(models.Model):
         default=Reset.NONE,
         help_text="В полночь по московскому времени.",
     )
+    refused_at = models.DateTimeField("последний отказ", null=True, blank=True, editable=False)
 
     objects = CapQuerySet.as_manager()
 

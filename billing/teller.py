@@ -9,7 +9,7 @@ import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -227,7 +227,9 @@ class Teller:
             await self._carry(batch)
         except UNWRITABLE:
             # One row the database will never take must not hold up the others for ever.
-            await self._carry(replace(batch, settlements=[]))
+            await self._carry(Batch(released=batch.released))
+            for wish in batch.wishes:
+                await self._ask_if_possible(wish)
             for settlement in batch.settlements:
                 await self._carry_if_possible(settlement)
 
@@ -270,6 +272,16 @@ class Teller:
         if len(self.balances) > WALLETS:
             self.balances.popitem(last=False)
 
+    async def _ask_if_possible(self, wish: Wish) -> None:
+        try:
+            await self._carry(Batch(wishes=[wish]))
+        except UNWRITABLE as exc:
+            log.error(  # noqa: TRY400 - a traceback would show the row
+                "a hold was refused", extra={"generation": str(wish.ask.id), "error": type(exc).__name__}
+            )
+            if not wish.granted.done():
+                wish.granted.set_exception(TellerAway())
+
     async def _carry_if_possible(self, settlement: Settlement) -> None:
         """Write one record; where its texts are not to be had in the database, the money without them."""
         record = settlement.record
@@ -299,8 +311,14 @@ class Teller:
     async def _tell_alive(self) -> None:
         connection = await self._connected()
         await connection.execute(ALIVE_STILL, {"shift": self._shift, "alive": self._alive})
-        await connection.execute(REAP)
         self._next_beat = time.monotonic() + self._beat
+        try:
+            await connection.execute(REAP)
+        except psycopg.errors.OperationalError as exc:
+            if connection.closed:
+                raise
+            # A lock that somebody keeps: what is left behind can wait, our batch need not.
+            log.warning("nothing was reaped", extra={"error": type(exc).__name__})
 
     async def _leave(self) -> None:
         """Nothing is on hold for us any more; if something is, it is anybody's to reap."""

@@ -15,7 +15,7 @@ from accounts.callers import Caller
 from billing.generations import GenerationRecord
 from billing.holds import Ask, Grant
 from billing.limits import Standing, Visit, limits_of
-from billing.money import MICRO_PER_ROUBLE, Micro
+from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
 from billing.pricing import FREE, cost_details, cost_of
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
@@ -134,8 +134,9 @@ class Ticket:
             id=self.id,
             client_id=self.caller.client_id,
             key_id=self.caller.key_id,
-            amount=max(quote.ceiling for quote in self.quotes),
-            minimum=min(quote.floor for quote in self.quotes),
+            # No wallet has more, and no column holds it.
+            amount=min(max(quote.ceiling for quote in self.quotes), LARGEST),
+            minimum=min(*(quote.floor for quote in self.quotes), LARGEST),
             seconds=longest + GRACE,
             request_id=self.call.request_id,
             model_requested=_text(self.chat.get("model")),

@@ -61,16 +61,21 @@ END $$;
 """
 
 REAP = """
--- End holds whose time is over or whose teller is dead; how many. ``of_wallet``: this one's only.
--- Nobody counts as dead in the first half minute after the database itself has started.
+-- Whether nobody will end the hold any more: its time is over, or its teller is dead. Nobody counts as dead in the
+-- first half minute after the database itself has started.
+CREATE FUNCTION billing_is_left_behind(shift uuid, deadline timestamptz, moment timestamptz)
+RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT deadline < moment OR (shift IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM billing_shift s WHERE s.id = shift
+        AND greatest(s.alive_until, pg_postmaster_start_time() + interval '30 seconds') >= moment
+    ))
+$$;
+
+-- End what was left behind; how many holds. ``of_wallet``: this one's only.
 CREATE FUNCTION billing_reap(of_wallet bigint DEFAULT NULL, most integer DEFAULT 1000)
 RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
-    living uuid[] := ARRAY(
-        SELECT id FROM billing_shift
-        WHERE greatest(alive_until, pg_postmaster_start_time() + interval '30 seconds') >= moment
-    );
     wallets bigint[];
     reaped integer;
 BEGIN
@@ -78,7 +83,7 @@ BEGIN
         SELECT DISTINCT overdue.account_id FROM (
             SELECT h.account_id FROM billing_hold h
             WHERE (of_wallet IS NULL OR h.account_id = of_wallet)
-            AND (h.expires_at < moment OR h.shift_id IS NOT NULL AND h.shift_id <> ALL(living))
+            AND billing_is_left_behind(h.shift_id, h.expires_at, moment)
             LIMIT most
         ) overdue
     );
@@ -86,9 +91,10 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM billing_lock('{}', wallets, false);
+    -- Judged again under the lock: while we waited for it a new teller may have come and placed a hold.
     WITH ended AS (
         DELETE FROM billing_hold h
-        WHERE h.account_id = ANY(wallets) AND (h.expires_at < moment OR h.shift_id IS NOT NULL AND h.shift_id <> ALL(living))
+        WHERE h.account_id = ANY(wallets) AND billing_is_left_behind(h.shift_id, h.expires_at, moment)
         RETURNING h.*
     ), given_back AS (
         UPDATE billing_account a SET held = a.held - s.amount
@@ -176,6 +182,10 @@ BEGIN
         -- (greatest() would take a missing cap for one of nothing.)
         given := least(ask.amount, left_over, CASE WHEN under_cap < 0 THEN 0 ELSE under_cap END);
         IF wallet.id IS NULL OR given < ask.minimum THEN
+            IF under_cap < ask.minimum THEN
+                UPDATE billing_cap SET refused_at = moment
+                WHERE key_id = ask.key_id AND (refused_at IS NULL OR refused_at < moment - interval '1 minute');
+            END IF;
             RETURN QUERY SELECT ask.id, NULL::bigint, left_over, under_cap, wallet.balance;
             CONTINUE;
         END IF;
@@ -329,6 +339,7 @@ DROP FUNCTION billing_release;
 DROP FUNCTION billing_place_holds;
 DROP TYPE billing_ask;
 DROP FUNCTION billing_reap;
+DROP FUNCTION billing_is_left_behind;
 DROP FUNCTION billing_lock;
 DROP FUNCTION billing_cap_room;
 DROP FUNCTION billing_period;

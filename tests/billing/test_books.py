@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import psycopg
 import pytest
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -33,6 +34,7 @@ from billing.models import Account, Cap, Generation, Hold, KeyDay, Transfer, Tra
 from billing.pricing import Price, cost_of
 from tests.builders import make_client, make_key, open_our_accounts
 from tests.database import dsn, rows
+from tests.e2e.installation import wait_until
 
 AMOUNTS = st.integers(1, 1_000)
 MILLION = 1_000_000
@@ -480,6 +482,31 @@ def test_a_keys_cap_holds_however_many_ask_at_once():
 
     assert spent == 130 * 7  # an eighth would need 150 and finds 90
     assert KeyDay.objects.get(key=key).cost == spent
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_cap_is_judged_after_whoever_came_before():
+    client = make_client(balance="1000")
+    key = make_key(client)[0]
+    Cap.objects.create(key=key, amount=1_000)
+    first, second = (ask(client.pk, key.pk, 800, 800) for _ in range(2))
+
+    def enter() -> bool:
+        try:
+            ledger.place_hold(second)
+        except CapReached:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with psycopg.connect(dsn()) as earlier, ThreadPoolExecutor(1) as pool:
+        earlier.execute("SELECT billing_place_holds(%s::jsonb)", (orjson.dumps([first]).decode(),))
+        later = pool.submit(enter)
+        assert wait_until(lambda: rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        earlier.commit()
+
+        assert not later.result()
 
 
 @pytest.mark.usefixtures("ours")

@@ -26,11 +26,14 @@ def test_a_client_has_an_empty_wallet_from_birth():
 
 @pytest.mark.django_db
 def test_our_own_accounts_are_opened_once_each():
-    opening = import_module("billing.migrations.0002_system_accounts").OPEN
+    openings = [
+        import_module(f"billing.migrations.{name}").OPEN
+        for name in ("0002_system_accounts", "0010_account_for_adjustments")
+    ]
 
     with connection.cursor() as cursor:
-        cursor.execute(opening)
-        cursor.execute(opening)
+        for opening in openings * 2:
+            cursor.execute(opening)
 
     kinds = Account.objects.exclude(kind=AccountKind.WALLET).values_list("kind", flat=True)
 

@@ -71,6 +71,15 @@ def test_the_database_refuses_a_transfer_that_cannot_be(wrong):
         Transfer.objects.create(**fields)
 
 
+def test_a_cause_moves_money_once():
+    wallet, ours = make_client().wallet, Account.objects.system(AccountKind.PROMO)
+    fields = {"debit": ours, "credit": wallet, "amount": 1, "code": "promo", "cause": "x"}
+    Transfer.objects.create(**fields)
+
+    with pytest.raises(IntegrityError, match="transfer_once_per_cause"), transaction.atomic():
+        Transfer.objects.create(**fields)
+
+
 def test_the_rate_in_force_is_the_last_that_has_started():
     now = timezone.now()
     tariff, other = make_tariff(prompt="1"), make_tariff(prompt="7")

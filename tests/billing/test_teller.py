@@ -9,9 +9,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from billing.errors import InsufficientFunds, TellerAway
 from billing.generations import GenerationRecord
+from billing.holds import Ask, Grant
 from billing.teller import BATCH, Teller
-from tests.builders import make_key
+from tests.builders import make_client, make_key, open_our_accounts
 from tests.database import change, dsn, hang_up, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -246,3 +248,168 @@ async def test_a_key_that_another_transaction_holds_delays_nobody(key):
         written = count()
 
     assert written == 1
+
+
+# --- Holds -------------------------------------------------------------------------------------------
+
+
+def ask(key: Any, amount: int = 100, minimum: int = 1, **facts: Any) -> Ask:
+    return Ask(uuid4(), key.client_id, key.pk, amount, minimum, 60, **facts)
+
+
+def wallet(key: Any) -> dict[str, Any]:
+    return rows("SELECT balance, held FROM billing_account WHERE client_id = %s", key.client_id)[0]
+
+
+@pytest.fixture
+def rich() -> Any:
+    open_our_accounts()
+    return make_key(make_client(balance="1"))[0]
+
+
+async def test_a_hold_is_in_the_database_when_it_is_granted(rich):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        granted = await teller.hold(ask(rich))
+        held = wallet(rich)["held"]
+
+    assert granted == Grant(100, available=999_900, balance=1_000_000)
+    assert held == 100
+
+
+async def test_a_settlement_ends_the_hold_and_charges_what_the_answer_cost(rich):
+    teller = Teller(dsn())
+    asked = ask(rich)
+
+    async with at_work(teller):
+        await teller.hold(asked)
+        await teller.settle(record(rich, id=asked.id, cost=60))
+
+    assert wallet(rich) == {"balance": 1_000_000 - 60, "held": 0}
+
+
+async def test_holds_and_settlements_at_once_share_batches(rich):
+    teller = Teller(dsn())
+
+    async def request() -> None:
+        asked = ask(rich)
+        await teller.hold(asked)
+        await teller.settle(record(rich, id=asked.id, cost=10))
+
+    async with at_work(teller):
+        await asyncio.gather(*(request() for _ in range(300)))
+
+    assert wallet(rich) == {"balance": 1_000_000 - 3_000, "held": 0}
+    assert (teller.tally.holds, teller.tally.settlements) == (300, 300)
+    assert teller.tally.batches < 20
+
+
+async def test_of_many_at_once_only_those_that_the_wallet_pays_for_are_let_in(rich):
+    teller, other = Teller(dsn()), Teller(dsn())
+
+    async with at_work(teller), at_work(other):
+        asked = [each.hold(ask(rich, 300_000, 300_000)) for each in [teller, other] * 10]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert sum(isinstance(answer, Grant) for answer in answers) == 3
+    assert {type(answer) for answer in answers} == {Grant, InsufficientFunds}
+
+
+async def test_a_refusal_says_what_is_missing(rich):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        with pytest.raises(InsufficientFunds) as refused:
+            await teller.hold(ask(rich, 2_000_000, 1_000_001))
+
+    assert refused.value.missing == 1
+    assert "0.000001 ₽" in str(refused.value)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_whoever_leaves_while_his_hold_is_placed_leaves_nothing_there(rich, turns):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.hold(ask(rich, 0, 0))  # connected
+        asked = ask(rich)
+        impatient = asyncio.create_task(teller.hold(asked))
+        for _ in range(turns * 3):
+            await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.wait({impatient})
+        if not impatient.cancelled():  # he got it: then it is his to give back
+            teller.release(asked.id, rich.client_id)
+
+    assert wallet(rich)["held"] == 0
+
+
+async def test_what_is_released_is_free_again_and_leaves_no_record(rich):
+    teller = Teller(dsn())
+    asked = ask(rich)
+
+    async with at_work(teller):
+        await teller.hold(asked)
+        teller.release(asked.id, rich.client_id)
+
+    assert wallet(rich) == {"balance": 1_000_000, "held": 0}
+    assert count() == 0
+
+
+async def test_without_a_database_a_hold_is_refused_soon(rich):
+    teller = Teller(NOWHERE)
+
+    async with at_work(teller):
+        async with asyncio.timeout(1):
+            with pytest.raises(TellerAway):
+                await teller.hold(ask(rich))
+
+
+async def test_connections_that_die_at_any_moment_leave_no_hold_behind(rich):
+    teller = Teller(dsn())
+    settled = 0
+
+    async def disturb() -> None:
+        for _ in range(8):
+            await asyncio.to_thread(hang_up, "xrouter-teller")
+            await asyncio.sleep(0.05)
+
+    async def request() -> None:
+        nonlocal settled
+        asked = ask(rich)
+        try:
+            await teller.hold(asked)
+        except TellerAway:
+            return
+        await teller.settle(record(rich, id=asked.id, cost=10))
+        settled += 1
+
+    async def work() -> None:
+        for _ in range(20):
+            await asyncio.gather(*(request() for _ in range(10)))
+            await asyncio.sleep(0.02)
+
+    async with at_work(teller):
+        await asyncio.gather(disturb(), work())
+
+    assert wallet(rich) == {"balance": 1_000_000 - 10 * settled, "held": 0}
+    assert count() == settled > 0
+
+
+async def test_what_a_dead_teller_held_is_free_after_its_shift(rich):
+    dead, living = Teller(dsn(), alive=0.2), Teller(dsn(), alive=60, beat=0.1)
+    work = asyncio.create_task(dead.run())
+    await dead.hold(ask(rich))
+    work.cancel()
+    await asyncio.wait({work})
+
+    # As if its time had passed: the first half minute after a start of the database nobody counts as dead.
+    change("DELETE FROM billing_shift")
+    async with at_work(living):
+        await living.hold(ask(rich, 0, 0))  # before its first hold it looks for what was left behind
+        held = wallet(rich)["held"]
+
+    assert held == 0
+    [row] = rows("SELECT status, cost, held FROM billing_generation")
+    assert row == {"status": "expired", "cost": 0, "held": 100}
