@@ -14,7 +14,7 @@ from django.db.models.lookups import Exact, StartsWith
 from django.utils import timezone
 
 from accounts import keys
-from accounts.limits import Limits
+from accounts.limits import UNLIMITED, Limits
 
 
 class LowerCaseEmailField(models.EmailField):
@@ -96,7 +96,8 @@ class Limited(models.Model):
 
     @property
     def limits(self) -> Limits:
-        return Limits(**{name: getattr(self, name) for name in LIMITS})
+        limits = Limits(**{name: getattr(self, name) for name in LIMITS})
+        return UNLIMITED if limits == UNLIMITED else limits  # known by identity on the way of a request
 
 
 LIMITS = [field.name for field in dataclasses.fields(Limits)]

@@ -23,13 +23,16 @@ figures_of: Callable[[Limits], Figures] = attrgetter(*NAMES)
 def limits_of(plan: str, own: Limits, balance: Micro) -> Limits:
     """A client's limits: its ``own`` where it has any, else its plan's. ``balance`` in micro-roubles."""
     by_plan = _paid(_per_second(balance)) if plan == "paid" else FREE
-    if own == UNLIMITED:
-        return by_plan
-    return Limits(*(mine or given for mine, given in zip(figures_of(own), figures_of(by_plan), strict=True)))
+    return by_plan if own is UNLIMITED else _merged(own, by_plan)
 
 
 def _per_second(balance: Micro) -> int:
     return min(max(balance // MICRO_PER_ROUBLE, 1), PAID_PER_SECOND)
+
+
+@lru_cache(maxsize=10_000)
+def _merged(own: Limits, by_plan: Limits) -> Limits:
+    return Limits(*(mine or given for mine, given in zip(figures_of(own), figures_of(by_plan), strict=True)))
 
 
 @lru_cache(maxsize=PAID_PER_SECOND)

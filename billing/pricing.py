@@ -83,6 +83,8 @@ def completion_within(price: Price, prompt: int, amount: Micro, most: int) -> in
 
 def cost_of(price: Price, usage: Mapping[str, Any]) -> Micro:
     """What ``usage`` costs: exact, then rounded once, half a micro-rouble up."""
+    if price is FREE:
+        return 0
     return _rounded(_lines(price, usage))
 
 

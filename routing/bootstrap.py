@@ -29,6 +29,8 @@ Table = Mapping[str, Any]
 FROM_ENVIRONMENT = "из переменных окружения"
 # A twin answers whoever asks.
 TWIN_SLOTS = 1000
+# What distinguishes a tariff of ours with the vendor from the customers'.
+OWN = "-own"
 # Two installations' starts at once take turns: number of a PostgreSQL advisory lock, arbitrary.
 LOCK = 7_700_001
 
@@ -135,8 +137,11 @@ def _tariff(slug: str, table: Table, since: Any, made: Counter[str]) -> None:
     if Tariff.objects.filter(slug=slug).exists():
         return
     tariff = _ensure(Tariff, made, {"slug": slug}, name=table["name"])
-    prices = {name: _per_million(price) for name, price in table.items() if name != "name"}
+    prices = {name: _per_million(price) for name, price in table.items() if name not in {"name", "own"}}
     _ensure(Rate, made, {"tariff": tariff, "starts_at": since}, **prices)
+    if table.get("own"):
+        own = {**table, "name": f"{table['name']}: себестоимость", "own": False}
+        _tariff(f"{slug}{OWN}", own, since, made)
 
 
 def _per_million(price: str) -> Micro:
@@ -147,10 +152,12 @@ def _per_million(price: str) -> Micro:
 def _model(slug: str, table: Table, family: Table, made: Counter[str]) -> None:
     fields = {**family, **table}
     common, endpoints, aliases = fields.pop("endpoint"), fields.pop("endpoints"), fields.pop("aliases", [])
-    fields["tariff"] = Tariff.objects.get(slug=fields["tariff"])
+    tariff = fields["tariff"]
+    fields["tariff"] = Tariff.objects.get(slug=tariff)
     model = _ensure(Model, made, {"slug": slug}, **fields)
+    own_tariff = Tariff.objects.filter(slug=f"{tariff}{OWN}").first()
     for endpoint in endpoints:
-        _endpoint(model, {**common, **endpoint}, made)
+        _endpoint(model, {**common, "own_tariff": own_tariff, **endpoint}, made)
     for name in aliases:
         if not Alias.objects.filter(name__iexact=name).exists():
             _ensure(Alias, made, {"name": name}, model=model)

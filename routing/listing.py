@@ -118,6 +118,7 @@ class PricingSerializer(serializers.Serializer):
     cached_prompt = Price(allow_null=True, help_text="Запрос из кеша; null — как prompt.")
     reasoning = Price(allow_null=True, help_text="Рассуждения; null — как completion.")
     request = RequestPrice(help_text="Сверх того за каждый запрос, ₽.")
+    embedding = Price(allow_null=True, help_text="Эмбеддинги; null — как prompt.")
     currency = serializers.ChoiceField(["RUB"], default="RUB", read_only=True)
 
 

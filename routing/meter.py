@@ -124,7 +124,13 @@ def _collect(value: Any, texts: list[str]) -> int:
         if value.get("type") == "image_url":
             return 1
         texts.extend(value)
-        return sum(_collect(item, texts) for item in value.values())
+        images = 0
+        for item in value.values():
+            if item.__class__ is str:
+                texts.append(item)
+            elif item:
+                images += _collect(item, texts)
+        return images
     elif isinstance(value, list):
         return sum(_collect(item, texts) for item in value)
     return 0

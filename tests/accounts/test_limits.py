@@ -58,7 +58,8 @@ def test_an_operator_limits_a_client_and_a_key():
         {"name": "Ромашка", "plan": "paid", "is_active": "on", "requests_per_minute": 30, **inline},
     )
     operator.post(
-        reverse("admin:accounts_apikey_change", args=[key.pk]), {"label": "сервер", "concurrent_requests": 2}
+        reverse("admin:accounts_apikey_change", args=[key.pk]),
+        {"label": "сервер", "concurrent_requests": 2, "cap-TOTAL_FORMS": 0, "cap-INITIAL_FORMS": 0},
     )
 
     assert Client.objects.get().limits == Limits(requests_per_minute=30)
