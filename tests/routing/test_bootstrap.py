@@ -97,6 +97,15 @@ def test_prices_are_quoted_for_a_thousand_tokens_and_kept_for_a_million():
     assert (rate.prompt, rate.completion, rate.cached_prompt) == (roubles("500"), roubles("500"), 0)
 
 
+def test_what_a_vendor_takes_from_us_is_a_price_of_its_own():
+    bootstrap({})
+
+    endpoint = Endpoint.objects.get(model__slug="gigachat/pro")
+    assert endpoint.own_tariff != endpoint.model.tariff
+    assert endpoint.own_tariff.rates.get().prompt == endpoint.model.tariff.rates.get().prompt
+    assert Endpoint.objects.filter(provider__slug="mts-ai", own_tariff=None).exists()  # nobody knows
+
+
 def test_families_share_what_a_model_does_not_say_itself():
     bootstrap({})
 
