@@ -1,0 +1,31 @@
+"""What requests cost and who paid. Every amount is in micro-roubles (10⁻⁶ ₽)."""
+
+from billing.models.book import Account, AccountKind, Transfer, TransferCode
+from billing.models.history import Generation, GenerationStatus, UsageSource
+from billing.models.holds import Cap, Hold, KeyDay, Reset, Shift
+from billing.models.incomings import Payment, PromoCode, PromoTry
+from billing.models.prices import Rate, Tariff
+from billing.models.watch import Alert, AlertKind, Audit
+
+__all__ = [
+    "Account",
+    "AccountKind",
+    "Alert",
+    "AlertKind",
+    "Audit",
+    "Cap",
+    "Generation",
+    "GenerationStatus",
+    "Hold",
+    "KeyDay",
+    "Payment",
+    "PromoCode",
+    "PromoTry",
+    "Rate",
+    "Reset",
+    "Shift",
+    "Tariff",
+    "Transfer",
+    "TransferCode",
+    "UsageSource",
+]

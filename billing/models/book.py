@@ -1,0 +1,129 @@
+"""The book: accounts and transfers between them. Only ``billing/ledger.py`` and its SQL change a balance."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Case, F, Q, When
+from django.utils import timezone
+
+from accounts.models import Client
+from billing.fields import MicroField
+from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
+
+
+class AccountKind(models.TextChoices):
+    WALLET = "wallet", "кошелёк клиента"
+    REVENUE = "revenue", "выручка"
+    PROVIDER_COST = "provider_cost", "расходы на провайдеров"
+    PAYMENTS_IN = "payments_in", "поступления"
+    PROMO = "promo", "промо"
+    OVERRUN = "overrun", "перерасход за наш счёт"
+    ADJUSTMENTS = "adjustments", "исправления"
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def system(self, kind: AccountKind) -> "Account":
+        """The one account of ``kind``, which is not a wallet."""
+        return self.get_or_create(kind=kind)[0]
+
+
+class Account(models.Model):
+    """One side of every transfer. A client's wallet is born with the client, by a trigger."""
+
+    kind = models.CharField("вид", max_length=20, choices=AccountKind)
+    client = models.OneToOneField(
+        Client, models.CASCADE, null=True, blank=True, related_name="wallet", verbose_name="клиент"
+    )
+    balance = MicroField("остаток, ₽", default=0)
+    held = MicroField("зарезервировано, ₽", default=0)
+    credit_limit = MicroField("овердрафт, ₽", default=0, validators=[MinValueValidator(0)])
+    alert_below = MicroField(
+        "предупреждать при остатке ниже, ₽",
+        db_default=100 * MICRO_PER_ROUBLE,
+        validators=[MinValueValidator(0)],
+        help_text="Одно письмо после каждого пополнения; 0 — не предупреждать.",
+    )
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "счёт"
+        verbose_name_plural = "счета"
+        ordering = ["id"]
+        permissions = [("correct_balance", "Может исправлять остаток кошелька")]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=AccountKind.values), name="account_kind_is_known"),
+            models.CheckConstraint(
+                condition=Q(kind="wallet", client__isnull=False)
+                | (~Q(kind="wallet") & Q(client__isnull=True)),
+                name="account_of_client_is_wallet",
+            ),
+            models.UniqueConstraint(
+                fields=["kind"], condition=~Q(kind="wallet"), name="account_once_per_system_kind"
+            ),
+            models.CheckConstraint(condition=Q(held__gte=0), name="account_held_not_negative"),
+            models.CheckConstraint(condition=Q(credit_limit__gte=0), name="account_credit_not_negative"),
+            models.CheckConstraint(
+                condition=~Q(kind="wallet") | Q(held__lte=F("balance") + F("credit_limit")),
+                name="account_wallet_covers_holds",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Кошелёк: {self.client}" if self.client_id else self.get_kind_display()
+
+    @property
+    def available(self) -> Micro:
+        """What the next request may put on hold."""
+        return self.balance + self.credit_limit - self.held
+
+    def movements(self) -> models.QuerySet["Transfer"]:
+        """What has moved here, the last first; ``signed``: what it has done to the balance."""
+        signed = Case(
+            When(credit=self, then=F("amount")), default=-F("amount"), output_field=models.BigIntegerField()
+        )
+        return Transfer.objects.filter(Q(debit=self) | Q(credit=self)).annotate(signed=signed)
+
+
+class TransferCode(models.TextChoices):
+    TOP_UP = "top_up", "пополнение"
+    CHARGE = "charge", "оплата генерации"
+    REFUND = "refund", "возврат"
+    PROMO = "promo", "промо"
+    OVERRUN = "overrun", "перерасход за наш счёт"
+    PROVIDER_COST = "provider_cost", "расход на провайдера"
+    CORRECTION = "correction", "исправление"
+
+
+class Transfer(models.Model):
+    """An amount that moved from ``debit`` to ``credit``. Append-only, by a trigger."""
+
+    debit = models.ForeignKey(Account, models.PROTECT, related_name="debits", verbose_name="откуда")
+    credit = models.ForeignKey(Account, models.PROTECT, related_name="credits", verbose_name="куда")
+    amount = MicroField("сумма, ₽")
+    code = models.CharField("операция", max_length=20, choices=TransferCode)
+    cause = models.CharField(
+        "основание",
+        max_length=200,
+        help_text="Генерация, платёж или другое событие; по одному основанию деньги движутся один раз.",
+    )
+    created_at = models.DateTimeField("проведён", default=timezone.now, db_index=True)
+    note = models.CharField("примечание", max_length=500, blank=True)
+    created_by = models.CharField("кем проведён", max_length=200, blank=True)
+
+    # Set by the ledger on what it had done before and now only returns.
+    is_repeat = False
+
+    class Meta:
+        verbose_name = "перевод"
+        verbose_name_plural = "переводы"
+        ordering = ["-id"]
+        constraints = [
+            # Not ``unique=True``: that makes a second index, for patterns, which every charge would pay for.
+            models.UniqueConstraint(fields=["cause"], name="transfer_once_per_cause"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+            models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"),
+            models.CheckConstraint(condition=Q(code__in=TransferCode.values), name="transfer_code_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_code_display()}: {as_roubles(self.amount)} ₽"

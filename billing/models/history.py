@@ -1,0 +1,120 @@
+"""What became of each request."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.models import ApiKey, Client
+from billing.fields import MicroField
+from billing.money import Micro
+
+
+class GenerationStatus(models.TextChoices):
+    OK = "ok", "выполнена"
+    FAILED = "failed", "не удалась"
+    CANCELLED = "cancelled", "прервана клиентом"
+    REFUSED = "refused", "отклонена нами"
+    EXPIRED = "expired", "потеряна при сбое"
+
+
+class UsageSource(models.TextChoices):
+    PROVIDER = "provider", "провайдер"
+    ESTIMATED = "estimated", "наша оценка"
+    NONE = "none", "нет"
+
+
+class Generation(models.Model):
+    """What became of one request. History: names are copied, nothing here follows the catalogue.
+
+    Texts have no length in the database: nothing a vendor says may stop the record from being written.
+    """
+
+    id = models.UUIDField("номер", primary_key=True, help_text="128 случайных битов, выбраны при приёме.")
+    client = models.ForeignKey(
+        Client, models.PROTECT, db_index=False, related_name="generations", verbose_name="клиент"
+    )
+    # No constraint in the database: a key may be deleted while its last answers are still being given.
+    key = models.ForeignKey(
+        ApiKey,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="generations",
+        verbose_name="ключ",
+    )
+    created_at = models.DateTimeField("принята", db_index=True)
+
+    request_id = models.TextField("номер запроса")
+    client_request_id = models.TextField("номер запроса у клиента", blank=True)
+    session_id = models.TextField("сессия", blank=True)
+    user = models.TextField("конечный пользователь", blank=True)
+
+    model_requested = models.TextField("запрошенная модель")
+    model = models.TextField("модель", blank=True)
+    provider = models.TextField("провайдер", blank=True)
+    upstream_model = models.TextField("модель у провайдера", blank=True)
+    attempts = models.JSONField("попытки", default=list, blank=True)
+    dropped_fields = ArrayField(
+        models.TextField(), verbose_name="непереданные поля", default=list, blank=True
+    )
+
+    is_test = models.BooleanField("тестовая", default=False)
+    streamed = models.BooleanField("потоком", default=False)
+    cancelled = models.BooleanField("клиент ушёл", default=False)
+    status = models.CharField("исход", max_length=10, choices=GenerationStatus)
+    http_status = models.PositiveSmallIntegerField("ответ HTTP", default=0)
+    error_type = models.TextField("вид ошибки", blank=True)
+    finish_reason = models.TextField("причина окончания", blank=True)
+    native_finish_reason = models.TextField("причина окончания у провайдера", blank=True)
+
+    tokens_prompt = models.PositiveIntegerField("токенов запроса", default=0)
+    tokens_completion = models.PositiveIntegerField("токенов ответа", default=0)
+    tokens_cached = models.PositiveIntegerField("из них из кеша", default=0)
+    tokens_reasoning = models.PositiveIntegerField("из них рассуждений", default=0)
+    usage_source = models.CharField(
+        "откуда число токенов", max_length=10, choices=UsageSource, default=UsageSource.NONE
+    )
+    cost = MicroField("стоимость, ₽", default=0)
+    held = MicroField("резерв, ₽", default=0)
+    refunded = MicroField("возвращено, ₽", default=0)
+    own_cost = MicroField("себестоимость, ₽", default=0)
+    price = models.JSONField(
+        "цены при приёме", default=dict, blank=True, help_text="Миллионные доли рубля за миллион токенов."
+    )
+    held_at = models.DateTimeField("резерв создан", null=True, blank=True)
+    settled_at = models.DateTimeField("рассчитана", null=True, blank=True)
+
+    first_token_ms = models.PositiveIntegerField("до первого токена, мс", null=True, blank=True)
+    duration_ms = models.PositiveIntegerField("всего, мс", default=0)
+    upstream_ms = models.PositiveIntegerField("у провайдера, мс", null=True, blank=True)
+    overhead_ms = models.FloatField("у нас, мс", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "генерация"
+        verbose_name_plural = "генерации"
+        ordering = ["-created_at"]
+        permissions = [("refund_generation", "Может возвращать деньги за генерацию")]
+        indexes = [models.Index(fields=["client", "-created_at"], name="generation_of_client")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=GenerationStatus.values), name="generation_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(usage_source__in=UsageSource.values), name="generation_usage_source_is_known"
+            ),
+            models.CheckConstraint(condition=Q(cost__gte=0), name="generation_cost_not_negative"),
+            models.CheckConstraint(
+                condition=Q(refunded__gte=0, refunded__lte=F("cost")), name="generation_refund_within_cost"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def margin(self) -> Micro:
+        """What we are left with: the cost, less what was given back and what the provider takes."""
+        return self.cost - self.refunded - self.own_cost
+
+    def refundable(self) -> Micro:
+        return self.cost - self.refunded

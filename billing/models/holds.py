@@ -1,0 +1,144 @@
+"""What is set aside for requests under way, and what a key may spend and has spent."""
+
+from typing import Self
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Func, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Cast, Coalesce, Now
+
+from accounts.models import ApiKey, Client
+from billing.fields import MicroField
+from billing.models.book import Account
+from billing.money import as_roubles
+
+
+class Shift(models.Model):
+    """A teller at work. While it is alive its holds stand; what a dead one left behind is released."""
+
+    id = models.UUIDField("номер", primary_key=True)
+    alive_until = models.DateTimeField("работает до", help_text="По часам базы; продлевается само.")
+
+    class Meta:
+        verbose_name = "смена"
+        verbose_name_plural = "смены"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Hold(models.Model):
+    """Money set aside for one request under way. The row ends when it is settled, released or expired."""
+
+    generation_id = models.UUIDField("генерация", primary_key=True)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="holds", verbose_name="кошелёк")
+    # No constraints in the database: a key may be deleted while it is used, and a shift ends by itself.
+    key = models.ForeignKey(
+        ApiKey,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name="ключ",
+    )
+    shift = models.ForeignKey(
+        Shift, models.DO_NOTHING, null=True, blank=True, db_constraint=False, related_name="+"
+    )
+    amount = MicroField("сумма, ₽")
+    created_at = models.DateTimeField("создан")
+    expires_at = models.DateTimeField("действует до")
+    request_id = models.TextField("номер запроса", blank=True)
+    model_requested = models.TextField("запрошенная модель", blank=True)
+    streamed = models.BooleanField("потоком", default=False)
+    is_test = models.BooleanField("тестовая", default=False)
+
+    class Meta:
+        verbose_name = "резерв"
+        verbose_name_plural = "резервы"
+        ordering = ["created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gte=0), name="hold_amount_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{as_roubles(self.amount)} ₽ для {self.generation_id}"
+
+
+class Reset(models.TextChoices):
+    NONE = "none", "никогда"
+    DAILY = "daily", "каждый день"
+    WEEKLY = "weekly", "каждый понедельник"
+    MONTHLY = "monthly", "первого числа месяца"
+
+
+class CapQuerySet(models.QuerySet["Cap"]):
+    def with_spent(self) -> Self:
+        """``spent``: what the key has been charged in the period that runs now, as the ledger counts it."""
+        today = Func(Now(), function="billing_moscow_day")
+        start = Func(OuterRef("reset"), today, function="billing_period", output_field=models.DateField())
+        days = KeyDay.objects.filter(key_id=OuterRef("key_id"), day__gte=start).order_by()
+        # PostgreSQL adds up integers to decimals.
+        total = Cast(Sum("cost"), models.BigIntegerField())
+        return self.annotate(
+            spent=Coalesce(Subquery(days.values("key_id").annotate(total=total).values("total")), 0)
+        )
+
+
+class Cap(models.Model):
+    """The most that one key may spend in a period. Periods begin at midnight in Moscow."""
+
+    key = models.OneToOneField(ApiKey, models.CASCADE, related_name="cap", verbose_name="ключ")
+    amount = MicroField("предел расходов, ₽", validators=[MinValueValidator(0)])
+    reset = models.CharField(
+        "начинать заново",
+        max_length=10,
+        choices=Reset,
+        default=Reset.NONE,
+        help_text="В полночь по московскому времени.",
+    )
+    refused_at = models.DateTimeField("последний отказ", null=True, blank=True, editable=False)
+
+    objects = CapQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "предел расходов"
+        verbose_name_plural = "пределы расходов"
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gte=0), name="cap_amount_not_negative"),
+            models.CheckConstraint(condition=Q(reset__in=Reset.values), name="cap_reset_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{as_roubles(self.amount)} ₽, {self.get_reset_display()}"
+
+
+class KeyDay(models.Model):
+    """What one key has used and spent on one day in Moscow, by the moment of settlement."""
+
+    # No constraints in the database: history outlives the key.
+    key = models.ForeignKey(
+        ApiKey,
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="days",
+        verbose_name="ключ",
+    )
+    client = models.ForeignKey(
+        Client, models.DO_NOTHING, db_constraint=False, related_name="key_days", verbose_name="клиент"
+    )
+    day = models.DateField("день")
+    requests = models.PositiveBigIntegerField("запросов", default=0)
+    tokens_prompt = models.PositiveBigIntegerField("токенов запроса", default=0)
+    tokens_completion = models.PositiveBigIntegerField("токенов ответа", default=0)
+    cost = MicroField("потрачено, ₽", default=0)
+
+    class Meta:
+        verbose_name = "день ключа"
+        verbose_name_plural = "дни ключей"
+        ordering = ["-day"]
+        constraints = [models.UniqueConstraint(fields=["key", "day"], name="keyday_once_per_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {as_roubles(self.cost)} ₽"

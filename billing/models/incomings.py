@@ -1,0 +1,75 @@
+"""What fills wallets: payments, and promo codes with the tries to guess them."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts.models import Client, User
+from billing.fields import MicroField
+from billing.money import as_roubles
+
+
+class Payment(models.Model):
+    """Money that reached us from a client, by the number its sender or bank gave it."""
+
+    number = models.CharField(
+        "номер платежа",
+        max_length=100,
+        unique=True,
+        help_text="По одному номеру деньги зачисляются один раз.",
+    )
+    client = models.ForeignKey(Client, models.PROTECT, related_name="payments", verbose_name="клиент")
+    amount = MicroField("сумма, ₽", validators=[MinValueValidator(1)])
+    received_at = models.DateTimeField("получен", default=timezone.now)
+    reason = models.CharField("основание", max_length=300, help_text="Счёт, договор, поручение.")
+    created_by = models.CharField("кем внесён", max_length=200, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "платёж"
+        verbose_name_plural = "платежи"
+        ordering = ["-received_at"]
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {as_roubles(self.amount)} ₽"
+
+
+class PromoCode(models.Model):
+    """A word that puts our money into a wallet, once for each client."""
+
+    code = models.CharField("код", max_length=40, unique=True)
+    amount = MicroField("сумма, ₽", validators=[MinValueValidator(1)])
+    max_uses = models.PositiveIntegerField("сколько клиентов", default=1, validators=[MinValueValidator(1)])
+    used = models.PositiveIntegerField("использован раз", default=0, editable=False)
+    expires_at = models.DateTimeField("действует до", null=True, blank=True, help_text="Пусто — бессрочно.")
+    is_enabled = models.BooleanField("включён", default=True)
+    note = models.CharField("примечание", max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = "промокод"
+        verbose_name_plural = "промокоды"
+        ordering = ["code"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="promo_amount_positive"),
+            models.CheckConstraint(condition=Q(used__lte=F("max_uses")), name="promo_used_within_limit"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class PromoTry(models.Model):
+    """A code that somebody typed, right or wrong: counted for an hour, so that codes cannot be guessed."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name="человек")
+    at = models.DateTimeField("когда", db_default=Now())
+
+    class Meta:
+        verbose_name = "попытка промокода"
+        verbose_name_plural = "попытки промокодов"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {timezone.localtime(self.at):%d.%m.%Y %H:%M}"
