@@ -25,15 +25,15 @@ class Plane:
     """Opened and closed by the server's lifespan; ``desk`` answers requests in between."""
 
     def __init__(self) -> None:
-        database = _database()
+        dsn = database()
         self._redis = Redis.from_url(
             settings.REDIS_URL, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
         )
         self._transport = Transport()
         tokens = Tokens(self._transport, self._redis)
-        self._teller = Teller(database)
+        self._teller = Teller(dsn)
         self._snapshot = Snapshot(
-            database, partial(load_catalogue, with_twins=settings.XROUTER_TWINS == "auto"), Callers()
+            dsn, partial(load_catalogue, with_twins=settings.XROUTER_TWINS == "auto"), Callers()
         )
         self._snapshot.on_change = tokens.forget
         self._windows = Windows(self._redis, share=1 / settings.XROUTER_WORKERS)
@@ -64,7 +64,7 @@ class Plane:
         await self._redis.aclose()
 
 
-def _database() -> str:
+def database() -> str:
     """Django's database as libpq takes it."""
     parameters = connection.get_connection_params()
     # Client certificates and the like too, but nothing of Django's own.

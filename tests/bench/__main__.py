@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import psutil
+import uvloop
 
 MODEL = "bench/model"
 WARM_UP = 2
@@ -28,6 +29,7 @@ STREAM_GAP = 0.02
 
 
 ROW = "{:34}{:>16}{:>16}{:>12}{:>12}"
+PART_ROW = "{:34}{:>16}{:>16}{:>12}{:>18}"
 
 
 def main() -> None:
@@ -43,6 +45,7 @@ def main() -> None:
         stream = measured(process, lambda: load(url, key, "stream", STREAMS, 0))
         rest = load(url, key, "whole", 1, WARM_UP)
     report(whole, stream, rest)
+    uvloop.run(report_parts())
 
 
 def report(whole: dict, stream: dict, rest: dict) -> None:
@@ -56,6 +59,29 @@ def report(whole: dict, stream: dict, rest: dict) -> None:
     print(ROW.format("whole answers, one at a time", "", *pace(rest, rest["requests"])))
     print(f"\nstreams took {stream['seconds']:.2f} s: {over:.2f} s over the ideal")
     print(f"memory: {whole['rss']:.0f} MB after whole answers, {stream['rss']:.0f} MB after streams")
+
+
+async def report_parts() -> None:
+    """Money and limits by themselves, under the same load and at rest."""
+    from django.conf import settings
+
+    from accounts.models import ApiKey
+    from routing.bridge import in_thread
+    from routing.plane import database
+    from tests.bench.parts import limits, money
+
+    key = await in_thread(ApiKey.objects.latest, "pk")
+    print()
+    print(PART_ROW.format("of which, by itself", "CPU here", "CPU database", "p50", "requests a batch"))
+    for users in (CONNECTIONS, 1):
+        part, share = await money(database(), key.client_id, key.pk, users)
+        print(PART_ROW.format(f"money, {users} at once", *figures(part), f"{share:.1f}"))
+        part = await limits(settings.REDIS_URL, users)
+        print(PART_ROW.format(f"limits, {users} at once", *figures(part), ""))
+
+
+def figures(part) -> list[str]:
+    return [f"{part.cpu:.3f} ms", f"{part.database:.3f} ms" if part.database else "", f"{part.wait:.1f} ms"]
 
 
 def pace(result: dict, things: int) -> list[str]:
