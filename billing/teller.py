@@ -44,7 +44,8 @@ LOCK_MS = 1_000
 HANGING = 3.0
 POLITE = 0.5
 # What is asked is always the same: planning it anew for each batch cost a fifth of it.
-OPTIONS = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} -c plan_cache_mode=force_generic_plan -c jit=off"
+PLANS = "-c plan_cache_mode=force_generic_plan -c jit=off"
+OPTIONS = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} {PLANS}"
 # What the network may leave unacknowledged before the connection counts as lost, in milliseconds.
 NETWORK_MS = 5_000
 # What will never be written, however often it is tried. TypeError: what JSON cannot hold.
