@@ -8,7 +8,7 @@ import hashlib
 import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,6 +110,9 @@ class Gateway:
         self._teller = teller
         self._windows = windows
         self._now = now
+        self._unsettled = 0
+        self._all_settled = asyncio.Event()
+        self._all_settled.set()
 
     async def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
         """Let the request in: its limits are counted, its money is on hold.
@@ -182,6 +185,14 @@ class Gateway:
             finally:  # a second cancellation must not lose the record either
                 await self._settle(ticket)
 
+    async def finish(self, seconds: float) -> None:
+        """Wait until all that was let in is settled, ``seconds`` at the most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._all_settled.wait()
+        if self._unsettled:
+            log.error("requests are left unsettled", extra={"count": self._unsettled})
+
     def _ticket(self, caller: Caller, chat: Chat, call: Call, plan: Plan, *, wants_functions: bool) -> Ticket:
         moment, size = self._now(), measure(chat)
         offers = quotes(plan.routes, chat, size, moment, is_free=caller.is_test)
@@ -197,6 +208,8 @@ class Gateway:
         ticket.standing = await self._windows.enter(visit)
         try:
             ticket.granted(await self._teller.hold(ticket.ask()))
+            self._unsettled += 1
+            self._all_settled.clear()
         except BaseException as exc:
             self._windows.leave(visit, 0)
             if isinstance(exc, BillingError):
@@ -216,8 +229,15 @@ class Gateway:
             return
         ticket.is_settled = True
         self._windows.leave(ticket.entered, ticket.tokens)
+        settling = asyncio.ensure_future(self._teller.settle(ticket.record()))
+        settling.add_done_callback(self._settled)
         # Shielded: a second cancellation must not lose the record.
-        await asyncio.shield(self._teller.settle(ticket.record()))
+        await asyncio.shield(settling)
+
+    def _settled(self, _: "asyncio.Future[None]") -> None:
+        self._unsettled -= 1
+        if not self._unsettled:
+            self._all_settled.set()
 
     async def _first_to_answer(self, ticket: Ticket, ask: Ask) -> Any:
         """Ask each endpoint in turn, with each of its credentials, until one answers or the time is over."""

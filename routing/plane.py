@@ -20,6 +20,9 @@ from routing.desk import Desk
 from routing.gateway import Gateway
 from routing.snapshot import Snapshot
 
+# Seconds for the settlements of requests that are cut off when the server stops.
+LAST_SETTLEMENTS = 5
+
 
 class Plane:
     """Opened and closed by the server's lifespan; ``desk`` answers requests in between."""
@@ -37,7 +40,7 @@ class Plane:
         )
         self._snapshot.on_change = tokens.forget
         self._windows = Windows(self._redis, share=1 / settings.XROUTER_WORKERS)
-        gateway = Gateway(
+        self._gateway = Gateway(
             lambda: self._snapshot.catalogue,
             self._transport,
             tokens,
@@ -45,7 +48,7 @@ class Plane:
             self._windows,
             now=self._snapshot.now,
         )
-        self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
+        self.desk = Desk(self._snapshot.callers, self._gateway, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""
@@ -56,6 +59,8 @@ class Plane:
     async def close(self) -> None:
         """What was settled is written; connections are closed."""
         self._snapshot.stop()
+        # Requests that the server has given up are ending just now; what they delivered is to be charged.
+        await self._gateway.finish(LAST_SETTLEMENTS)
         await self._teller.close()
         await self._settling
         await self._windows.close()

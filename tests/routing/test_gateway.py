@@ -140,12 +140,32 @@ async def test_a_customer_who_leaves_while_money_is_put_on_hold_leaves_nothing_t
     assert two[0].requests == []
 
 
+async def test_who_stops_waits_for_what_was_let_in(two: tuple[Vendor, Vendor]) -> None:
+    asked = asyncio.Event()
+
+    async def silent_once_asked(line: Line) -> None:
+        await line.asked()
+        asked.set()
+        await line.until_left()
+
+    two[0].script = silent_once_asked
+    async with before(*two) as house:
+        cut_off = asyncio.create_task(house.complete())
+        await asked.wait()
+        cut_off.cancel()
+        unsettled = len(house.book.records)
+        await house.gateway.finish(1)
+
+    assert (unsettled, len(house.book.records)) == (0, 1)
+
+
 async def test_a_stream_that_minds_no_limit_is_stopped(two: tuple[Vendor, Vendor]) -> None:
     async def endless(line: Line) -> None:
         await line.asked()
         await line.say(stream_head(), ROLE)
         while True:
             await line.say(delta("слово "))
+            await asyncio.sleep(0.001)
 
     two[0].script = endless
     async with before(*two) as house:
