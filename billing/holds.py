@@ -40,7 +40,8 @@ Answer = tuple[UUID, Micro | None, Micro, Micro | None, Micro | None]
 def grant(ask: Ask, answer: Answer) -> Grant:
     """A row of ``billing_place_holds``. Raises InsufficientFunds or CapReached."""
     _, granted, available, room, balance = answer
-    is_capped = room is not None and room < available
+    # ``available`` is what is left, ``room`` what was there before.
+    is_capped = room is not None and room < available + (granted or 0)
     if granted is None:
         raise _refusal(ask, available, room if is_capped else None)
     return Grant(granted, available, balance or 0, is_capped and granted < ask.amount)

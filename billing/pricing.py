@@ -74,11 +74,12 @@ def ceiling(price: Price, prompt: int, completion: int) -> Micro:
 
 def completion_within(price: Price, prompt: int, amount: Micro, most: int) -> int:
     """How many tokens of answer, ``most`` at the most, ``amount`` buys after the prompt; 0 if none."""
-    left = amount - ceiling(price, prompt, 0)
+    # Not rounded in between: whoever has what ``ceiling`` asks for a token gets this token.
+    left = (amount - price.request) * TOKENS_PRICED - prompt * max(price.prompt, price.cached_prompt)
     if left < 0:
         return 0
     dearest = _dearest(price)
-    return min(most, left * TOKENS_PRICED // dearest) if dearest else most
+    return min(most, left // dearest) if dearest else most
 
 
 def cost_of(price: Price, usage: Mapping[str, Any]) -> Micro:

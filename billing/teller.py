@@ -32,6 +32,9 @@ ROOM = 50_000
 # Seconds that a request waits for its hold, and for its record to be durable before it answers all the same.
 PATIENCE = 2.0
 PAUSE = 0.5
+# Whose account somebody keeps locked for longer than LOCK_MS is let wait for so long (seconds); others go on.
+LOCKED_FOR = 2.0
+OURS = 0  # stands for revenue and overrun among the numbers of clients
 WALLETS = 50_000  # whose balances are remembered
 # A teller is known to be alive for so long after it has said so, and says so this often (seconds). What one
 # that died has on hold is free again after the first of the two and a beat of any other.
@@ -57,6 +60,13 @@ ALIVE_STILL = (
     "VALUES (%(shift)s, clock_timestamp() + %(alive)s * interval '1 s') "
     "ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until"
 )
+# Those of the wallets that nobody keeps locked, and 0 if nobody keeps our own accounts.
+UNLOCKED = (
+    "WITH free AS (SELECT client_id, kind FROM billing_account WHERE client_id = ANY(%s::bigint[]) "
+    "OR kind IN ('revenue', 'overrun') FOR NO KEY UPDATE SKIP LOCKED) "
+    "SELECT client_id FROM free WHERE kind = 'wallet' "
+    "UNION ALL SELECT 0 FROM free WHERE kind <> 'wallet' HAVING count(*) = 2"
+)
 REAP = "SELECT billing_reap()"
 GO_HOME = "DELETE FROM billing_shift WHERE id = %s"
 
@@ -78,6 +88,10 @@ class Batch:
     settlements: list[Settlement] = field(default_factory=list)
     released: list[tuple[UUID, int]] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
+
+    @property
+    def is_something(self) -> bool:
+        return bool(self.settlements or self.released or self.wishes)
 
 
 @dataclass(slots=True)
@@ -105,10 +119,16 @@ class Teller:
         self._next_beat = 0.0
         self._waiting: deque[Settlement] = deque()
         self._wishes: deque[Wish] = deque()
-        self._released: deque[tuple[UUID, int]] = deque()
+        # What does not fit ends by its own deadline.
+        self._released: deque[tuple[UUID, int]] = deque(maxlen=room or None)
+        # What concerns wallets that somebody keeps locked; it is tried again at ``_retry``.
+        self._aside = Batch()
+        self._locked: set[int] = set()  # the clients whose wallets these are; OURS are none's
+        self._retry = 0.0
         self._wake = asyncio.Event()
         self._connection: psycopg.AsyncConnection | None = None
         self._is_closing = False
+        self._give_up = 0.0  # when, while closing, a database that is away is waited for no longer
         self.tally = Tally()
         # What wallets had when they were last seen: for limits of rate, which grow with it. Never for money.
         self.balances: OrderedDict[int, Micro] = OrderedDict()
@@ -116,7 +136,7 @@ class Teller:
     @property
     def is_full(self) -> bool:
         """Whether no further request may be let in: its record could not be kept."""
-        return len(self._waiting) >= self._room
+        return len(self._waiting) + len(self._aside.settlements) >= self._room
 
     async def hold(self, ask: Ask) -> Grant:
         """Set money aside. Raises InsufficientFunds, CapReached, or TellerAway after PATIENCE at the most.
@@ -157,7 +177,7 @@ class Teller:
     async def run(self) -> None:
         """Carry batches until ``close``; at the end, what is still waiting."""
         try:
-            while not (self._is_closing and not self._has_work()):
+            while self._has_work() or self._aside.is_something or not self._is_closing:
                 await self._until_needed()
                 await self._work()
             await self._leave()
@@ -167,29 +187,47 @@ class Teller:
     async def close(self) -> None:
         """Let ``run`` end after what is waiting."""
         self._is_closing = True
+        self._give_up = time.monotonic() + PATIENCE
         self._wake.set()
 
     def _has_work(self) -> bool:
         return bool(self._waiting or self._wishes or self._released)
 
     async def _until_needed(self) -> None:
+        until = min(self._next_beat, self._retry) if self._aside.is_something else self._next_beat
         try:
-            async with asyncio.timeout(max(0.0, self._next_beat - time.monotonic())):
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
                 await self._wake.wait()
         except TimeoutError:
             pass
         self._wake.clear()
 
     async def _work(self) -> None:
+        self._try_again()
         while self._has_work() or time.monotonic() >= self._next_beat:
             if await self._carry_next():
                 continue
-            if self._is_closing:
-                log.error("settlements are lost: the database is away", extra={"lost": len(self._waiting)})
-                self._waiting.clear()
-                self._released.clear()
-                return
+            if self._is_closing and time.monotonic() >= self._give_up:
+                break
             await asyncio.sleep(PAUSE)
+        if self._is_closing and time.monotonic() >= self._give_up:
+            self._lose()
+
+    def _try_again(self) -> None:
+        """Take up what was put aside, if it is time."""
+        if self._aside.is_something and (time.monotonic() >= self._retry or self._is_closing):
+            self._waiting.extend(self._aside.settlements)
+            self._released.extend(self._aside.released)
+            self._aside = Batch()
+            self._locked.clear()
+
+    def _lose(self) -> None:
+        lost = len(self._waiting) + len(self._aside.settlements)
+        if lost:
+            log.error("settlements are lost: the database does not take them", extra={"lost": lost})
+        self._waiting.clear()
+        self._released.clear()
+        self._aside = Batch()
 
     async def _carry_next(self) -> bool:
         """Carry what waits, a batch at the most; False if the database did not take it."""
@@ -226,7 +264,12 @@ class Teller:
         await self._connected()
         if time.monotonic() >= self._next_beat:
             await self._tell_alive()
+        self._divert(batch)
         try:
+            await self._carry(batch)
+        except psycopg.errors.LockNotAvailable:
+            await self._find_locked(batch)
+            self._divert(batch)
             await self._carry(batch)
         except UNWRITABLE:
             # One row the database will never take must not hold up the others for ever.
@@ -236,13 +279,43 @@ class Teller:
             for settlement in batch.settlements:
                 await self._carry_if_possible(settlement)
 
+    async def _find_locked(self, batch: Batch) -> None:
+        """Which wallets somebody keeps locked: their clients have to wait, and nobody else."""
+        clients = _clients(batch)
+        connection = await self._connected()
+        cursor = await connection.execute(UNLOCKED, (list(clients),))
+        free = {client for (client,) in await cursor.fetchall()}
+        self._locked = ({*clients, OURS} if batch.settlements else clients) - free
+        self._retry = time.monotonic() + LOCKED_FOR
+        log.warning("accounts are locked", extra={"count": len(self._locked)})
+
+    def _divert(self, batch: Batch) -> None:
+        """Take out of the batch what would wait for a lock that is known to be kept."""
+        if not self._locked or time.monotonic() >= self._retry:
+            return
+        free = Batch()
+        for settlement in batch.settlements:
+            waits = OURS in self._locked or settlement.record.client_id in self._locked
+            (self._aside if waits else free).settlements.append(settlement)
+        for released in batch.released:
+            (self._aside if released[1] in self._locked else free).released.append(released)
+        for wish in batch.wishes:
+            if wish.ask.client_id in self._locked:
+                _refuse(wish)
+            else:
+                free.wishes.append(wish)
+        # The same batch, so that what is left of it is taken back if the call fails.
+        batch.settlements, batch.released, batch.wishes = free.settlements, free.released, free.wishes
+
     async def _carry(self, batch: Batch) -> None:
         """One call. What it answers is handed out when it has committed."""
-        if not (batch.settlements or batch.released or batch.wishes):
+        if not batch.is_something:
             return
         records = [settlement.record for settlement in batch.settlements]
         asks = [wish.ask for wish in batch.wishes]
-        clients = {record.client_id for record in records} | {ask.client_id for ask in asks}
+        # Also of those whose hold is given back: it may be in a call of ours that we gave up and that is
+        # still at work. It has that wallet's lock, and we wait for it.
+        clients = _clients(batch)
         rows = orjson.dumps(records).decode(), orjson.dumps(asks).decode()
         released = [generation_id for generation_id, _ in batch.released]
         connection = await self._connected()
@@ -305,11 +378,14 @@ class Teller:
         """The call failed, or nobody knows: settlements wait on, holds are given up."""
         self._waiting.extendleft(s for s in reversed(batch.settlements) if not s.written.done())
         self._released.extendleft(reversed(batch.released))
-        # Those that have come since wait for the same database.
-        for wish in [*batch.wishes, *_taken(self._wishes, len(self._wishes))]:
+        for wish in batch.wishes:
+            if wish.granted.done() and not wish.granted.cancelled() and not wish.granted.exception():
+                continue  # granted before the failure came: it is in use
             self._released.append((wish.ask.id, wish.ask.client_id))
-            if not wish.granted.done():
-                wish.granted.set_exception(TellerAway())
+            _refuse(wish)
+        # Those that have come since wait for the same database, which has not heard of them.
+        for wish in _taken(self._wishes, len(self._wishes)):
+            _refuse(wish)
 
     async def _tell_alive(self) -> None:
         connection = await self._connected()
@@ -349,6 +425,19 @@ class Teller:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+
+def _clients(batch: Batch) -> set[int]:
+    return {
+        *(settlement.record.client_id for settlement in batch.settlements),
+        *(wish.ask.client_id for wish in batch.wishes),
+        *(client_id for _, client_id in batch.released),
+    }
+
+
+def _refuse(wish: Wish) -> None:
+    if not wish.granted.done():
+        wish.granted.set_exception(TellerAway())
 
 
 def _taken(queue: deque[T], most: int = BATCH) -> list[T]:

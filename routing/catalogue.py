@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.models import Rate
-from billing.pricing import Price, PriceList
+from billing.pricing import UNPRICED, Price, PriceList
 from providers.models import Provider
 from providers.upstreams import Upstream
 from routing.models import Alias, Endpoint, Model
@@ -113,7 +113,8 @@ def _route(
         features=frozenset(endpoint.features) | ({"tools"} if endpoint.tools == "native" else frozenset()),
         options={**upstream.options, **endpoint.options},
         prices=prices[model.tariff_id],
-        own_prices=prices[endpoint.own_tariff_id],
+        own_prices=UNPRICED if upstream.is_twin else prices[endpoint.own_tariff_id],
+        context_length=model.context_length,
         max_output=model.max_output,
         characters_per_token=model.characters_per_token,
     )

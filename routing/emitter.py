@@ -145,4 +145,5 @@ def _characters(delta: dict[str, Any]) -> int:
     functions = [call.get("function") or {} for call in delta.get("tool_calls") or ()]
     functions.append(delta.get("function_call") or {})
     arguments = sum(len(function.get("arguments") or "") for function in functions)
-    return len(delta.get("content") or "") + len(delta.get("reasoning") or "") + arguments
+    words = sum(len(delta.get(name) or "") for name in ("content", "reasoning", "refusal"))
+    return words + arguments

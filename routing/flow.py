@@ -1,6 +1,7 @@
 """A streamed answer on its way in: bytes from a connection, through an adapter, to chunks."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 
 from providers.errors import TimedOut, UpstreamError
@@ -22,8 +23,9 @@ class Flow:
         stops: tuple[str, ...],
         *,
         asked_at: float | None = None,
+        deadline: float = math.inf,
     ) -> None:
-        """``asked_at``: the loop's time from which the waiting counts; now by default."""
+        """``asked_at``: the loop's time from which the waiting counts, now by default; ``deadline``: to which."""
         self._connection = connection
         self._reader = reader
         self._timeouts = timeouts
@@ -31,7 +33,7 @@ class Flow:
         self._clock = asyncio.get_running_loop().time
         asked = self._clock() if asked_at is None else asked_at
         self._patient_until = asked + timeouts.first_token
-        self._deadline = asked + timeouts.total
+        self._deadline = min(asked + timeouts.total, deadline)
         self._ready: list[Chunk] = []
         self._failure: UpstreamError | None = None
         self._is_over = False

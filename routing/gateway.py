@@ -68,6 +68,7 @@ class Attempt:
     quote: Quote
     login: Login
     authorization: str
+    deadline: float  # the loop's time; of the whole answer
 
     @property
     def route(self) -> Route:
@@ -250,7 +251,7 @@ class Gateway:
                 if len(ticket.attempts) >= ATTEMPTS or clock() >= deadline:
                     break
                 try:
-                    answer = await self._ask_twice(ticket, quote, login, _by(deadline, ask))
+                    answer = await self._ask_twice(ticket, quote, login, ask, by=deadline)
                 except UpstreamError as exc:
                     _report(exc, ticket, login)
                     if not exc.retryable:
@@ -261,13 +262,13 @@ class Gateway:
                     return answer
         raise NobodyAnswered(failure or UpstreamError(), len(ticket.attempts)) from failure
 
-    async def _ask_twice(self, ticket: Ticket, quote: Quote, login: Login, ask: Ask) -> Any:
+    async def _ask_twice(self, ticket: Ticket, quote: Quote, login: Login, ask: Ask, *, by: float) -> Any:
         """Ask one endpoint, and once more after an error that says nothing about it."""
-        authorization, upstream = "", quote.route.upstream
+        authorization, upstream, ask = "", quote.route.upstream, _in_time(ask)
         try:
             with ticket.attempt(quote):
                 authorization = await self._tokens.authorization(upstream, login)
-                return await ask(Attempt(quote, login, authorization))
+                return await ask(Attempt(quote, login, authorization, by))
         except REPEATED as exc:
             if len(ticket.attempts) >= ATTEMPTS:
                 raise
@@ -278,7 +279,7 @@ class Gateway:
             with ticket.attempt(quote):
                 if isinstance(exc, TokenRefused):
                     authorization = await self._tokens.renew(upstream, login, authorization)
-                return await ask(Attempt(quote, login, authorization))
+                return await ask(Attempt(quote, login, authorization, by))
 
     async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
         adapter = _adapter(attempt.route, chat)
@@ -297,7 +298,8 @@ class Gateway:
         upstream = attempt.route.upstream
         asked_at = asyncio.get_running_loop().time()
         connection = await self._transport.open(request, upstream)
-        flow = Flow(connection, adapter.chat_stream(), upstream.timeouts, stops, asked_at=asked_at)
+        times = {"asked_at": asked_at, "deadline": attempt.deadline}
+        flow = Flow(connection, adapter.chat_stream(), upstream.timeouts, stops, **times)
         try:
             if connection.status != 200:
                 raise adapter.failure(await connection.whole())
@@ -319,12 +321,12 @@ def _events(ticket: Ticket, emitter: Emitter, chunks: list[Chunk]) -> bytes:
     return b"".join(events)
 
 
-def _by(deadline: float, ask: Ask) -> Ask:
-    """``ask`` until ``deadline``, in the loop's time, and no longer."""
+def _in_time(ask: Ask) -> Ask:
+    """``ask`` until the attempt's deadline and no longer."""
 
     async def ask_in_time(attempt: Attempt) -> Any:
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(attempt.deadline):
                 return await ask(attempt)
         except TimeoutError as exc:
             raise TimedOut(detail="the time for all attempts") from exc

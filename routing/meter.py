@@ -6,8 +6,11 @@ by which money is put on hold, and a lower one by which a stream is stopped.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from providers.wire import Chat
 
@@ -21,8 +24,9 @@ LARGEST_IMAGE = 4_000
 FRAME_BOUND = 16
 MESSAGE_BOUND = 8
 TOOLS_BOUND = 384
-# No tokenizer fits more characters than these in a token on the average of a whole answer.
-LONGEST_TOKEN = 8
+# No tokenizer fits more characters than these in a token on the average of a whole answer, rulers and
+# indented tables included; prose has four.
+LONGEST_TOKEN = 16
 # A stream may run so much over its limit before it is stopped: vendors count otherwise than we do.
 OVER_LIMIT = 1.1
 
@@ -68,18 +72,18 @@ def tokens_of(characters: int) -> int:
 def measure(chat: Chat) -> Size:
     """How much ``chat`` says. Its depth is bounded by the reading of the request."""
     texts: list[str] = []
-    images = _collect(chat["messages"], texts)
-    tools = chat.get("tools") or chat.get("functions")
+    images = sum(_said(message, texts) for message in chat["messages"])
+    # As JSON: vendors are told all of it, numbers and brackets too. Some take both forms.
+    tools = [*(chat.get("tools") or ()), *(chat.get("functions") or ())]
     if tools:
-        _collect(tools, texts)
-    schema: list[str] = []
-    _collect(chat.get("response_format"), schema)
+        texts.append(orjson.dumps(tools).decode())
+    form = chat.get("response_format")
     return Size(
         characters=sum(map(len, texts)),
         excess=sum(_excess(text) for text in texts if not text.isascii()),
         images=images,
         messages=len(chat["messages"]),
-        schema_characters=sum(map(len, schema)),
+        schema_characters=len(orjson.dumps(form).decode()) if form else 0,
         has_tools=bool(tools),
     )
 
@@ -89,15 +93,16 @@ def usage(prompt: int, completion: int) -> Usage:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def is_plausible(said: Usage, own: Usage, *, limit: int, may_think: bool) -> bool:
+def is_plausible(said: Usage, own: Usage, *, produced: int, most: int, limit: int, may_think: bool) -> bool:
     """Whether a vendor's count can be true, measured against our own.
 
-    ``limit``: the most tokens it was allowed; ``may_think``: whether it may have thought out of our sight.
+    ``produced``: characters of the answer; ``most``: the prompt's upper bound; ``limit``: the most tokens it
+    was allowed; ``may_think``: whether it may have thought out of our sight.
     """
     prompt, completion = said["prompt_tokens"], said["completion_tokens"]
-    if not prompt or (own["completion_tokens"] and not completion):
+    if not prompt or completion < -(-produced // LONGEST_TOKEN):
         return False
-    if prompt > 4 * own["prompt_tokens"] + 100 or completion > limit:
+    if prompt > max(4 * own["prompt_tokens"] + 100, most) or completion > limit:
         return False
     hidden = _reasoning(said) if may_think else 0
     return completion - hidden <= 4 * own["completion_tokens"] + 50
@@ -116,21 +121,34 @@ def _excess(text: str) -> int:
     return max(0, len(text.encode("utf-8", "surrogatepass")) - 2 * len(text))
 
 
-def _collect(value: Any, texts: list[str]) -> int:
-    """Put all strings below ``value`` into ``texts``, keys too; the number of images, which are no text."""
-    if isinstance(value, str):
+def _said(message: dict[str, Any], texts: list[str]) -> int:
+    """Put all strings of ``message`` into ``texts``; the number of its images, which are no text.
+
+    Only a part of a content is an image: whatever else says so of itself is read by the vendor as text.
+    """
+    images = 0
+    for name, value in message.items():
+        if name == "content" and value.__class__ is list:
+            others = [part for part in value if part["type"] != "image_url"]
+            images = len(value) - len(others)
+            _collect(others, texts)
+        else:
+            _collect(value, texts)
+    return images
+
+
+def _collect(value: Any, texts: list[str]) -> None:
+    """Put all strings below ``value`` into ``texts``, keys too."""
+    if value.__class__ is str:
         texts.append(value)
     elif isinstance(value, dict):
-        if value.get("type") == "image_url":
-            return 1
         texts.extend(value)
-        images = 0
-        for item in value.values():
-            if item.__class__ is str:
-                texts.append(item)
-            elif item:
-                images += _collect(item, texts)
-        return images
+        _collect_all(value.values(), texts)
     elif isinstance(value, list):
-        return sum(_collect(item, texts) for item in value)
-    return 0
+        _collect_all(value, texts)
+
+
+def _collect_all(values: Iterable[Any], texts: list[str]) -> None:
+    for value in values:
+        if value:
+            _collect(value, texts)

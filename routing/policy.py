@@ -38,6 +38,7 @@ class Route:
     options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     prices: PriceList = UNPRICED  # what customers pay
     own_prices: PriceList = UNPRICED  # what the provider takes from us; empty where nobody has said
+    context_length: int = 32_768  # tokens
     max_output: int = 8_192  # tokens
     characters_per_token: float = 2.0  # at the fewest
 

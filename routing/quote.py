@@ -20,8 +20,8 @@ class Quote:
     own_price: Price
     prompt: int  # tokens of the prompt at the most
     limit: int  # tokens of the largest answer allowed
-    # Whether the vendor has to be told the limit: it is lower than what the customer asked for, or its own.
-    is_lowered: bool = False
+    is_told: bool = False  # the vendor is told the limit by us: the customer's own does not do
+    is_lowered: bool = False  # money buys less than was asked for
 
     @property
     def ceiling(self) -> Micro:
@@ -38,11 +38,11 @@ class Quote:
         if amount >= self.ceiling:
             return self
         limit = completion_within(self.price, self.prompt, amount, self.limit)
-        return replace(self, limit=limit, is_lowered=True) if limit else None
+        return replace(self, limit=limit, is_told=True, is_lowered=True) if limit else None
 
     def told(self, chat: Chat) -> Chat:
         """``chat`` as this endpoint is asked it. Of two limits adapters take the smaller one."""
-        return {**chat, "max_tokens": self.limit} if self.is_lowered else chat
+        return {**chat, "max_tokens": self.limit} if self.is_told else chat
 
 
 def quotes(
@@ -58,13 +58,18 @@ def _quote(route: Route, asked: int | None, size: Size, moment: datetime, *, is_
     price = FREE if is_free else route.prices.at(moment)
     if price is None:
         return None
+    prompt = size.bound(route.characters_per_token)
+    # Where the customer names no limit a vendor may say as much as it likes, so it is told ours. Some count the
+    # limit into the context and refuse one that does not fit: there they are left to themselves.
+    fits = prompt + route.max_output <= route.context_length
+    is_told = fits if asked is None else asked > route.max_output
     return Quote(
         route=route,
         price=price,
         own_price=route.own_prices.at(moment) or FREE,
-        prompt=size.bound(route.characters_per_token),
+        prompt=prompt,
         limit=route.max_output if asked is None else min(asked, route.max_output),
-        is_lowered=asked is not None and asked > route.max_output,
+        is_told=is_told,
     )
 
 

@@ -27,8 +27,8 @@ from routing.quote import Quote
 
 # What of a customer's own request id may stand in a log and a record.
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
-# A hold outlives the time that all attempts may take by so many seconds.
-GRACE = 60
+# A hold outlives the time that all attempts may take by so many seconds: customers may read slowly.
+GRACE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,6 @@ class Ticket:
         self.size = size
         self.entered: Visit | None = None
         self.standing: Standing | None = None
-        self.lowered_by = ""  # what made the longest answer shorter: "", balance or key_limit
         self._wants_functions = wants_functions
         self._quote: Quote | None = None
         self.attempts: list[dict[str, Any]] = []
@@ -92,6 +91,7 @@ class Ticket:
         self._http_status = 0
         self._error_type = ""
         self.held: Micro = 0
+        self._is_capped = False
         self._cost: Micro = 0  # what the usage costs; the customer pays no more of it than is on hold
         self.is_settled = False
         self._first_token: float | None = None
@@ -146,13 +146,19 @@ class Ticket:
 
     def granted(self, grant: Grant) -> None:
         """Money is on hold: answers are as long as it buys, endpoints it does not pay for are left out."""
-        affordable = [quote.within(grant.amount) for quote in self.quotes]
-        if affordable != list(self.quotes):
-            self.lowered_by = "key_limit" if grant.is_capped else "balance"
+        affordable = (quote.within(grant.amount) for quote in self.quotes)
         self.quotes = tuple(quote for quote in affordable if quote is not None)
         self.held = grant.amount
+        self._is_capped = grant.is_capped
 
     # --- The answer --------------------------------------------------------------------------------
+
+    @property
+    def lowered_by(self) -> str:
+        """What made the longest answer shorter: balance, key_limit, or "" if nothing did."""
+        if not (self._quote or self.quotes[0]).is_lowered:
+            return ""
+        return "key_limit" if self._is_capped else "balance"
 
     @property
     def longest(self) -> int:
@@ -293,8 +299,9 @@ class Ticket:
             tokens_reasoning=reasoning,
             usage_source=self._usage_source,
             cost=self._cost,
-            own_cost=cost_of(self._quote.own_price, usage) if self._quote and usage else 0,
-            price=self._quote.price if self._quote else FREE,
+            own_cost=min(cost_of(self._quote.own_price, usage), LARGEST) if self._quote and usage else 0,
+            # What is not charged has no price: an answer without a word may have tokens all the same.
+            price=self._quote.price if self._quote and self._cost else FREE,
             first_token_ms=_ms(self._first_token - call.started) if self._first_token else None,
             duration_ms=_ms(duration),
             upstream_ms=_ms(self._upstream),
@@ -337,12 +344,14 @@ class Ticket:
             return
         own = meter.usage(self.size.estimate(), min(tokens_of(produced), quote.limit))
         may_think = "reasoning" in quote.route.features
-        if said is not None and is_plausible(said, own, limit=quote.limit, may_think=may_think):
+        if said is not None and is_plausible(
+            said, own, produced=produced, most=quote.prompt, limit=quote.limit, may_think=may_think
+        ):
             self.usage, self._usage_source = said, "provider"
         else:
             self.usage, self._usage_source = own, "estimated"
         if produced:
-            self._cost = cost_of(quote.price, self.usage)
+            self._cost = min(cost_of(quote.price, self.usage), LARGEST)
 
 
 def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
@@ -353,7 +362,8 @@ def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
 def _characters(message: dict[str, Any]) -> int:
     calls = message.get("tool_calls") or ()
     arguments = sum(len(call["function"]["arguments"]) for call in calls)
-    return len(message.get("content") or "") + len(message.get("reasoning") or "") + arguments
+    words = sum(len(message.get(name) or "") for name in ("content", "reasoning", "refusal"))
+    return words + arguments
 
 
 def _text(value: Any) -> str:

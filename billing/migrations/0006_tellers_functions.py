@@ -183,8 +183,12 @@ BEGIN
         given := least(ask.amount, left_over, CASE WHEN under_cap < 0 THEN 0 ELSE under_cap END);
         IF wallet.id IS NULL OR given < ask.minimum THEN
             IF under_cap < ask.minimum THEN
-                UPDATE billing_cap SET refused_at = moment
-                WHERE key_id = ask.key_id AND (refused_at IS NULL OR refused_at < moment - interval '1 minute');
+                -- Wallets are locked: nobody's lock on a cap is waited for.
+                UPDATE billing_cap SET refused_at = moment WHERE id IN (
+                    SELECT c.id FROM billing_cap c WHERE c.key_id = ask.key_id
+                    AND (c.refused_at IS NULL OR c.refused_at < moment - interval '1 minute')
+                    FOR NO KEY UPDATE SKIP LOCKED
+                );
             END IF;
             RETURN QUERY SELECT ask.id, NULL::bigint, left_over, under_cap, wallet.balance;
             CONTINUE;

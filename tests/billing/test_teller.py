@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import psycopg
 import pytest
 
@@ -267,6 +268,11 @@ def rich() -> Any:
     return make_key(make_client(balance="1"))[0]
 
 
+@pytest.fixture
+def other() -> Any:
+    return make_key(make_client(balance="1"))[0]
+
+
 async def test_a_hold_is_in_the_database_when_it_is_granted(rich):
     teller = Teller(dsn())
 
@@ -413,3 +419,112 @@ async def test_what_a_dead_teller_held_is_free_after_its_shift(rich):
     assert held == 0
     [row] = rows("SELECT status, cost, held FROM billing_generation")
     assert row == {"status": "expired", "cost": 0, "held": 100}
+
+
+async def test_a_connection_that_died_while_idle_loses_no_settlement_at_the_close(rich):
+    teller = Teller(dsn())
+    work = asyncio.create_task(teller.run())
+    asked = ask(rich)
+    await teller.hold(asked)
+    await asyncio.to_thread(hang_up, "xrouter-teller")
+
+    settling = asyncio.create_task(teller.settle(record(rich, id=asked.id, cost=100)))
+    await asyncio.sleep(0)
+    await teller.close()
+    await asyncio.wait_for(work, 10)
+    await settling
+
+    assert wallet(rich) == {"balance": 999_900, "held": 0}
+
+
+async def test_a_release_waits_for_a_hold_that_is_still_on_its_way(rich):
+    """A call that we gave up is at work in the database when its hold is given back."""
+    teller = Teller(dsn())
+    asked = ask(rich)
+
+    async with at_work(teller):
+        await teller.hold(ask(rich, 0, 0))
+        async with await psycopg.AsyncConnection.connect(dsn()) as earlier:
+            query = "SELECT * FROM billing_place_holds(%s::jsonb)"
+            await earlier.execute(query, (orjson.dumps([asked]).decode(),))
+            teller.release(asked.id, rich.client_id)
+            while not rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await earlier.commit()
+
+    assert wallet(rich)["held"] == 0
+
+
+async def test_a_hold_that_was_granted_outlives_the_failure_of_its_batch(rich):
+    """A row that cannot be written makes a batch go row by row; then the connection dies."""
+
+    class Unlucky(Teller):
+        has_failed = False
+
+        async def _carry_if_possible(self, settlement):
+            if not self.has_failed:
+                self.has_failed = True
+                raise psycopg.OperationalError("the connection is lost")
+            await super()._carry_if_possible(settlement)
+
+    teller = Unlucky(dsn())
+    bad = asyncio.create_task(teller.settle(record(rich, http_status=100_000)))
+    wish = asyncio.create_task(teller.hold(ask(rich)))
+    await asyncio.sleep(0)
+
+    async with at_work(teller):
+        granted = await wish
+        await bad  # the batch has been tried again
+        held = wallet(rich)["held"]
+
+    assert granted.amount == held == 100
+
+
+async def test_without_a_database_no_more_than_the_room_is_remembered(rich):
+    teller = Teller(NOWHERE, room=50)
+
+    async with at_work(teller):
+        asked = (teller.hold(ask(rich)) for _ in range(200))
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(answer) for answer in answers} == {TellerAway}
+    assert len(teller._released) <= 50
+
+
+async def test_a_wallet_that_is_kept_locked_stops_its_client_alone(rich, other):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.hold(ask(other, 0, 0))
+        async with await psycopg.AsyncConnection.connect(dsn()) as operator:
+            lock = "SELECT 1 FROM billing_account WHERE client_id = %s FOR UPDATE"
+            await operator.execute(lock, (rich.client_id,))
+            stuck = asyncio.create_task(teller.settle(record(rich, cost=0)))
+            await asyncio.sleep(0)
+            granted = [await teller.hold(ask(other, 1)) for _ in range(4)]
+            with pytest.raises(TellerAway):
+                await teller.hold(ask(rich))
+            await operator.rollback()
+        await stuck
+
+    assert [each.amount for each in granted] == [1] * 4
+    assert count() == 1
+    assert wallet(rich)["held"] == 0
+
+
+async def test_settlements_wait_while_our_own_account_is_kept_locked_and_holds_do_not(rich):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.hold(ask(rich, 0, 0))
+        async with await psycopg.AsyncConnection.connect(dsn()) as operator:
+            await operator.execute("SELECT 1 FROM billing_account WHERE kind = 'revenue' FOR UPDATE")
+            stuck = asyncio.create_task(teller.settle(record(rich)))
+            await asyncio.sleep(0)
+            granted = await teller.hold(ask(rich))
+            unwritten = count()
+            await operator.rollback()
+        await stuck
+
+    assert (granted.amount, unwritten) == (100, 0)
+    assert count() == 1

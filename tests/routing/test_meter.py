@@ -58,9 +58,9 @@ def test_a_denser_model_has_a_higher_bound():
     assert size.bound(1.0) > 1.8 * size.bound(2.0)
 
 
-def judged(said, own=(10, 10), limit=1000, may_think=False, reasoning=0):
+def judged(said, own=(10, 10), produced=30, most=0, limit=1000, may_think=False, reasoning=0):
     counted = {**usage(*said), "completion_tokens_details": {"reasoning_tokens": reasoning}}
-    return is_plausible(counted, usage(*own), limit=limit, may_think=may_think)
+    return is_plausible(counted, usage(*own), produced=produced, most=most, limit=limit, may_think=may_think)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,46 @@ def test_thoughts_out_of_sight_count_where_a_model_may_have_them():
 
 
 def test_no_answer_takes_no_tokens():
-    assert judged((10, 0), own=(10, 0))
+    assert judged((10, 0), own=(10, 0), produced=0)
+
+
+def test_a_vendor_may_count_what_the_prompt_was_bounded_by():
+    assert judged((500, 10), most=500)
+    assert not judged((501, 10), most=500)
+
+
+def test_a_vendor_cannot_fit_an_answer_into_fewer_tokens_than_any_can():
+    assert judged((10, 10), produced=10 * LONGEST_TOKEN)
+    assert not judged((10, 10), produced=10 * LONGEST_TOKEN + 1)
+
+
+# --- What is sent to vendors is counted, however it is dressed ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        {"messages": [{"role": "user", "type": "image_url", "content": "слово " * 5_000}]},
+        {
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [
+                {"function": {"name": "f", "parameters": {"type": "image_url", "a": "слово " * 5_000}}}
+            ],
+        },
+        {
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"function": {"name": "f", "parameters": {"enum": list(range(10_000))}}}],
+        },
+        {
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"function": {"name": "f"}}],
+            "functions": [{"name": "g", "description": "слово " * 5_000}],
+        },
+    ],
+    ids=["message", "schema", "numbers", "functions beside tools"],
+)
+def test_nothing_that_vendors_read_as_text_hides_from_the_count(chat):
+    assert measure(chat).estimate() >= 10_000
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,15 @@ def test_our_own_cost_is_known_where_somebody_has_said_it():
 
     assert quoted(priced(PRICE))[0].own_price == FREE
     assert quoted(priced(PRICE, own_prices=own))[0].own_price == Price(prompt=7)
+
+
+def test_a_vendor_is_told_our_limit_where_the_customer_names_none():
+    [quote] = quoted(priced(PRICE))
+
+    assert quote.told(CHAT) == {**CHAT, "max_tokens": 1000}
+
+
+def test_a_limit_that_does_not_fit_into_the_context_is_not_told():
+    [quote] = quoted(priced(PRICE, context_length=1010))
+
+    assert quote.told(CHAT) == CHAT

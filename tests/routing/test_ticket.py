@@ -34,7 +34,7 @@ def ticket(*routes: Any, held: int | None = None, is_test: bool = False, **chat:
     return made
 
 
-def completion(text: str = "Привет", usage: dict[str, Any] | None = USAGE) -> dict[str, Any]:
+def completion(text: str | None = "Привет", usage: dict[str, Any] | None = USAGE) -> dict[str, Any]:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return {"choices": [choice], **({"usage": usage} if usage else {})}
 
@@ -358,3 +358,41 @@ def test_our_own_time_is_never_negative():
     assert asked.overhead_ms() >= 0
     assert asked.record().overhead_ms >= -1
     assert asked.record().duration_ms >= 0
+
+
+def test_a_refusal_is_an_answer_and_costs():
+    asked = ticket()
+    answered(asked)
+    refused = completion(None, usage=USAGE)
+    refused["choices"][0]["message"]["refusal"] = "Не могу с этим помочь."
+
+    asked.delivered(refused)
+
+    assert asked.cost == 9
+
+
+def test_whoever_is_granted_his_minimum_has_an_endpoint():
+    cheap = replace(
+        route(NOBODY), prices=PriceList(((BEGINNING, Price(prompt=100_000, completion=100_000)),))
+    )
+
+    assert ticket(cheap, held=ticket(cheap).ask().minimum).quotes
+
+
+def test_an_endpoint_whose_answer_is_not_shortened_says_so():
+    dear = PriceList(((BEGINNING, Price(prompt=10**8, completion=10**8)),))
+    cheap, costly = route(NOBODY, "cheap"), replace(route(NOBODY, "dear"), prices=dear)
+
+    asked = ticket(cheap, costly, held=ticket(cheap, costly).ask().amount // 2)
+
+    assert (asked.longest, asked.lowered_by) == (1000, "")
+
+
+def test_a_vendor_that_counts_the_schema_it_was_told_is_believed():
+    schema = {"type": "object", "properties": {f"поле_{n}": {"type": "string"} for n in range(200)}}
+    asked = ticket(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+    answered(asked)
+
+    asked.delivered(completion(usage={**USAGE, "prompt_tokens": asked.quotes[0].prompt - 400}))
+
+    assert asked.record().usage_source == "provider"
