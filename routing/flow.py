@@ -25,7 +25,7 @@ class Flow:
         asked_at: float | None = None,
         deadline: float = math.inf,
     ) -> None:
-        """``asked_at``: the loop's time from which the waiting counts, now by default; ``deadline``: to which."""
+        """In the loop's time, ``asked_at``: when the waiting began, now by default; ``deadline``: its end."""
         self._connection = connection
         self._reader = reader
         self._timeouts = timeouts

@@ -59,8 +59,8 @@ def _quote(route: Route, asked: int | None, size: Size, moment: datetime, *, is_
     if price is None:
         return None
     prompt = size.bound(route.characters_per_token)
-    # Where the customer names no limit a vendor may say as much as it likes, so it is told ours. Some count the
-    # limit into the context and refuse one that does not fit: there they are left to themselves.
+    # Where the customer names no limit a vendor may say as much as it likes, so it is told ours. Some count
+    # it into the context and refuse one that does not fit: there they are left to themselves.
     fits = prompt + route.max_output <= route.context_length
     is_told = fits if asked is None else asked > route.max_output
     return Quote(
