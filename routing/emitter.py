@@ -31,7 +31,7 @@ class Emitter:
         self._finished: dict[int, str] = {}
         self._called: set[int] = set()
         self.usage: dict[str, Any] | None = None
-        self.characters = 0  # text, reasoning and arguments delivered so far
+        self.characters = 0  # text, reasoning and calls delivered so far
         self.pieces = 0  # events that delivered them
 
     @property
@@ -144,5 +144,6 @@ def _is_plain_text(choice: dict[str, Any], delta: dict[str, Any]) -> bool:
 def _characters(delta: dict[str, Any]) -> int:
     functions = [call.get("function") or {} for call in delta.get("tool_calls") or ()]
     functions.append(delta.get("function_call") or {})
-    arguments = sum(len(function.get("arguments") or "") for function in functions)
-    return len(delta.get("content") or "") + len(delta.get("reasoning") or "") + arguments
+    # The name is an answer, too: of a choice among functions it is all there is to know.
+    called = sum(len(function.get(part) or "") for function in functions for part in ("name", "arguments"))
+    return len(delta.get("content") or "") + len(delta.get("reasoning") or "") + called

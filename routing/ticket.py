@@ -351,8 +351,8 @@ def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _characters(message: dict[str, Any]) -> int:
     calls = message.get("tool_calls") or ()
-    arguments = sum(len(call["function"]["arguments"]) for call in calls)
-    return len(message.get("content") or "") + len(message.get("reasoning") or "") + arguments
+    called = sum(len(call["function"]["name"]) + len(call["function"]["arguments"]) for call in calls)
+    return len(message.get("content") or "") + len(message.get("reasoning") or "") + called
 
 
 def _text(value: Any) -> str:

@@ -166,6 +166,22 @@ async def test_nobody_gets_the_text_for_nothing_by_leaving_before_the_end(
     assert client.charges() == [each] * LEAVERS
 
 
+async def test_the_choice_of_a_function_is_not_for_nothing(express: Server, client: Client):
+    """Of functions that stand for answers, the name alone is worth having."""
+    tools = [{"type": "function", "function": {"name": name}} for name in ("it_is_spam", "it_is_none")]
+    body = chat(MODEL, "[[call=it_is_spam]][[delay_ms=2000]]Это спам?", tools=tools, stream=True)
+    line = await call(express, client.key, body)
+    assert await line.status() == 200
+
+    async for piece in line.pieces():
+        if b"it_is_spam" in piece:
+            break
+    await line.leave()
+    assert await asyncio.to_thread(wait_until, client.is_at_rest)
+
+    assert client.records()[0]["cost"] > 0
+
+
 async def test_whoever_leaves_before_the_first_word_pays_nothing(
     express: Server, twins: Twins, client: Client
 ):
