@@ -19,7 +19,7 @@ from billing.money import MICRO_PER_ROUBLE, Micro
 from billing.pricing import FREE, cost_details, cost_of
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
-from routing.emitter import Emitter
+from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.meter import Size, is_over, is_plausible, tokens_of
 from routing.policy import Route
@@ -352,7 +352,7 @@ def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
 def _characters(message: dict[str, Any]) -> int:
     calls = message.get("tool_calls") or ()
     called = sum(len(call["function"]["name"]) + len(call["function"]["arguments"]) for call in calls)
-    return len(message.get("content") or "") + len(message.get("reasoning") or "") + called
+    return called + sum(len(message.get(kind) or "") for kind in TEXTS)
 
 
 def _text(value: Any) -> str:
