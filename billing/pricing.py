@@ -68,14 +68,14 @@ UNPRICED = PriceList()
 
 def ceiling(price: Price, prompt: int, completion: int) -> Micro:
     """The most that ``prompt`` and ``completion`` tokens can cost, rounded up."""
-    dearest_prompt = max(price.prompt, price.cached_prompt)
-    return price.request + -(-(prompt * dearest_prompt + completion * _dearest(price)) // TOKENS_PRICED)
+    exact = prompt * _dearest_prompt(price) + completion * _dearest(price)
+    return price.request + -(-exact // TOKENS_PRICED)
 
 
 def completion_within(price: Price, prompt: int, amount: Micro, most: int) -> int:
     """How many tokens of answer, ``most`` at the most, ``amount`` buys after the prompt; 0 if none."""
-    # Not rounded in between: whoever has what ``ceiling`` asks for a token gets this token.
-    left = (amount - price.request) * TOKENS_PRICED - prompt * max(price.prompt, price.cached_prompt)
+    # Not from what ``ceiling`` leaves: it has rounded the prompt up, and would do so a second time.
+    left = (amount - price.request) * TOKENS_PRICED - prompt * _dearest_prompt(price)
     if left < 0:
         return 0
     dearest = _dearest(price)
@@ -104,6 +104,10 @@ def explanation(price: Price, usage: Mapping[str, Any], *, cost: Micro, held: Mi
         return Explanation(lines, is_capped=True)
     # Not every answer that was counted is charged: of nothing there is nothing to be explained.
     return None if cost else Explanation([])
+
+
+def _dearest_prompt(price: Price) -> Micro:
+    return max(price.prompt, price.cached_prompt)
 
 
 def _dearest(price: Price) -> Micro:

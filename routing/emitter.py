@@ -13,6 +13,8 @@ import orjson
 from providers.wire import Chunk
 
 DONE = b"data: [DONE]\n\n"
+# What a delta, or a message, says in words.
+TEXTS = ("content", "reasoning", "refusal")
 # Clients ignore comment lines; proxies see that the connection lives.
 WAITING = b": waiting for the model\n\n"
 
@@ -31,7 +33,7 @@ class Emitter:
         self._finished: dict[int, str] = {}
         self._called: set[int] = set()
         self.usage: dict[str, Any] | None = None
-        self.characters = 0  # text, reasoning and arguments delivered so far
+        self.characters = 0  # words and calls delivered so far
         self.pieces = 0  # events that delivered them
 
     @property
@@ -144,6 +146,6 @@ def _is_plain_text(choice: dict[str, Any], delta: dict[str, Any]) -> bool:
 def _characters(delta: dict[str, Any]) -> int:
     functions = [call.get("function") or {} for call in delta.get("tool_calls") or ()]
     functions.append(delta.get("function_call") or {})
-    arguments = sum(len(function.get("arguments") or "") for function in functions)
-    words = sum(len(delta.get(name) or "") for name in ("content", "reasoning", "refusal"))
-    return words + arguments
+    # The name is an answer, too: of a choice among functions it is all there is to know.
+    called = sum(len(function.get(part) or "") for function in functions for part in ("name", "arguments"))
+    return called + sum(len(delta.get(kind) or "") for kind in TEXTS)

@@ -12,11 +12,11 @@ from providers.wire import NOTHING, Chat, Support
 from routing.shape import ChatRequest
 
 # Fields that are ours to honour, or that have no effect on the answer: no vendor is missed by them.
-# (``n`` can only be 1.)
+# (``n`` and ``best_of`` can only be 1.)
 OWN_FIELDS = frozenset(
     """
-    model models messages prompt n stream stream_options provider route transforms plugins preset session_id
-    usage data_class metadata user store safety_identifier service_tier moderation
+    model models messages prompt n best_of stream stream_options provider route transforms plugins preset
+    session_id usage data_class metadata user store safety_identifier service_tier moderation
     prompt_cache_key prompt_cache_options prompt_cache_retention
     """.split()  # noqa: SIM905 - names read better in lines
 )

@@ -182,11 +182,13 @@ def _names_a_model(chat: Chat) -> None:
 
 
 def _asks_one_answer(chat: Chat) -> None:
-    if (chat.get("n") or 1) > 1:
-        raise BadRequest(
-            "Поле n: за один запрос даётся один ответ; для нескольких отправьте несколько запросов.",
-            param="n",
-        )
+    for field in ("n", "best_of"):
+        if (chat.get(field) or 1) > 1:
+            raise BadRequest(
+                f"Поле {field}: за один запрос даётся один ответ; "
+                "для нескольких отправьте несколько запросов.",
+                param=field,
+            )
 
 
 def _stream_options_have_a_stream(chat: Chat) -> None:

@@ -271,6 +271,8 @@ class ChatRequest(_Declared):
     min_p: Share | None = None
     repetition_penalty: Annotated[float, Meta(ge=0, le=2)] | None = None
     data_class: str | None = None
+    # OpenAI has it for completions only, servers of open models for chats, too.
+    best_of: Count | None = None
 
 
 def chat_schema() -> dict[str, Any]:

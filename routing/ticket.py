@@ -19,7 +19,7 @@ from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
 from billing.pricing import FREE, cost_details, cost_of
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
-from routing.emitter import Emitter
+from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.meter import Size, is_over, is_plausible, tokens_of
 from routing.policy import Route
@@ -361,9 +361,8 @@ def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _characters(message: dict[str, Any]) -> int:
     calls = message.get("tool_calls") or ()
-    arguments = sum(len(call["function"]["arguments"]) for call in calls)
-    words = sum(len(message.get(name) or "") for name in ("content", "reasoning", "refusal"))
-    return words + arguments
+    called = sum(len(call["function"]["name"]) + len(call["function"]["arguments"]) for call in calls)
+    return called + sum(len(message.get(kind) or "") for kind in TEXTS)
 
 
 def _text(value: Any) -> str:

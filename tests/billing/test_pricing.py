@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from billing.pricing import (
@@ -76,6 +76,14 @@ def test_an_answer_that_an_amount_buys_costs_no_more_than_it(price, prompt, amou
     assert 0 <= limit <= most
     assert not limit or ceiling(price, prompt, limit) <= amount
     assert limit == most or ceiling(price, prompt, limit + 1) > amount
+
+
+@given(prices, counts, st.integers(1, 10**6))
+@example(Price(prompt=333_333_333, completion=1_500_500_001), 31, 1)  # parts of a micro-rouble on both sides
+def test_the_ceiling_of_an_answer_buys_that_answer(price, prompt, completion):
+    amount = ceiling(price, prompt, completion)
+
+    assert completion_within(price, prompt, amount, completion) == completion
 
 
 @given(prices, counts, counts)

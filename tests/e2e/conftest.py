@@ -1,6 +1,7 @@
 """The installation that the end-to-end tests speak to: started once, stopped with everything it started."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A migrated database, and no program yet."""
     with installed(tmp_path_factory.mktemp("home")) as installation:
         installation.manage("migrate", "-v0")
+        # Redis counts clients and keys by their numbers, and is other tests' Redis, too.
+        first = secrets.randbelow(1 << 40)
+        for table in ("accounts_client", "accounts_apikey"):
+            installation.query(f"ALTER TABLE {table} ALTER id RESTART WITH {first}")
         yield installation
 
 
@@ -97,6 +102,12 @@ def express(installation: Installation, key: str) -> Server:
 def framework(installation: Installation, key: str) -> Server:
     """One web process without the lane: every request goes through Django REST framework."""
     return installation.start_web("framework", XROUTER_EXPRESS="0")
+
+
+@pytest.fixture(scope="session")
+def workers(installation: Installation, key: str) -> Server:
+    """Two web processes behind one port."""
+    return installation.start_web("workers", workers=2)
 
 
 @pytest.fixture(params=["express", "framework"])

@@ -4,7 +4,9 @@
 
 For each wire there are ``solo/<wire>``, answered by the twins A alone; ``pair/<wire>``, by A and, where A
 fails, by the twins B; ``slow/<wire>``, by A with all the time in the world. Elsewhere A is given little time,
-so that tests of time-outs are short. ``late/<fault>`` is a pair whose A has that fault.
+so that tests of time-outs are short. ``late/<fault>`` is a pair whose A has that fault. ``odd/<wire>`` is as
+slow as ``slow`` at a price of which no token costs a whole number of micro-roubles; ``dear/openai`` is
+answered by B.
 """
 
 import json
@@ -44,6 +46,10 @@ WIRES: dict[str, tuple[str, str, dict[str, str], str, dict[str, str]]] = {
 HURRIED = {"connect": 1, "first_byte": 1.5, "first_token": 1.5, "between_tokens": 1.5, "total": 3}
 PATIENT = {"first_token": 30, "between_tokens": 30}
 
+# Roubles for a million tokens of prompt and answer.
+ODD = ("333.333333", "1500.500001")
+DEAR = ("2000", "7000.7")
+
 # Faults of A that take time to show.
 LATE = (
     *("blackhole", "slow_headers.ms=9000", "drip_headers.ms=100", "slow_first.ms=9000", "stall.after=0"),
@@ -76,6 +82,7 @@ def main(places: dict[str, str]) -> None:
         _provider(f"bad-{wire}", wire, places["a"], HURRIED, secret)
         _model(f"bad/{wire}", wire, f"bad-{wire}")
         _model(f"pair/bad-{wire}", wire, f"bad-{wire}", f"b-{wire}")
+    _model("dear/openai", "openai", "b-openai", price=DEAR)
 
 
 def _unreachable(places: dict[str, str]) -> dict[str, str]:
@@ -97,6 +104,7 @@ def _wire(wire: str, first: str, second: str) -> None:
     _model(f"solo/{wire}", wire, f"a-{wire}")
     _model(f"pair/{wire}", wire, f"a-{wire}", f"b-{wire}")
     _model(f"slow/{wire}", wire, f"slow-{wire}")
+    _model(f"odd/{wire}", wire, f"slow-{wire}", price=ODD)
 
 
 def _provider(
@@ -114,9 +122,11 @@ def _provider(
     builders.make_credential(provider, secret or usual, slots=1000)
 
 
-def _model(slug: str, wire: str, *providers: str, fault: str = "") -> None:
+def _model(
+    slug: str, wire: str, *providers: str, fault: str = "", price: tuple[str, str] = ("500", "500")
+) -> None:
     """``fault`` is what the first of ``providers`` does to every answer."""
-    model = builders.make_model(slug, max_output=8192)
+    model = builders.make_model(slug, max_output=8192, tariff=builders.make_tariff(*price))
     for priority, name in enumerate(providers):
         upstream_name = WIRES[wire][3] + (f"--{fault}" if fault and not priority else "")
         provider: Any = Provider.objects.get(slug=name)

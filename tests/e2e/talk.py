@@ -2,14 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
 from tests.e2e.installation import Server
+
+T = TypeVar("T")
 
 PATH = "/v1/chat/completions"
 
@@ -45,6 +48,11 @@ class Heard:
         return int(self.headers.get("x-xrouter-attempts", 0))
 
     @property
+    def code(self) -> str:
+        """What kind of error it is, as programs are told; "" for an answer."""
+        return self.error["metadata"]["error_type"] if self.error else ""
+
+    @property
     def generation(self) -> str:
         return self.headers["x-generation-id"]
 
@@ -66,6 +74,12 @@ def ask(server: Server, key: str, body: Mapping[str, Any], **headers: str) -> He
         if not answer.headers["content-type"].startswith("text/event-stream"):
             return _whole(answer, began)
         return _streamed(answer, began)
+
+
+def at_once(size: int, question: Callable[[int], T]) -> list[T]:
+    """The answers to ``question`` from 0 to ``size`` - 1, all asked at the same time."""
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(question, range(size)))
 
 
 def _headers(key: str, headers: Mapping[str, str]) -> dict[str, str]:

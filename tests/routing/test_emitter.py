@@ -103,14 +103,18 @@ def test_a_failure_is_an_error_event_and_a_finish_then_done():
     assert done == "data: [DONE]"
 
 
-def test_characters_count_text_reasoning_and_arguments():
+def test_characters_count_words_and_calls():
     emitter = Emitter(HEAD, include_usage=False)
-    call = {"index": 0, "function": {"arguments": "{}"}}
+    name, arguments = (
+        {"index": 0, "function": function} for function in ({"name": "f"}, {"arguments": "{}"})
+    )
 
-    for delta in ({"content": "два"}, {"content": "три"}, {"reasoning": "ага"}, {"tool_calls": [call]}):
+    for delta in ({"content": "два"}, {"content": "три"}, {"reasoning": "ага"}, {"refusal": "нет"}):
         emitter.feed(chunk(**delta))
+    for call in (name, arguments):
+        emitter.feed(chunk(tool_calls=[call]))
 
-    assert emitter.characters == 11
+    assert emitter.characters == 15
 
 
 @pytest.mark.parametrize(

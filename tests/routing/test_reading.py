@@ -20,7 +20,7 @@ KNOWN_FIELDS = """
     prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format
     safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools
     top_logprobs top_p user verbosity web_search_options provider models route transforms plugins preset
-    session_id reasoning usage top_k min_p repetition_penalty data_class prompt
+    session_id reasoning usage top_k min_p repetition_penalty data_class best_of prompt
 """.split()  # noqa: SIM905, words read better than a list
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -248,6 +248,7 @@ BAD_FIELDS = [
     *[({"max_tokens": v}, "max_tokens") for v in STRANGE],
     *[({"max_completion_tokens": v}, "max_completion_tokens") for v in STRANGE],
     *[({"n": v}, "n") for v in [*STRANGE, 2]],
+    *[({"best_of": v}, "best_of") for v in [*STRANGE, 2]],
     *[({"temperature": v}, "temperature") for v in [-0.1, 2.1, "5", True, [], {}, 2**63, 1e308]],
     *[({"top_p": v}, "top_p") for v in [-0.1, 1.1, "1", False, [], {}]],
     *[({"seed": v}, "seed") for v in [2**63, 2**64, -(2**70), "5", True, [], {}, 1.5]],

@@ -107,14 +107,15 @@ def test_an_answer_is_counted_by_us_where_the_vendor_cannot_be_believed(usage):
     assert record.tokens_prompt > 0
 
 
-def test_arguments_and_reasoning_count_as_produced():
+def test_words_and_calls_count_as_produced():
     asked = ticket()
     answered(asked)
     answer = completion(usage=None)
     answer["choices"][0]["message"] |= {
         "content": None,
-        "reasoning": "x" * 30,
-        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "y" * 30}}],
+        "reasoning": "x" * 24,
+        "refusal": "z" * 6,
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f" * 6, "arguments": "y" * 24}}],
     }
 
     asked.delivered(answer)
