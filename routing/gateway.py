@@ -8,16 +8,12 @@ import hashlib
 import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from accounts.callers import Caller
-from billing.errors import BillingError
-from billing.money import LARGEST
-from billing.teller import Teller
-from billing.windows import Windows
 from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
@@ -36,10 +32,11 @@ from providers.transports.aio import Transport
 from providers.upstreams import Login
 from providers.wire import Chat, Chunk, Completion, Support, Target
 from routing import legacy
+from routing.admission import Admission
 from routing.catalogue import Card, Catalogue
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
-from routing.errors import NobodyAnswered, NoRoute, RequestError, Unavailable, UnknownModel
+from routing.errors import NobodyAnswered, NoRoute, RequestError, UnknownModel
 from routing.flow import Flow
 from routing.meter import measure
 from routing.policy import Plan, Route, dropped_fields, needs_tools, plan
@@ -95,8 +92,7 @@ class Gateway:
         catalogue: Callable[[], Catalogue],
         transport: Transport,
         tokens: Tokens,
-        teller: Teller,
-        windows: Windows,
+        admission: Admission,
         *,
         now: Callable[[], datetime],
         keep_alive: float = KEEP_ALIVE,
@@ -108,12 +104,8 @@ class Gateway:
         self._catalogue = catalogue
         self._transport = transport
         self._tokens = tokens
-        self._teller = teller
-        self._windows = windows
+        self._admission = admission
         self._now = now
-        self._unsettled = 0
-        self._all_settled = asyncio.Event()
-        self._all_settled.set()
 
     async def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
         """Let the request in: its limits are counted, its money is on hold.
@@ -121,15 +113,13 @@ class Gateway:
         Raises UnknownModel, ModelNotAllowed, NoRoute or Unavailable; RateLimited, InsufficientFunds,
         CapReached or TellerAway.
         """
-        if self._teller.is_full:  # the database has been away for long: nothing more could be recorded
-            raise Unavailable
         cards = [self._card(caller, name) for name in _wanted(chat)]
         routes = [route for card in cards for route in (card.twin_routes if caller.is_test else card.routes)]
         wants_functions = legacy.is_legacy(chat)
         if wants_functions or legacy.has_history(chat):
             chat = legacy.with_tools(chat)
         ticket = self._ticket(caller, chat, call, plan(routes, chat), wants_functions=wants_functions)
-        await self._enter(ticket)
+        await self._admission.enter(ticket)
         return ticket
 
     async def complete(self, ticket: Ticket) -> Completion:
@@ -143,7 +133,7 @@ class Gateway:
             ticket.failed(exc)
             raise
         finally:
-            await self._settle(ticket)  # also when the customer hangs up
+            await self._admission.settle(ticket)  # also when the customer hangs up
 
     async def stream(self, ticket: Ticket) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
@@ -170,7 +160,7 @@ class Gateway:
                 else:
                     is_whole = True
             ticket.streamed(emitter)
-            await self._settle(ticket)
+            await self._admission.settle(ticket)
             yield emitter.finish(ticket.bill())
             if is_whole:
                 await flow.finish()
@@ -184,15 +174,7 @@ class Gateway:
             try:
                 await _close(opening)
             finally:  # a second cancellation must not lose the record either
-                await self._settle(ticket)
-
-    async def finish(self, seconds: float) -> None:
-        """Wait until all that was let in is settled, ``seconds`` at the most."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._all_settled.wait()
-        if self._unsettled:
-            log.error("requests are left unsettled", extra={"count": self._unsettled})
+                await self._admission.settle(ticket)
 
     def _ticket(self, caller: Caller, chat: Chat, call: Call, plan: Plan, *, wants_functions: bool) -> Ticket:
         moment, size = self._now(), measure(chat)
@@ -202,21 +184,6 @@ class Gateway:
             raise NoRoute([*plan.reasons, *unpriced])
         return Ticket(caller, chat, call, offers, size, moment=moment, wants_functions=wants_functions)
 
-    async def _enter(self, ticket: Ticket) -> None:
-        # Of a wallet not seen yet the best is assumed: its first request tells.
-        balance = self._teller.balances.get(ticket.caller.client_id, LARGEST)
-        visit = ticket.entered = ticket.visit(balance)
-        ticket.standing = await self._windows.enter(visit)
-        try:
-            ticket.granted(await self._teller.hold(ticket.ask()))
-            self._unsettled += 1
-            self._all_settled.clear()
-        except BaseException as exc:
-            self._windows.leave(visit, 0)
-            if isinstance(exc, BillingError):
-                exc.standing = ticket.standing
-            raise
-
     def _card(self, caller: Caller, name: str) -> Card:
         catalogue = self._catalogue()
         card = catalogue.find(name)
@@ -224,21 +191,6 @@ class Gateway:
             raise UnknownModel(name, nearest(name, catalogue.names()))
         caller.check_model(*card.names)
         return card
-
-    async def _settle(self, ticket: Ticket) -> None:
-        if ticket.is_settled:
-            return
-        ticket.is_settled = True
-        self._windows.leave(ticket.entered, ticket.tokens)
-        settling = asyncio.ensure_future(self._teller.settle(ticket.record()))
-        settling.add_done_callback(self._settled)
-        # Shielded: a second cancellation must not lose the record.
-        await asyncio.shield(settling)
-
-    def _settled(self, _: "asyncio.Future[None]") -> None:
-        self._unsettled -= 1
-        if not self._unsettled:
-            self._all_settled.set()
 
     async def _first_to_answer(self, ticket: Ticket, ask: Ask) -> Any:
         """Ask each endpoint in turn, with each of its credentials, until one answers or the time is over."""

@@ -14,6 +14,7 @@ from billing.teller import Teller
 from billing.windows import Windows
 from providers.tokens import REDIS_TIMEOUT, Tokens
 from providers.transports.aio import Transport
+from routing.admission import Admission
 from routing.bridge import in_thread
 from routing.catalogue import load_catalogue
 from routing.desk import Desk
@@ -40,15 +41,11 @@ class Plane:
         )
         self._snapshot.on_change = tokens.forget
         self._windows = Windows(self._redis, share=1 / settings.XROUTER_WORKERS)
-        self._gateway = Gateway(
-            lambda: self._snapshot.catalogue,
-            self._transport,
-            tokens,
-            self._teller,
-            self._windows,
-            now=self._snapshot.now,
+        self._admission = Admission(self._teller, self._windows)
+        gateway = Gateway(
+            lambda: self._snapshot.catalogue, self._transport, tokens, self._admission, now=self._snapshot.now
         )
-        self.desk = Desk(self._snapshot.callers, self._gateway, settings.XROUTER_TRUSTED_PROXIES)
+        self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""
@@ -60,7 +57,7 @@ class Plane:
         """What was settled is written; connections are closed."""
         self._snapshot.stop()
         # Requests that the server has given up are ending just now; what they delivered is to be charged.
-        await self._gateway.finish(LAST_SETTLEMENTS)
+        await self._admission.finish(LAST_SETTLEMENTS)
         await self._teller.close()
         await self._settling
         await self._windows.close()

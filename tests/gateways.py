@@ -21,6 +21,7 @@ from billing.windows import Windows
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login, Timeouts, Upstream
+from routing.admission import Admission
 from routing.catalogue import Card, Catalogue
 from routing.gateway import Gateway
 from routing.policy import Route
@@ -77,13 +78,13 @@ class House:
         self._redis = Redis.from_url(settings.REDIS_URL)
         self._transport = Transport()
         self.windows = Windows(self._redis, share=1)
+        self.admission = Admission(self.book, self.windows)
         names = {name: card for card in cards for name in card.names}
         self.gateway = Gateway(
             lambda: Catalogue(names),
             self._transport,
             Tokens(self._transport, self._redis),
-            self.book,
-            self.windows,
+            self.admission,
             now=lambda: datetime.now(UTC),
             keep_alive=keep_alive,
         )

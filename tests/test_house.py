@@ -20,6 +20,7 @@ ASYNC = {
     "routing/desk.py",
     "routing/express.py",
     "routing/flow.py",
+    "routing/admission.py",
     "routing/gateway.py",
     "routing/plane.py",
     "routing/views.py",

@@ -43,8 +43,8 @@ MUTANTS = {
     ),
     "the settlement of whoever leaves": Mutant(
         "routing/gateway.py",
-        "        finally:\n            await self._settle(ticket)  # also when the customer hangs up\n",
-        "        else:\n            pass\n",
+        "finally:\n            await self._admission.settle(ticket)  # also when the customer hangs up\n",
+        "else:\n            pass\n",
         "tests/routing/test_gateway.py::test_whenever_a_customer_leaves_he_is_recorded_once_and_nothing_is_left",
     ),
     "the lock": Mutant(

@@ -154,7 +154,7 @@ async def test_who_stops_waits_for_what_was_let_in(two: tuple[Vendor, Vendor]) -
         await asked.wait()
         cut_off.cancel()
         unsettled = len(house.book.records)
-        await house.gateway.finish(1)
+        await house.admission.finish(1)
 
     assert (unsettled, len(house.book.records)) == (0, 1)
 
