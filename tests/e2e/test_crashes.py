@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.e2e.installation import Installation, Server, Twins, wait_until
-from tests.e2e.talk import call, chat
+from tests.e2e.talk import ask, call, chat
 from tests.e2e.wallet import Wallet
 
 # The moments at which a worker is killed, and the model that is asked then.
@@ -183,3 +183,17 @@ async def test_a_request_ends_though_the_database_falls_silent_when_it_is_charge
     assert wallet.charges() == [*charges, record["cost"]]
     assert (wallet.balance, wallet.held) == (balance - record["cost"], 0)
     await line.leave()
+
+
+async def test_a_hold_that_nobody_waits_for_any_more_does_not_stay(
+    installation: Installation, worker: Server, wallet: Wallet
+):
+    ask(worker, wallet.key, chat("slow/openai", "Привет"))
+    teller = teller_of(installation, worker)
+    with frozen(teller):
+        heard = await asyncio.to_thread(ask, worker, wallet.key, chat("slow/openai", "Привет"))
+        await until(lambda: teller_of(installation, worker) not in {0, teller})
+    await until(lambda: teller not in tellers(installation))
+
+    assert heard.status == 503
+    assert (wallet.held, wallet.holds()) == (0, [])
