@@ -268,6 +268,18 @@ class Teller:
         task.result()
 
     async def _carry_all(self, batch: Batch) -> None:
+        """Once more where the connection was lost: the database may be there, and told twice is done once."""
+        try:
+            await self._carry_everything(batch)
+        except psycopg.OperationalError:
+            if self._connection is None or not self._connection.closed:
+                raise
+            await self._abandon()
+            batch.released += [_released(wish) for wish in batch.wishes if wish.granted.cancelled()]
+            batch.wishes = [wish for wish in batch.wishes if not wish.granted.done()]
+            await self._carry_everything(batch)
+
+    async def _carry_everything(self, batch: Batch) -> None:
         await self._connected()
         if time.monotonic() >= self._next_beat:
             await self._tell_alive()
@@ -388,7 +400,7 @@ class Teller:
         for wish in batch.wishes:
             if wish.granted.done() and not wish.granted.cancelled() and not wish.granted.exception():
                 continue  # granted before the failure came: it is in use
-            self._released.append((wish.ask.id, wish.ask.client_id))
+            self._released.append(_released(wish))
             _refuse(wish)
         # Those that have come since wait for the same database, which has not heard of them.
         for wish in _taken(self._wishes, len(self._wishes)):
@@ -454,6 +466,10 @@ def _clients(batch: Batch) -> set[int]:
         *(wish.ask.client_id for wish in batch.wishes),
         *(client_id for _, client_id in batch.released),
     }
+
+
+def _released(wish: Wish) -> tuple[UUID, int]:
+    return wish.ask.id, wish.ask.client_id
 
 
 def _refuse(wish: Wish) -> None:
