@@ -69,6 +69,11 @@ UNLOCKED = (
 )
 REAP = "SELECT billing_reap()"
 GO_HOME = "DELETE FROM billing_shift WHERE id = %s"
+# End connections that we have given up, and wait for it a moment (milliseconds).
+END_BACKENDS = (
+    "SELECT pg_terminate_backend(pid, 100) FROM pg_stat_activity "
+    "WHERE pid = ANY(%s) AND application_name = 'xrouter-teller' AND usename = current_user"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,8 @@ class Teller:
         self._retry = 0.0
         self._wake = asyncio.Event()
         self._connection: psycopg.AsyncConnection | None = None
+        self._backend = 0  # the database's process at its other end
+        self._given_up: list[int] = []  # such processes of which nobody knows whether they have ended
         self._is_closing = False
         self._give_up = 0.0  # when, while closing, a database that is away is waited for no longer
         self.tally = Tally()
@@ -239,7 +246,7 @@ class Teller:
         except Exception as exc:  # noqa: BLE001 - the last edge: whatever it is, this task must go on
             log.warning("the database does not take settlements", extra={"error": type(exc).__name__})
             self._take_back(batch)
-            await self._disconnect()
+            await self._abandon()
             return False
         return True
 
@@ -261,6 +268,18 @@ class Teller:
         task.result()
 
     async def _carry_all(self, batch: Batch) -> None:
+        """Once more where the connection was lost: the database may be there, and told twice is done once."""
+        try:
+            await self._carry_everything(batch)
+        except psycopg.OperationalError:
+            if self._connection is None or not self._connection.closed:
+                raise
+            await self._abandon()
+            batch.released += [_released(wish) for wish in batch.wishes if wish.granted.cancelled()]
+            batch.wishes = [wish for wish in batch.wishes if not wish.granted.done()]
+            await self._carry_everything(batch)
+
+    async def _carry_everything(self, batch: Batch) -> None:
         await self._connected()
         if time.monotonic() >= self._next_beat:
             await self._tell_alive()
@@ -381,7 +400,7 @@ class Teller:
         for wish in batch.wishes:
             if wish.granted.done() and not wish.granted.cancelled() and not wish.granted.exception():
                 continue  # granted before the failure came: it is in use
-            self._released.append((wish.ask.id, wish.ask.client_id))
+            self._released.append(_released(wish))
             _refuse(wish)
         # Those that have come since wait for the same database, which has not heard of them.
         for wish in _taken(self._wishes, len(self._wishes)):
@@ -418,8 +437,22 @@ class Teller:
                 application_name="xrouter-teller",
                 options=OPTIONS,
             )
+            self._backend = self._connection.info.backend_pid
             self._next_beat = 0.0  # before anything is held in its name, the shift has to begin
+        if self._given_up:
+            await self._connection.execute(END_BACKENDS, (self._given_up,))
+            self._given_up.clear()
         return self._connection
+
+    async def _abandon(self) -> None:
+        """Leave a connection on which the database may still carry out what we have taken back.
+
+        It must not do so after us: of a hold that it placed then nobody would know.
+        """
+        if self._backend:
+            self._given_up.append(self._backend)
+            self._backend = 0
+        await self._disconnect()
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
@@ -433,6 +466,10 @@ def _clients(batch: Batch) -> set[int]:
         *(wish.ask.client_id for wish in batch.wishes),
         *(client_id for _, client_id in batch.released),
     }
+
+
+def _released(wish: Wish) -> tuple[UUID, int]:
+    return wish.ask.id, wish.ask.client_id
 
 
 def _refuse(wish: Wish) -> None:

@@ -372,6 +372,17 @@ async def test_without_a_database_a_hold_is_refused_soon(rich):
                 await teller.hold(ask(rich))
 
 
+async def test_a_connection_that_was_lost_meanwhile_refuses_nobody(rich):
+    teller = Teller(dsn())
+
+    async with at_work(teller):
+        await teller.hold(ask(rich))
+        hang_up("xrouter-teller")
+        granted = await teller.hold(ask(rich))
+
+    assert granted.amount == 100
+
+
 async def test_connections_that_die_at_any_moment_leave_no_hold_behind(rich):
     teller = Teller(dsn())
     settled = 0

@@ -76,6 +76,11 @@ class Program:
             raise RuntimeError(f"{self.name} did not start:\n{self.said()[-2000:]}")
         return self
 
+    def kill(self) -> None:
+        """Without a chance to end anything in order."""
+        self._process.kill()
+        self._process.wait(STOP)
+
     def stop(self) -> None:
         self._process.terminate()
         try:
