@@ -407,7 +407,8 @@ def test_a_failover_is_charged_once_at_the_price_of_who_answered(
 ):
     tag = f"failover-{fault.partition('.')[0]}-{is_streamed}"
     client = new_client(installation)
-    twins.order(fault, family="openai", times=1)
+    # A connection that broke when it was used again says nothing of the provider, who is asked once more.
+    twins.order(fault, family="openai", times=2)
     body = chat("solo/openai", f"[[tokens=30]][[tag={tag}]]Привет", stream=is_streamed)
 
     heard = ask(express, client.key, {**body, "models": ["dear/openai"]})
@@ -418,7 +419,7 @@ def test_a_failover_is_charged_once_at_the_price_of_who_answered(
     tokens = entry["prompt_tokens"], entry["completion_tokens_sent"]
     assert (heard.status, heard.provider) == (200, "b-openai")
     assert client.charges() == [cost(price_of(installation, "dear/openai"), *tokens)]
-    assert [one["provider"] for one in record["attempts"]] == ["a-openai", "b-openai"]
+    assert list(dict.fromkeys(one["provider"] for one in record["attempts"])) == ["a-openai", "b-openai"]
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
