@@ -1,4 +1,4 @@
-"""Carries one worker's holds and settlements to the database: one connection, one call for a whole batch.
+"""Carries one worker's holds and settlements to the database: one call for a whole batch.
 
 While a batch is being committed the next one gathers. At rest a request waits for one commit; under load
 hundreds share it. The calls are ``billing_carry`` and what it calls (migration ``tellers_functions``).
@@ -8,14 +8,14 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from typing import TypeVar
+from uuid import UUID
 
-import orjson
 import psycopg
 
+from billing.courier import OURS, Courier, within_reason
 from billing.errors import BillingError, TellerAway
 from billing.generations import GenerationRecord
 from billing.holds import Answer, Ask, Grant, grant
@@ -34,46 +34,13 @@ PATIENCE = 2.0
 PAUSE = 0.5
 # Whose account somebody keeps locked for longer than LOCK_MS is let wait for so long (seconds); others go on.
 LOCKED_FOR = 2.0
-OURS = 0  # stands for revenue and overrun among the numbers of clients
 WALLETS = 50_000  # whose balances are remembered
 # A teller is known to be alive for so long after it has said so, and says so this often (seconds). What one
 # that died has on hold is free again after the first of the two and a beat of any other.
 ALIVE = 45
 BEAT = 10.0
-# The database gives a call up by itself after STATEMENT, a lock after LOCK (milliseconds). Where it does not
-# answer at all, the connection is given up after HANGING, and POLITE later nothing is waited for (seconds).
-STATEMENT_MS = 2_000
-LOCK_MS = 1_000
-HANGING = 3.0
-POLITE = 0.5
-# What is asked is always the same: planning it anew for each batch cost a fifth of it.
-PLANS = "-c plan_cache_mode=force_generic_plan -c jit=off"
-OPTIONS = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} {PLANS}"
-# What the network may leave unacknowledged before the connection counts as lost, in milliseconds.
-NETWORK_MS = 5_000
 # What will never be written, however often it is tried. TypeError: what JSON cannot hold.
 UNWRITABLE = (psycopg.DataError, psycopg.IntegrityError, TypeError)
-
-CARRY = "SELECT * FROM billing_carry(%s::bigint[], %s::jsonb, %s::uuid[], %s::jsonb)"
-ALIVE_STILL = (
-    "INSERT INTO billing_shift (id, alive_until) "
-    "VALUES (%(shift)s, clock_timestamp() + %(alive)s * interval '1 s') "
-    "ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until"
-)
-# Those of the wallets that nobody keeps locked, and 0 if nobody keeps our own accounts.
-UNLOCKED = (
-    "WITH free AS (SELECT client_id, kind FROM billing_account WHERE client_id = ANY(%s::bigint[]) "
-    "OR kind IN ('revenue', 'overrun') FOR NO KEY UPDATE SKIP LOCKED) "
-    "SELECT client_id FROM free WHERE kind = 'wallet' "
-    "UNION ALL SELECT 0 FROM free WHERE kind <> 'wallet' HAVING count(*) = 2"
-)
-REAP = "SELECT billing_reap()"
-GO_HOME = "DELETE FROM billing_shift WHERE id = %s"
-# End connections that we have given up, and wait for it a moment (milliseconds).
-END_BACKENDS = (
-    "SELECT pg_terminate_backend(pid, 100) FROM pg_stat_activity "
-    "WHERE pid = ANY(%s) AND application_name = 'xrouter-teller' AND usename = current_user"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +83,8 @@ class Teller:
 
         ``alive``: seconds for which our holds stand without a word from us; ``beat``: between two words.
         """
-        self._database = database
+        self._courier = Courier(database, alive=alive, beat=beat)
         self._room = room
-        self._alive = alive
-        self._beat = beat
-        self._shift = uuid4()
-        self._next_beat = 0.0
         self._waiting: deque[Settlement] = deque()
         self._wishes: deque[Wish] = deque()
         # What does not fit ends by its own deadline.
@@ -131,9 +94,6 @@ class Teller:
         self._locked: set[int] = set()  # the clients whose wallets these are; OURS are none's
         self._retry = 0.0
         self._wake = asyncio.Event()
-        self._connection: psycopg.AsyncConnection | None = None
-        self._backend = 0  # the database's process at its other end
-        self._given_up: list[int] = []  # such processes of which nobody knows whether they have ended
         self._is_closing = False
         self._give_up = 0.0  # when, while closing, a database that is away is waited for no longer
         self.tally = Tally()
@@ -150,7 +110,7 @@ class Teller:
 
         A caller who does not wait for the answer leaves nothing on hold.
         """
-        ask.shift_id = self._shift
+        ask.shift_id = self._courier.shift
         wish = Wish(ask, asyncio.get_running_loop().create_future())
         self._wishes.append(wish)
         self._wake.set()
@@ -187,9 +147,9 @@ class Teller:
             while self._has_work() or self._aside.is_something or not self._is_closing:
                 await self._until_needed()
                 await self._work()
-            await self._leave()
+            await self._courier.go_home()
         finally:
-            await self._disconnect()
+            await self._courier.disconnect()
 
     async def close(self) -> None:
         """Let ``run`` end after what is waiting."""
@@ -201,7 +161,8 @@ class Teller:
         return bool(self._waiting or self._wishes or self._released)
 
     async def _until_needed(self) -> None:
-        until = min(self._next_beat, self._retry) if self._aside.is_something else self._next_beat
+        beat = self._courier.next_beat
+        until = min(beat, self._retry) if self._aside.is_something else beat
         try:
             async with asyncio.timeout(max(0.0, until - time.monotonic())):
                 await self._wake.wait()
@@ -211,7 +172,7 @@ class Teller:
 
     async def _work(self) -> None:
         self._try_again()
-        while self._has_work() or time.monotonic() >= self._next_beat:
+        while self._has_work() or time.monotonic() >= self._courier.next_beat:
             if await self._carry_next():
                 continue
             if self._is_closing and time.monotonic() >= self._give_up:
@@ -242,47 +203,28 @@ class Teller:
         # Whoever has left meanwhile needs nothing.
         batch.wishes = [wish for wish in batch.wishes if not wish.granted.done()]
         try:
-            await self._within_reason(self._carry_all(batch))
+            await within_reason(self._carry_all(batch))
         except Exception as exc:  # noqa: BLE001 - the last edge: whatever it is, this task must go on
             log.warning("the database does not take settlements", extra={"error": type(exc).__name__})
             self._take_back(batch)
-            await self._abandon()
+            await self._courier.abandon()
             return False
         return True
-
-    async def _within_reason(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Give up a database that does not even say that it gives up."""
-        task = asyncio.create_task(work)
-        try:
-            done, _ = await asyncio.wait({task}, timeout=HANGING)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        if not done:
-            # The first cancellation asks the server to end the query, the second one lets the connection go.
-            task.cancel()
-            await asyncio.wait({task}, timeout=POLITE)
-            task.cancel()
-            await asyncio.wait({task})
-            raise TimeoutError
-        task.result()
 
     async def _carry_all(self, batch: Batch) -> None:
         """Once more where the connection was lost: the database may be there, and told twice is done once."""
         try:
             await self._carry_everything(batch)
         except psycopg.OperationalError:
-            if self._connection is None or not self._connection.closed:
+            if not self._courier.is_cut_off:
                 raise
-            await self._abandon()
+            await self._courier.abandon()
             batch.released += [_released(wish) for wish in batch.wishes if wish.granted.cancelled()]
             batch.wishes = [wish for wish in batch.wishes if not wish.granted.done()]
             await self._carry_everything(batch)
 
     async def _carry_everything(self, batch: Batch) -> None:
-        await self._connected()
-        if time.monotonic() >= self._next_beat:
-            await self._tell_alive()
+        await self._courier.come()
         self._divert(batch)
         try:
             await self._carry(batch)
@@ -301,9 +243,7 @@ class Teller:
     async def _find_locked(self, batch: Batch) -> None:
         """Which wallets somebody keeps locked: their clients have to wait, and nobody else."""
         clients = _clients(batch)
-        connection = await self._connected()
-        cursor = await connection.execute(UNLOCKED, (list(clients),))
-        free = {client for (client,) in await cursor.fetchall()}
+        free = await self._courier.unlocked(clients)
         self._locked = ({*clients, OURS} if batch.settlements else clients) - free
         self._retry = time.monotonic() + LOCKED_FOR
         log.warning("accounts are locked", extra={"count": len(self._locked)})
@@ -335,11 +275,8 @@ class Teller:
         # Also of those whose hold is given back: it may be in a call of ours that we gave up and that is
         # still at work. It has that wallet's lock, and we wait for it.
         clients = _clients(batch)
-        rows = orjson.dumps(records).decode(), orjson.dumps(asks).decode()
         released = [generation_id for generation_id, _ in batch.released]
-        connection = await self._connected()
-        cursor = await connection.execute(CARRY, (list(clients), rows[0], released, rows[1]), prepare=True)
-        answers: list[Answer] = await cursor.fetchall()
+        answers = await self._courier.carry(clients, records, released, asks)
         self.tally.batches += 1
         self.tally.settlements += len(records)
         self.tally.holds += len(asks)
@@ -405,59 +342,6 @@ class Teller:
         # Those that have come since wait for the same database, which has not heard of them.
         for wish in _taken(self._wishes, len(self._wishes)):
             _refuse(wish)
-
-    async def _tell_alive(self) -> None:
-        connection = await self._connected()
-        await connection.execute(ALIVE_STILL, {"shift": self._shift, "alive": self._alive})
-        self._next_beat = time.monotonic() + self._beat
-        try:
-            await connection.execute(REAP)
-        except psycopg.errors.OperationalError as exc:
-            if connection.closed:
-                raise
-            # A lock that somebody keeps: what is left behind can wait, our batch need not.
-            log.warning("nothing was reaped", extra={"error": type(exc).__name__})
-
-    async def _leave(self) -> None:
-        """Nothing is on hold for us any more; if something is, it is anybody's to reap."""
-        if self._connection is None or self._connection.closed:
-            return
-        try:
-            await self._within_reason(self._connection.execute(GO_HOME, (self._shift,)))
-        except (psycopg.Error, TimeoutError):
-            log.warning("the shift ends by itself", extra={"shift": str(self._shift)})
-
-    async def _connected(self) -> psycopg.AsyncConnection:
-        if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._database,
-                autocommit=True,
-                connect_timeout=2,
-                tcp_user_timeout=NETWORK_MS,
-                application_name="xrouter-teller",
-                options=OPTIONS,
-            )
-            self._backend = self._connection.info.backend_pid
-            self._next_beat = 0.0  # before anything is held in its name, the shift has to begin
-        if self._given_up:
-            await self._connection.execute(END_BACKENDS, (self._given_up,))
-            self._given_up.clear()
-        return self._connection
-
-    async def _abandon(self) -> None:
-        """Leave a connection on which the database may still carry out what we have taken back.
-
-        It must not do so after us: of a hold that it placed then nobody would know.
-        """
-        if self._backend:
-            self._given_up.append(self._backend)
-            self._backend = 0
-        await self._disconnect()
-
-    async def _disconnect(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
 
 
 def _clients(batch: Batch) -> set[int]:
