@@ -1,6 +1,6 @@
 """One worker's way to the books: a connection, the calls on it, and a shift that says that somebody is there.
 
-Knows nothing of who waits for what. What goes wrong is raised as it is; then ``abandon`` leaves the connection.
+Knows nothing of who waits for what. Errors are raised as they are; then ``abandon`` leaves the connection.
 """
 
 import asyncio
