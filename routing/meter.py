@@ -128,6 +128,8 @@ def _said(message: dict[str, Any], texts: list[str]) -> int:
     """
     images = 0
     for name, value in message.items():
+        if name == "role":  # that is TOKENS_PER_MESSAGE
+            continue
         if name == "content" and value.__class__ is list:
             others = [part for part in value if part["type"] != "image_url"]
             images = len(value) - len(others)
