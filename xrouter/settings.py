@@ -24,10 +24,10 @@ XROUTER_VAULT_KEYS = env.list("XROUTER_VAULT_KEYS")
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 # No connection outlives a request: none is held while a provider thinks.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-# A process that is stopped in the middle of a transaction keeps its locks no longer than this (milliseconds).
-PATIENCE = "-c idle_in_transaction_session_timeout=5000"
 DATABASES["default"].setdefault("OPTIONS", {}).update(
-    {"connect_timeout": 2, "options": f"-c statement_timeout=5000 -c lock_timeout=2000 {PATIENCE}"}
+    connect_timeout=2,
+    # The last one: a process that is stopped in the middle of a transaction does not keep its locks for ever.
+    options="-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=5000",
 )
 REDIS_URL = env.str("REDIS_URL")
 
