@@ -14,6 +14,8 @@ NEARBY = 1.5
 CATCHING_UP = 5.0
 # Blows after which a settlement may wait for the database while its answer goes out.
 DATABASE = ("postgres", "frozen postgres", "backends")
+# Errors of requests that were not let in.
+REFUSALS = ("insufficient_funds", "key_limit_reached", "rate_limit_exceeded", "unavailable")
 # A provider sees within so many seconds that a customer has left.
 NOTICED = 1.0
 # The most that may be lost to us of what is billed.
@@ -113,6 +115,8 @@ def _faults(case: Case, blows: Blows) -> Iterable[str]:
     story, paid = case.story, case.paid
     if story.status == 500:
         yield "an error 500"
+    if story.error in REFUSALS and case.entries:
+        yield "refused, and yet a provider was asked"
     if len(paid) > 1:
         yield "charged twice"
     for row in paid:
