@@ -1,6 +1,7 @@
 # The commands of XRouter. All of them need Python 3.11 or newer, and nothing else.
 PYTHON ?= python3
 PYTEST_ARGS ?=
+CHAOS_ARGS ?= --kill-web 5-15 --kill-celery 60 --kill-redis 60 --restart-postgres 60
 VENV := .venv/bin/python
 SERVED := $(VENV) -m xrouter.services --
 # Settings for what needs them but no server: nothing listens at these addresses.
@@ -8,7 +9,7 @@ NOWHERE := env XROUTER_SECRET_KEY=check XROUTER_VAULT_KEYS=k1:AAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench requirements clean python environment dev-environment
+.PHONY: help run test check bench chaos requirements clean python environment dev-environment
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -30,6 +31,9 @@ check: dev-environment ## format, lint, types, import contracts, missing migrati
 
 bench: dev-environment ## CPU and throughput of one web process, as a table
 	@exec $(SERVED) $(VENV) -m tests.bench
+
+chaos: dev-environment ## kill processes under load, then count the money; CHAOS_ARGS="--requests 1000 --kill-web 5-15"
+	@exec $(VENV) -m tests.chaos $(CHAOS_ARGS)
 
 requirements: dev-environment ## pin requirements*.in anew, with hashes
 	$(VENV) -m piptools compile $(PIN) -o requirements.txt requirements.in
