@@ -1,5 +1,8 @@
 """What carries money on the request's way: holds, settlements, releases, and what a dead worker left behind.
 
+Rows are looked for one by one, each by its number, in subqueries rather than joins: a plan that was made while a
+table was small, or seemed to be, would go through the whole of it.
+
 The tellers (``billing/teller.py``) call ``billing_carry`` once for a whole batch; ``billing/ledger.py`` calls the
 same functions for one. All of them lock accounts first, in the order of their numbers, and only then touch holds:
 so nobody waits in a circle. Time is the database's own.
@@ -141,7 +144,7 @@ BEGIN
     -- Nearly always everything that is asked of a wallet fits it and no key has a cap: one statement for all.
     RETURN QUERY WITH asks AS (
         SELECT a.* FROM jsonb_populate_recordset(NULL::billing_ask, asked) AS a
-        WHERE NOT EXISTS (SELECT 1 FROM billing_hold h WHERE h.generation_id = a.id)
+        WHERE (SELECT h.amount FROM billing_hold h WHERE h.generation_id = a.id) IS NULL
     ), needs AS (
         SELECT a.client_id, sum(a.amount) AS amount FROM asks a GROUP BY a.client_id
         HAVING NOT bool_or(EXISTS (SELECT 1 FROM billing_cap c WHERE c.key_id = a.key_id))
@@ -162,9 +165,9 @@ BEGIN
     FROM asks a JOIN fitting f ON f.client_id = a.client_id;
     -- The rest one by one, in the order they came. Here are also those that were placed by an earlier call.
     FOR ask IN
-        SELECT a.*, h.amount AS placed FROM jsonb_populate_recordset(NULL::billing_ask, asked) AS a
-        LEFT JOIN billing_hold h ON h.generation_id = a.id
-        WHERE h.generation_id IS NULL OR h.created_at <> moment
+        SELECT a.*, (SELECT h.amount FROM billing_hold h WHERE h.generation_id = a.id) AS placed
+        FROM jsonb_populate_recordset(NULL::billing_ask, asked) AS a
+        WHERE (SELECT h.created_at FROM billing_hold h WHERE h.generation_id = a.id) IS DISTINCT FROM moment
     LOOP
         SELECT w.id, w.balance, w.balance + w.credit_limit - w.held AS available INTO wallet
         FROM billing_account w WHERE w.client_id = ask.client_id;
@@ -246,8 +249,8 @@ BEGIN
     -- An answer that came after its hold had expired is charged as far as there is free money.
     FOR late IN
         SELECT DISTINCT ON (r.id) r.* FROM jsonb_populate_recordset(NULL::billing_generation, records) AS r
-        WHERE NOT EXISTS (SELECT 1 FROM billing_hold h WHERE h.generation_id = r.id)
-        AND NOT EXISTS (SELECT 1 FROM billing_generation g WHERE g.id = r.id AND g.status <> 'expired')
+        WHERE (SELECT h.amount FROM billing_hold h WHERE h.generation_id = r.id) IS NULL
+        AND coalesce((SELECT g.status FROM billing_generation g WHERE g.id = r.id), 'expired') = 'expired'
     LOOP
         SELECT a.id, greatest(0, least(
             late.cost, a.balance + a.credit_limit - a.held, billing_cap_room(late.key_id, moment)
@@ -263,7 +266,7 @@ BEGIN
     WITH told AS (
         SELECT DISTINCT ON (id) * FROM jsonb_populate_recordset(NULL::billing_generation, records) ORDER BY id
     ), ended AS (
-        DELETE FROM billing_hold h USING told t WHERE h.generation_id = t.id
+        DELETE FROM billing_hold h WHERE h.generation_id = ANY(ARRAY(SELECT t.id FROM told t))
         RETURNING h.generation_id, h.account_id, h.amount, h.created_at AS since
     ), fresh AS (
         SELECT t.*, e.account_id, e.amount, e.since, least(t.cost, e.amount) AS pays,
