@@ -24,9 +24,8 @@ STATEMENT_MS = 2_000
 LOCK_MS = 1_000
 HANGING = 3.0
 POLITE = 0.5
-# What is asked is always the same: planning it anew for each batch cost a fifth of it. All of it is found by an
-# index. The planner, who meets the holds while they are few, would rather read the whole table; a minute of
-# traffic later that is thousands of dead rows.
+# What is asked is always the same: planning it anew for each batch cost a fifth of it. All of it is found by
+# an index; a planner who meets a table while it is small would rather read the whole of it, then and later.
 PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
 OPTIONS = f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} {PLANS}"
 # What the network may leave unacknowledged before the connection counts as lost, in milliseconds.
