@@ -224,6 +224,8 @@ class Gateway:
         except REPEATED as exc:
             if len(ticket.attempts) >= ATTEMPTS:
                 raise
+            if isinstance(exc, Stale):  # there may be more connections that the provider has closed
+                return await self._ask_twice(ticket, quote, login, ask, by=by)
             if isinstance(exc, TokenRefused) and not self._tokens.can_renew(upstream, login):
                 raise
             if isinstance(exc, Unreachable):

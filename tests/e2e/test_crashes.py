@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
@@ -37,7 +38,10 @@ def tellers(installation: Installation) -> dict[int, dict[str, Any]]:
 def teller_of(installation: Installation, server: Server) -> int:
     """The one that serves the teller of ``server``; 0 if there is none."""
     process = psutil.Process(server.program.pid)
-    ports = {connection.laddr.port for connection in process.net_connections("tcp")}
+    # A port of ours may at the same time lead to a provider, and be another's towards the database.
+    database = urlsplit(installation.database).port
+    connections = [each for each in process.net_connections("tcp") if each.raddr]
+    ports = {each.laddr.port for each in connections if each.raddr.port == database}
     found = [pid for pid, row in tellers(installation).items() if row["client_port"] in ports]
     return found[0] if found else 0
 
