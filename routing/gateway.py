@@ -66,6 +66,7 @@ class Attempt:
     login: Login
     authorization: str
     deadline: float  # the loop's time; of the whole answer
+    is_fresh: bool = False  # ask on a connection of its own: a kept one was stale
 
     @property
     def route(self) -> Route:
@@ -224,8 +225,6 @@ class Gateway:
         except REPEATED as exc:
             if len(ticket.attempts) >= ATTEMPTS:
                 raise
-            if isinstance(exc, Stale):  # there may be more connections that the provider has closed
-                return await self._ask_twice(ticket, quote, login, ask, by=by)
             if isinstance(exc, TokenRefused) and not self._tokens.can_renew(upstream, login):
                 raise
             if isinstance(exc, Unreachable):
@@ -233,12 +232,13 @@ class Gateway:
             with ticket.attempt(quote):
                 if isinstance(exc, TokenRefused):
                     authorization = await self._tokens.renew(upstream, login, authorization)
-                return await ask(Attempt(quote, login, authorization, by))
+                # Where one kept connection was stale the others may be.
+                return await ask(Attempt(quote, login, authorization, by, isinstance(exc, Stale)))
 
     async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
         adapter = _adapter(attempt.route, chat)
         request = adapter.chat_request({**attempt.quote.told(chat), "stream": False}, attempt.target())
-        response = await self._transport.complete(request, attempt.route.upstream)
+        response = await self._transport.complete(request, attempt.route.upstream, is_fresh=attempt.is_fresh)
         if response.status != 200:
             raise adapter.failure(response)
         completion = adapter.chat_completion(response)
@@ -251,7 +251,7 @@ class Gateway:
         stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
         upstream = attempt.route.upstream
         asked_at = asyncio.get_running_loop().time()
-        connection = await self._transport.open(request, upstream)
+        connection = await self._transport.open(request, upstream, is_fresh=attempt.is_fresh)
         times = {"asked_at": asked_at, "deadline": attempt.deadline}
         flow = Flow(connection, adapter.chat_stream(), upstream.timeouts, stops, **times)
         try:

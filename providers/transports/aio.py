@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
@@ -43,7 +43,7 @@ class Transport:
     """One per web worker. ``complete`` for whole answers, ``open`` for answers in pieces."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
@@ -58,11 +58,17 @@ class Transport:
         for session in sessions.values():
             await session.close()
 
-    async def complete(self, request: UpstreamRequest, upstream: Upstream) -> UpstreamResponse:
-        """The whole answer, whatever its status. Raises UpstreamError if there is none."""
+    async def complete(
+        self, request: UpstreamRequest, upstream: Upstream, *, is_fresh: bool = False
+    ) -> UpstreamResponse:
+        """The whole answer, whatever its status. Raises UpstreamError if there is none.
+
+        ``is_fresh``: on a connection of its own, which cannot be stale and is closed afterwards.
+        """
         with _translated() as fate:
             async with asyncio.timeout(upstream.timeouts.total):
-                response = await self._send(request, upstream, fate, upstream.timeouts.first_byte)
+                session = self._session(upstream.ca_bundle, is_fresh=is_fresh)
+                response = await _send(session, request, upstream, fate, upstream.timeouts.first_byte)
                 try:
                     body = await (_answer(response) if response.status == 200 else _beginning(response))
                 finally:
@@ -70,32 +76,21 @@ class Transport:
                     response.close()
         return _response(response, body)
 
-    async def open(self, request: UpstreamRequest, upstream: Upstream) -> "UpstreamStream":
+    async def open(
+        self, request: UpstreamRequest, upstream: Upstream, *, is_fresh: bool = False
+    ) -> "UpstreamStream":
         """An answer to be read in pieces; whoever opens it closes it. Raises UpstreamError."""
         with _translated() as fate:
-            response = await self._send(request, upstream, fate, upstream.timeouts.first_token)
+            session = self._session(upstream.ca_bundle, is_fresh=is_fresh)
+            response = await _send(session, request, upstream, fate, upstream.timeouts.first_token)
         return UpstreamStream(response)
 
-    async def _send(
-        self, request: UpstreamRequest, upstream: Upstream, fate: SimpleNamespace, patience: float
-    ) -> aiohttp.ClientResponse:
-        async with asyncio.timeout(patience):
-            return await self._session(upstream.ca_bundle).request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=upstream.timeouts.connect),
-                trace_request_ctx=fate,
-            )
-
-    def _session(self, ca_bundle: str) -> aiohttp.ClientSession:
+    def _session(self, ca_bundle: str, *, is_fresh: bool) -> aiohttp.ClientSession:
         if self._is_closed:  # a token's flight may outlive us: nobody would close its session
             raise Broken(detail="the transport is closed")
-        session = self._sessions.get(ca_bundle)
+        session = self._sessions.get((ca_bundle, is_fresh))
         if session is None:
-            session = self._sessions[ca_bundle] = _new_session(ca_bundle)
+            session = self._sessions[ca_bundle, is_fresh] = _new_session(ca_bundle, is_fresh=is_fresh)
         return session
 
 
@@ -133,10 +128,30 @@ class UpstreamStream:
         self._response.close()
 
 
-def _new_session(ca_bundle: str) -> aiohttp.ClientSession:
+async def _send(
+    session: aiohttp.ClientSession,
+    request: UpstreamRequest,
+    upstream: Upstream,
+    fate: SimpleNamespace,
+    patience: float,
+) -> aiohttp.ClientResponse:
+    async with asyncio.timeout(patience):
+        return await session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, connect=upstream.timeouts.connect),
+            trace_request_ctx=fate,
+        )
+
+
+def _new_session(ca_bundle: str, *, is_fresh: bool) -> aiohttp.ClientSession:
     tls: ssl.SSLContext | bool = ssl.create_default_context(cadata=ca_bundle) if ca_bundle else True
     # How many answers a vendor may generate at once is the credentials' business, not the pool's.
-    connector = aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60)
+    kept: Any = {"force_close": True} if is_fresh else {"keepalive_timeout": KEEP_ALIVE}
+    connector = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=60, **kept)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -316,6 +316,27 @@ async def test_a_reused_connection_cut_before_the_answer_is_stale(
     assert server.connections == 1
 
 
+@both_ways
+async def test_a_fresh_connection_is_nobodys_and_not_kept(transport: Transport, way: str) -> None:
+    async def script(line: Line) -> None:
+        while True:
+            await line.asked()
+            await line.say(reply(b"kept"))
+
+    async with Vendor(script) as server:
+        await transport.complete(post(server.url), upstream())
+        for _ in range(2):
+            if way == "complete":
+                await transport.complete(post(server.url), upstream(), is_fresh=True)
+            else:
+                stream = await transport.open(post(server.url), upstream(), is_fresh=True)
+                await stream.whole()
+                stream.close()
+        await transport.complete(post(server.url), upstream())
+
+    assert server.connections == 3
+
+
 async def test_a_reused_connection_cut_after_a_while_of_work_is_broken_and_not_stale(
     transport: Transport,
 ) -> None:

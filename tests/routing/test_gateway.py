@@ -339,6 +339,28 @@ async def test_a_stale_connection_is_replaced_unseen(two: tuple[Vendor, Vendor],
     assert [a["outcome"] for a in house.book.records[1].attempts] == ["Stale", "ok"]
 
 
+async def test_where_one_kept_connection_is_stale_no_other_is_tried(two: tuple[Vendor, Vendor]) -> None:
+    together = asyncio.Barrier(2)
+
+    async def script(line: Line) -> None:
+        await line.asked()
+        if line.number <= 2:
+            await together.wait()
+        await line.say(reply(ANSWER))
+        if line.number <= 2:
+            await line.asked()
+            line.reset()
+
+    two[0].script = script
+    async with before(*two) as house:
+        await asyncio.gather(house.complete(), house.complete())
+        await house.complete()
+
+    assert two[0].connections == 3
+    assert two[1].requests == []
+    assert [a["outcome"] for a in house.book.records[2].attempts] == ["Stale", "ok"]
+
+
 async def test_the_next_credential_is_tried_where_the_first_is_dead(two: tuple[Vendor, Vendor]) -> None:
     async def script(line: Line) -> None:
         while True:
