@@ -159,17 +159,6 @@ class Courier:
 
 async def within_reason(work: Coroutine[Any, Any, Any]) -> None:
     """``work`` for HANGING at the most: a database may not even say that it gives up. Raises TimeoutError."""
-    task = asyncio.create_task(work)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=HANGING)
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    if not done:
-        # The first cancellation asks the server to end the query, the second one lets the connection go.
-        task.cancel()
-        await asyncio.wait({task}, timeout=POLITE)
-        task.cancel()
-        await asyncio.wait({task})
-        raise TimeoutError
-    task.result()
+    # The first cancellation asks the server to end the query, the second one lets the connection go.
+    async with asyncio.timeout(HANGING + POLITE), asyncio.timeout(HANGING):
+        await work

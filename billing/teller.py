@@ -43,16 +43,33 @@ BEAT = 10.0
 UNWRITABLE = (psycopg.DataError, psycopg.IntegrityError, TypeError)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settlement:
     record: GenerationRecord
-    written: "asyncio.Future[None]"
+    waiter: "asyncio.Future[None]"  # of whoever waits for it; he may have left
+    is_written: bool = False
+
+    def done(self) -> None:
+        """There is nothing more to be done for it."""
+        self.is_written = True
+        if not self.waiter.done():
+            self.waiter.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     ask: Ask
     granted: "asyncio.Future[Grant]"
+
+    @property
+    def is_granted(self) -> bool:
+        granted = self.granted
+        return granted.done() and not granted.cancelled() and not granted.exception()
+
+    def refuse(self) -> None:
+        """Tell whoever waits that the database is away."""
+        if not self.granted.done():
+            self.granted.set_exception(TellerAway())
 
 
 @dataclass(slots=True)
@@ -111,19 +128,20 @@ class Teller:
         A caller who does not wait for the answer leaves nothing on hold.
         """
         ask.shift_id = self._courier.shift
-        wish = Wish(ask, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        wish = Wish(ask, loop.create_future())
         self._wishes.append(wish)
         self._wake.set()
+        late = loop.call_later(PATIENCE, wish.refuse)
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await wish.granted
-        except (TimeoutError, asyncio.CancelledError) as exc:
+            return await wish.granted
+        except asyncio.CancelledError:
             # The grant may have come in the very moment in which we stopped waiting for it.
-            if wish.granted.done() and not wish.granted.cancelled() and not wish.granted.exception():
+            if wish.is_granted:
                 self.release(ask.id, ask.client_id)
-            if isinstance(exc, TimeoutError):
-                raise TellerAway from None
             raise
+        finally:
+            late.cancel()
 
     def release(self, generation_id: UUID, client_id: int) -> None:
         """Give back what is on hold for a request that nothing became of; there will be no record of it."""
@@ -131,15 +149,19 @@ class Teller:
         self._wake.set()
 
     async def settle(self, record: GenerationRecord) -> None:
-        """Charge and write ``record`` once; return when it is durable, or after PATIENCE all the same."""
-        settlement = Settlement(record, asyncio.get_running_loop().create_future())
+        """Charge and write ``record`` once; return when it is durable, or after PATIENCE all the same.
+
+        It is in our hands before anything is waited for: who stops waiting loses nothing.
+        """
+        loop = asyncio.get_running_loop()
+        settlement = Settlement(record, loop.create_future())
         self._waiting.append(settlement)
         self._wake.set()
+        late = loop.call_later(PATIENCE, self._let_go, settlement)
         try:
-            async with asyncio.timeout(PATIENCE):
-                await asyncio.shield(settlement.written)
-        except TimeoutError:
-            log.warning("a settlement waits for the database", extra={"waiting": len(self._waiting)})
+            await settlement.waiter
+        finally:
+            late.cancel()
 
     async def run(self) -> None:
         """Carry batches until ``close``; at the end, what is still waiting."""
@@ -157,17 +179,23 @@ class Teller:
         self._give_up = time.monotonic() + PATIENCE
         self._wake.set()
 
+    def _let_go(self, settlement: Settlement) -> None:
+        """Let whoever waits for a settlement go on without it."""
+        if not settlement.waiter.done():
+            settlement.waiter.set_result(None)
+            log.warning("a settlement waits for the database", extra={"waiting": len(self._waiting)})
+
     def _has_work(self) -> bool:
         return bool(self._waiting or self._wishes or self._released)
 
     async def _until_needed(self) -> None:
         beat = self._courier.next_beat
         until = min(beat, self._retry) if self._aside.is_something else beat
+        timer = asyncio.get_running_loop().call_later(max(0.0, until - time.monotonic()), self._wake.set)
         try:
-            async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+            await self._wake.wait()
+        finally:
+            timer.cancel()
         self._wake.clear()
 
     async def _work(self) -> None:
@@ -219,7 +247,8 @@ class Teller:
             if not self._courier.is_cut_off:
                 raise
             await self._courier.abandon()
-            batch.released += [_released(wish) for wish in batch.wishes if wish.granted.cancelled()]
+            gone = [wish for wish in batch.wishes if wish.granted.done()]
+            batch.released += [_released(wish) for wish in gone if not wish.is_granted]
             batch.wishes = [wish for wish in batch.wishes if not wish.granted.done()]
             await self._carry_everything(batch)
 
@@ -260,7 +289,7 @@ class Teller:
             (self._aside if released[1] in self._locked else free).released.append(released)
         for wish in batch.wishes:
             if wish.ask.client_id in self._locked:
-                _refuse(wish)
+                wish.refuse()
             else:
                 free.wishes.append(wish)
         # The same batch, so that what is left of it is taken back if the call fails.
@@ -282,8 +311,7 @@ class Teller:
         self.tally.holds += len(asks)
         self._hand_out(batch.wishes, answers)
         for settlement in batch.settlements:
-            if not settlement.written.done():
-                settlement.written.set_result(None)
+            settlement.done()
 
     def _hand_out(self, wishes: Sequence[Wish], answers: Sequence[Answer]) -> None:
         by_id = {answer[0]: answer for answer in answers}
@@ -311,37 +339,35 @@ class Teller:
             log.error(  # noqa: TRY400 - a traceback would show the row
                 "a hold was refused", extra={"generation": str(wish.ask.id), "error": type(exc).__name__}
             )
-            if not wish.granted.done():
-                wish.granted.set_exception(TellerAway())
+            wish.refuse()
 
     async def _carry_if_possible(self, settlement: Settlement) -> None:
         """Write one record; where its texts are not to be had in the database, the money without them."""
         record = settlement.record
         for attempt in (record, record.without_texts()):
             try:
-                await self._carry(Batch([Settlement(attempt, settlement.written)]))
+                await self._carry(Batch([Settlement(attempt, settlement.waiter)]))
             except UNWRITABLE as exc:
                 log.error(  # noqa: TRY400 - a traceback would show the row
                     "a settlement was refused",
                     extra={"generation": str(record.id), "error": type(exc).__name__},
                 )
             else:
-                return
-        if not settlement.written.done():
-            settlement.written.set_result(None)
+                break
+        settlement.done()
 
     def _take_back(self, batch: Batch) -> None:
         """The call failed, or nobody knows: settlements wait on, holds are given up."""
-        self._waiting.extendleft(s for s in reversed(batch.settlements) if not s.written.done())
+        self._waiting.extendleft(s for s in reversed(batch.settlements) if not s.is_written)
         self._released.extendleft(reversed(batch.released))
         for wish in batch.wishes:
-            if wish.granted.done() and not wish.granted.cancelled() and not wish.granted.exception():
+            if wish.is_granted:
                 continue  # granted before the failure came: it is in use
             self._released.append(_released(wish))
-            _refuse(wish)
+            wish.refuse()
         # Those that have come since wait for the same database, which has not heard of them.
         for wish in _taken(self._wishes, len(self._wishes)):
-            _refuse(wish)
+            wish.refuse()
 
 
 def _clients(batch: Batch) -> set[int]:
@@ -354,11 +380,6 @@ def _clients(batch: Batch) -> set[int]:
 
 def _released(wish: Wish) -> tuple[UUID, int]:
     return wish.ask.id, wish.ask.client_id
-
-
-def _refuse(wish: Wish) -> None:
-    if not wish.granted.done():
-        wish.granted.set_exception(TellerAway())
 
 
 def _taken(queue: deque[T], most: int = BATCH) -> list[T]:

@@ -55,10 +55,12 @@ class Admission:
             return
         ticket.is_settled = True
         self._windows.leave(ticket.entered, ticket.tokens)
-        settling = asyncio.ensure_future(self._teller.settle(ticket.record()))
-        settling.add_done_callback(self._settled)
-        # Shielded: a second cancellation must not lose the record.
-        await asyncio.shield(settling)
+        try:
+            await self._teller.settle(ticket.record())
+        finally:
+            self._unsettled -= 1
+            if not self._unsettled:
+                self._all_settled.set()
 
     async def finish(self, seconds: float) -> None:
         """Wait until all that was let in is settled, ``seconds`` at the most."""
@@ -67,8 +69,3 @@ class Admission:
                 await self._all_settled.wait()
         if self._unsettled:
             log.error("requests are left unsettled", extra={"count": self._unsettled})
-
-    def _settled(self, _: "asyncio.Future[None]") -> None:
-        self._unsettled -= 1
-        if not self._unsettled:
-            self._all_settled.set()

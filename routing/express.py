@@ -6,7 +6,7 @@ No logic here: bytes in, the desk's reply out, and a watch on whether the custom
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from routing.desk import Arrival, CustomerLeft, Desk, Reply, refusal
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Write = Callable[..., Awaitable[None]]  # of any number of messages
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # Seconds for the whole body, and for a customer who reads nothing of what we write.
@@ -58,7 +59,9 @@ async def read_first(app: App, scope: Message, receive: Receive, send: Send) -> 
     except CustomerLeft:
         return
     except RequestError as exc:
-        await _send_reply(refusal(exc, call_from(_headers(scope), _peer(scope))), send)
+        reply = refusal(exc, call_from(_headers(scope), _peer(scope)))
+        with suppress(CustomerLeft):
+            await _send_reply(reply, _while_read(send, STALLED))
         return
     messages: list[Message] = [{"type": "http.request", "body": body}]
 
@@ -74,29 +77,29 @@ async def _cancel_when_gone(receive: Receive, work: "asyncio.Task[None]") -> Non
     work.cancel()
 
 
-async def _send_reply(reply: Reply, send: Send) -> None:
+async def _send_reply(reply: Reply, write: Write) -> None:
     headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
     start = {"type": "http.response.start", "status": reply.status, "headers": headers}
     if reply.events is None:
         headers.append((b"content-length", str(len(reply.body)).encode()))
-        await send(start)
-        await send({"type": "http.response.body", "body": reply.body})
+        await write(start, {"type": "http.response.body", "body": reply.body})
         return
     async with aclosing(reply.events) as events:
-        await send(start)
+        await write(start)
         async for data in events:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+            await write({"type": "http.response.body", "body": data, "more_body": True})
+    await write({"type": "http.response.body", "body": b""})
 
 
-def _while_read(send: Send, stalled: float) -> Send:
-    """``send``, which raises CustomerLeft where nothing is read for ``stalled`` seconds."""
+def _while_read(send: Send, stalled: float) -> Write:
+    """Sends messages; raises CustomerLeft where nothing of them is read for ``stalled`` seconds."""
 
-    async def write(message: Message) -> None:
+    async def write(*messages: Message) -> None:
         try:
             # Waits while the customer's window is full: a slow reader slows the vendor and fills no memory.
             async with asyncio.timeout(stalled):
-                await send(message)
+                for message in messages:
+                    await send(message)
         except TimeoutError:
             raise CustomerLeft from None
 

@@ -217,7 +217,7 @@ class Gateway:
 
     async def _ask_twice(self, ticket: Ticket, quote: Quote, login: Login, ask: Ask, *, by: float) -> Any:
         """Ask one endpoint, and once more after an error that says nothing about it."""
-        authorization, upstream, ask = "", quote.route.upstream, _in_time(ask)
+        authorization, upstream = "", quote.route.upstream
         try:
             with ticket.attempt(quote):
                 authorization = await self._tokens.authorization(upstream, login)
@@ -238,7 +238,8 @@ class Gateway:
     async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
         adapter = _adapter(attempt.route, chat)
         request = adapter.chat_request({**attempt.quote.told(chat), "stream": False}, attempt.target())
-        response = await self._transport.complete(request, attempt.route.upstream, is_fresh=attempt.is_fresh)
+        how: Any = {"by": attempt.deadline, "is_fresh": attempt.is_fresh}
+        response = await self._transport.complete(request, attempt.route.upstream, **how)
         if response.status != 200:
             raise adapter.failure(response)
         completion = adapter.chat_completion(response)
@@ -246,6 +247,13 @@ class Gateway:
         return cut_completion(completion, stops) if stops else completion
 
     async def _open(self, chat: Chat, attempt: Attempt) -> Flow:
+        try:
+            async with asyncio.timeout_at(attempt.deadline):
+                return await self._begun(chat, attempt)
+        except TimeoutError as exc:
+            raise TimedOut(detail="the time for all attempts") from exc
+
+    async def _begun(self, chat: Chat, attempt: Attempt) -> Flow:
         adapter = _adapter(attempt.route, chat)
         request = adapter.chat_request(attempt.quote.told(chat), attempt.target())
         stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
@@ -273,19 +281,6 @@ def _events(ticket: Ticket, emitter: Emitter, chunks: list[Chunk]) -> bytes:
             events.append(emitter.stop("length"))
             break
     return b"".join(events)
-
-
-def _in_time(ask: Ask) -> Ask:
-    """``ask`` until the attempt's deadline and no longer."""
-
-    async def ask_in_time(attempt: Attempt) -> Any:
-        try:
-            async with asyncio.timeout_at(attempt.deadline):
-                return await ask(attempt)
-        except TimeoutError as exc:
-            raise TimedOut(detail="the time for all attempts") from exc
-
-    return ask_in_time
 
 
 def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:

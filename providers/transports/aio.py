@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -59,14 +60,16 @@ class Transport:
             await session.close()
 
     async def complete(
-        self, request: UpstreamRequest, upstream: Upstream, *, is_fresh: bool = False
+        self, request: UpstreamRequest, upstream: Upstream, *, by: float = inf, is_fresh: bool = False
     ) -> UpstreamResponse:
         """The whole answer, whatever its status. Raises UpstreamError if there is none.
 
+        ``by``: the loop's time at which it is given up, if that is sooner than the provider's own limit.
         ``is_fresh``: on a connection of its own, which cannot be stale and is closed afterwards.
         """
+        by = min(by, asyncio.get_running_loop().time() + upstream.timeouts.total)
         with _translated() as fate:
-            async with asyncio.timeout(upstream.timeouts.total):
+            async with asyncio.timeout_at(by):
                 session = self._session(upstream.ca_bundle, is_fresh=is_fresh)
                 response = await _send(session, request, upstream, fate, upstream.timeouts.first_byte)
                 try:
@@ -79,7 +82,10 @@ class Transport:
     async def open(
         self, request: UpstreamRequest, upstream: Upstream, *, is_fresh: bool = False
     ) -> "UpstreamStream":
-        """An answer to be read in pieces; whoever opens it closes it. Raises UpstreamError."""
+        """An answer to be read in pieces; whoever opens it closes it. Raises UpstreamError.
+
+        ``is_fresh`` as for ``complete``.
+        """
         with _translated() as fate:
             session = self._session(upstream.ca_bundle, is_fresh=is_fresh)
             response = await _send(session, request, upstream, fate, upstream.timeouts.first_token)
