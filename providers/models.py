@@ -199,6 +199,9 @@ class Provider(models.Model):
             options=self.options,
             logins=tuple(c.login() for c in self.credentials.all() if c.is_enabled),
             is_twin=self.twin_of_id is not None,
+            stands_for=self.twin_of.slug if self.twin_of else "",
+            region=self.region,
+            collects_data=self.collects_data,
             timeouts=Timeouts(**self.timeouts),
         )
 

@@ -10,7 +10,7 @@ from billing.pricing import UNPRICED, Price, PriceList
 from providers.models import Provider
 from providers.upstreams import Upstream
 from routing.models import Alias, Endpoint, Model
-from routing.policy import Route
+from routing.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,23 @@ class Card:
     routes: tuple[Route, ...]
     twin_routes: tuple[Route, ...]
 
+    @property
+    def has_quality(self) -> bool:
+        return any(route.quality for route in self.routes + self.twin_routes)
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     cards: Mapping[str, Card]  # by name, in lower case
+    version: str = ""  # the same for the same content: see ``archive``
 
     def find(self, name: str) -> Card | None:
         return self.cards.get(name.lower())
+
+    def candidates(self) -> list[Card]:
+        """The models among which ``auto`` chooses: those of which somebody has said how good they are."""
+        cards = {card.slug: card for card in self.cards.values()}
+        return [card for _, card in sorted(cards.items()) if card.has_quality]
 
     def names(self) -> list[str]:
         """Public names of all models, aliases left out."""
@@ -49,7 +59,8 @@ class _Stock:
 
 def load_catalogue(*, with_twins: bool) -> Catalogue:
     """Read everything that is enabled. Blocks. Raises VaultError for unreadable credentials."""
-    providers = list(Provider.objects.filter(is_enabled=True).prefetch_related("credentials"))
+    enabled = Provider.objects.filter(is_enabled=True)
+    providers = list(enabled.select_related("twin_of").prefetch_related("credentials"))
     upstreams = {provider.pk: provider.upstream() for provider in providers}
     stock = _Stock(
         upstreams=upstreams,
@@ -112,9 +123,11 @@ def _route(
         tools=endpoint.tools,
         features=frozenset(endpoint.features) | ({"tools"} if endpoint.tools == "native" else frozenset()),
         options={**upstream.options, **endpoint.options},
+        circuit=endpoint.circuit,
+        quality=model.quality,
         prices=prices[model.tariff_id],
         own_prices=UNPRICED if upstream.is_twin else prices[endpoint.own_tariff_id],
-        context_length=model.context_length,
-        max_output=model.max_output,
+        context_length=endpoint.context_length or model.context_length,
+        max_output=endpoint.max_output or model.max_output,
         characters_per_token=model.characters_per_token,
     )

@@ -166,6 +166,22 @@ class Alias(models.Model):
             raise ValidationError({"name": "Так уже называется модель."})
 
 
+class CatalogueVersion(models.Model):
+    """What the catalogue was, by what the planner looks at: decisions made then can be repeated. History."""
+
+    version = models.CharField("версия", max_length=16, primary_key=True)
+    description = models.JSONField("содержание")
+    created_at = models.DateTimeField("появилась", default=timezone.now)
+
+    class Meta:
+        verbose_name = "версия каталога"
+        verbose_name_plural = "версии каталога"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.version
+
+
 def validate_model_name(name: str) -> None:
     """Accept what customers may call a model, in any case."""
     if Model.objects.filter(slug=name.lower()).exists() or Alias.objects.filter(name__iexact=name).exists():

@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,9 +21,12 @@ from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
 from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
-from routing.meter import Size, is_over, is_plausible, tokens_of
-from routing.policy import Route
+from routing.archive import kept
+from routing.meter import is_over, is_plausible, tokens_of
+from routing.policy import Decision, Question
 from routing.quote import Quote
+from routing.route import Route
+from routing.slots import Slot
 
 # What of a customer's own request id may stand in a log and a record.
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -53,6 +56,11 @@ def call_from(headers: Mapping[str, str], address: str) -> Call:
     )
 
 
+def new_id() -> UUID:
+    """A generation's: 128 random bits."""
+    return UUID(bytes=os.urandom(16))
+
+
 class Ticket:
     """One request that was let in. Collects what happens to it; ``record`` is the sum."""
 
@@ -61,23 +69,29 @@ class Ticket:
         caller: Caller,
         chat: Chat,
         call: Call,
-        quotes: Sequence[Quote],
-        size: Size,
+        question: Question,
+        decision: Decision,
         *,
-        moment: datetime,
+        id: UUID | None = None,
+        version: str = "",
         wants_functions: bool = False,
     ) -> None:
-        """``quotes``: the endpoints to try, in order. ``moment``: the database's time at admission.
+        """``decision``: the endpoints to try, in order, which ``question`` led to.
 
-        ``wants_functions``: the customer speaks the form of calls that came before tools.
+        ``version``: of the catalogue. ``wants_functions``: the customer speaks the form of calls that came
+        before tools.
         """
-        self.id = UUID(bytes=os.urandom(16))
-        self.created_at = moment
+        self.id = id or new_id()
+        self.created_at = question.moment
         self.caller = caller
         self.chat = chat
         self.call = call
-        self.quotes = tuple(quotes)
-        self.size = size
+        self.question = question
+        self.decision = decision
+        self.quotes = tuple(decision.quotes)
+        self.size = question.needs.size
+        self.slot: Slot | None = None  # the place at the provider that the answer takes
+        self._version = version
         self.entered: Visit | None = None
         self.standing: Standing | None = None
         self._wants_functions = wants_functions
@@ -94,6 +108,7 @@ class Ticket:
         self._is_capped = False
         self._cost: Micro = 0  # what the usage costs; the customer pays no more of it than is on hold
         self.is_settled = False
+        self._asked = call.started
         self._first_token: float | None = None
         self._upstream = 0.0
 
@@ -109,6 +124,11 @@ class Ticket:
     @property
     def wants_usage(self) -> bool:
         return bool((self.chat.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether it was sent where its conversation may be known."""
+        return self.question.seed != self.id.hex
 
     @property
     def route(self) -> Route | None:
@@ -207,10 +227,24 @@ class Ticket:
         """The chunks in the form of calls the customer speaks."""
         return [legacy.legacy_chunk(chunk) for chunk in chunks] if self._wants_functions else chunks
 
+    @property
+    def answer_seconds(self) -> float:
+        """Since the endpoint that answers was asked."""
+        return time.perf_counter() - self._asked
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """From asking the endpoint that answers to its first output; None for a whole answer."""
+        return None if self._first_token is None else self._first_token - self._asked
+
+    @property
+    def answer_tokens(self) -> int:
+        return int(self.usage["completion_tokens"]) if self.usage else 0
+
     @contextmanager
     def attempt(self, quote: Quote) -> Iterator[None]:
         """Note one try at an endpoint: how it ended and how long it took."""
-        started = time.perf_counter()
+        started = self._asked = time.perf_counter()
         route = quote.route
         upstream = route.upstream
         entry: dict[str, Any] = {
@@ -223,6 +257,7 @@ class Ticket:
             yield
             entry["outcome"] = "ok"
             self._quote = quote
+            self.dropped = [name for name in self.question.needs.fields if route.lacks(name)]
         except BaseException as exc:
             entry["outcome"] = type(exc).__name__
             raise
@@ -308,6 +343,7 @@ class Ticket:
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
             attempts=self.attempts,
             dropped_fields=self.dropped,
+            route=kept(self.question, self.decision, self._version),
         )
 
     @property

@@ -24,7 +24,7 @@ from providers.upstreams import Login, Timeouts, Upstream
 from routing.admission import Admission
 from routing.catalogue import Card, Catalogue
 from routing.gateway import Gateway
-from routing.policy import Route
+from routing.route import Route
 from routing.ticket import Call, Ticket
 from tests.servers import END, Line, Vendor, event, stream_head
 

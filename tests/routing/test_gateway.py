@@ -13,7 +13,7 @@ from billing.errors import InsufficientFunds
 from providers.errors import Broken, Busy, DeadCredential, Rejected, TimedOut, Truncated, Unreachable
 from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
 from routing.gateway import ATTEMPTS
-from routing.policy import Route
+from routing.route import Route
 from routing.ticket import Call
 from tests.gateways import (
     ANSWER,
