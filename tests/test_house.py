@@ -17,6 +17,7 @@ ASYNC = {
     "billing/courier.py",
     "billing/teller.py",
     "billing/windows.py",
+    "monitoring/health.py",
     "routing/bridge.py",
     "routing/desk.py",
     "routing/express.py",
