@@ -116,7 +116,7 @@ class Health:
         chart = self._chart(outcome.endpoint_id)
         chart.own.count(outcome, now)
         # A failure, and news of an endpoint in trouble, matter to the next request; all else has time.
-        if outcome.kind or not chart.breaker.is_closed:
+        if outcome.is_attempt and (outcome.kind or not chart.breaker.is_closed):
             chart.breaker.end_trial(now - outcome.duration)
             self._fold(outcome.endpoint_id, chart, now)
             self._changed.add(outcome.endpoint_id)
@@ -160,7 +160,7 @@ class Health:
     def _fold_all(self) -> None:
         now = self._clock()
         for endpoint_id, chart in self._charts.items():
-            if chart.own.attempts:
+            if chart.own.attempts or chart.own.throughput:
                 self._fold(endpoint_id, chart, now)
 
     def _renew(self, endpoint_ids: Iterable[int]) -> None:

@@ -23,6 +23,7 @@ class Outcome:
     first_token: float | None = None  # seconds from asking to the first output, of streams only
     duration: float = 0.0  # seconds from asking to the end
     tokens: int = 0  # of the answer
+    is_attempt: bool = True  # False: only how fast the rest came of an answer whose beginning was told
 
 
 class Tally(msgspec.Struct, array_like=True):
@@ -42,6 +43,9 @@ class Tally(msgspec.Struct, array_like=True):
         return self.attempts - self.failures - self.busy
 
     def count(self, outcome: Outcome, now: float) -> None:
+        if not outcome.is_attempt:
+            self._measure_speed(outcome)
+            return
         self.attempts += 1
         asked = now - outcome.duration
         if not outcome.kind:
@@ -59,6 +63,9 @@ class Tally(msgspec.Struct, array_like=True):
         if outcome.first_token is not None:
             number = class_of(outcome.first_token * 1000)
             self.latency[number] = self.latency.get(number, 0) + 1
+        self._measure_speed(outcome)
+
+    def _measure_speed(self, outcome: Outcome) -> None:
         seconds = outcome.duration - (outcome.first_token or 0.0)
         if outcome.tokens >= FEWEST_TOKENS and seconds > 0:
             number = class_of(outcome.tokens / seconds)

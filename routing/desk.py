@@ -130,7 +130,7 @@ class Desk:
 
     async def _chat(self, arrival: Arrival, call: Call) -> Reply:
         caller = await self._caller(arrival.headers, call)
-        chat = read_chat(await _json_body(arrival))
+        chat = read_chat(await json_body(arrival))
         ticket = await self._gateway.admit(caller, chat, call)
         try:
             if ticket.is_streamed:
@@ -174,7 +174,8 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
     return Reply(said.status, headers, orjson.dumps(said.body))
 
 
-async def _json_body(arrival: Arrival) -> bytes:
+async def json_body(arrival: Arrival) -> bytes:
+    """The body of a request. Raises NotJson, and what ``read_body`` raises."""
     headers = arrival.headers
     # Other types are forgiven: curl says "form" when told nothing. A packed body is not: it cannot be read.
     if headers.get("content-type", "").lower().startswith("multipart/"):

@@ -106,7 +106,8 @@ class Gateway:
                 yield WAITING
             flow: Flow = opening.result()
             ticket.began()
-            self._attempts.note(ticket, first_token=ticket.answer_seconds)
+            waited = ticket.first_token_seconds
+            self._attempts.note(ticket, first_token=waited, duration=waited)
             emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(self._keep_alive)) as pieces:
                 async for chunks in pieces:
@@ -121,7 +122,7 @@ class Gateway:
             ticket.streamed(emitter)
             self._note_speed(ticket)
             await self._admission.settle(ticket)
-            yield emitter.finish(ticket.bill())
+            yield emitter.finish(ticket.bill(), ticket.trace())
             if is_whole:
                 await flow.finish()
         except BaseException as exc:
@@ -141,7 +142,7 @@ class Gateway:
     def _note_speed(self, ticket: Ticket) -> None:
         """How fast a streamed answer came; that it came was noted at its beginning."""
         times = {"first_token": ticket.first_token_seconds, "duration": ticket.answer_seconds}
-        self._attempts.note(ticket, **times, tokens=ticket.answer_tokens, counts=False)
+        self._attempts.note(ticket, **times, tokens=ticket.answer_tokens, is_attempt=False)
 
     def _note_break(self, exc: BaseException, ticket: Ticket, emitter: Emitter) -> None:
         """That an answer broke off; of what failed before its first output the attempts have told."""

@@ -1,14 +1,25 @@
 """A decision as people read it: who is asked first and why, and what keeps the others out. Pure."""
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from billing.money import MICRO_PER_ROUBLE
 from billing.pricing import Price
 from monitoring.vitals import Vitals
+from providers import errors as providers
+from routing.envelope import row_of
 from routing.needs import Needs
 from routing.policy import USUAL_LATENCY, USUAL_THROUGHPUT, Decision, Place, Question, chances
 from routing.route import Route
+
+
+# What became of an attempt is recorded by the kind of failure; customers know the codes of errors.
+OUTCOMES = {
+    kind.__name__: row_of(kind()).code
+    for kind in vars(providers).values()
+    if isinstance(kind, type) and issubclass(kind, providers.UpstreamError)
+}
 
 
 def table(question: Question, decision: Decision) -> dict[str, Any]:
@@ -89,3 +100,25 @@ def health(vitals: Vitals) -> dict[str, Any]:
 
 def _plain(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
+
+
+def told_attempts(attempts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Who was asked, and what came of it, by the codes of the API."""
+    return [
+        {
+            "provider": attempt.get("provider", ""),
+            "outcome": _outcome(attempt.get("outcome", "")),
+            "is_twin": attempt.get("is_twin", False),
+            "ms": attempt.get("ms", 0),
+        }
+        for attempt in attempts
+    ]
+
+
+def _outcome(recorded: str) -> str:
+    match recorded:
+        case "ok":
+            return "ok"
+        case "CancelledError" | "GeneratorExit":
+            return "cancelled"
+    return OUTCOMES.get(recorded, "internal_error")

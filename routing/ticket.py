@@ -27,9 +27,12 @@ from routing.policy import Decision, Question
 from routing.quote import Quote
 from routing.route import Route
 from routing.slots import Slot
+from routing.table import table, told_attempts
 
 # What of a customer's own request id may stand in a log and a record.
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+# Values of X-XRouter-Trace by which an answer is asked to explain itself.
+TRACED = {"1", "true", "route"}
 # A hold outlives the time that all attempts may take by so many seconds: customers may read slowly.
 GRACE = 120
 
@@ -42,6 +45,7 @@ class Call:
     address: str
     client_request_id: str = ""
     string_codes: bool = False  # error codes as words instead of numbers
+    wants_trace: bool = False  # the answer is to say why it came from where it came
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -53,6 +57,7 @@ def call_from(headers: Mapping[str, str], address: str) -> Call:
         address=address,
         client_request_id=theirs if SAFE_ID.fullmatch(theirs) else "",
         string_codes=headers.get("x-xrouter-error-codes") == "string",
+        wants_trace=headers.get("x-xrouter-trace", "").lower() in TRACED,
     )
 
 
@@ -197,6 +202,17 @@ class Ticket:
             **self._identity("chat.completion"),
             "choices": [_whole_choice(choice) for choice in completion["choices"]],
             "usage": self.bill(),
+            **({"xrouter": self.trace()} if self.call.wants_trace else {}),
+        }
+
+    def trace(self) -> dict[str, Any] | None:
+        """Why the answer comes from where it comes, if the customer wants to know."""
+        if not self.call.wants_trace:
+            return None
+        return {
+            "generation_id": self.name,
+            "route": table(self.question, self.decision),
+            "attempts": told_attempts(self.attempts),
         }
 
     def bill(self) -> dict[str, Any] | None:
