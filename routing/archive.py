@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from billing.pricing import PriceList
-from monitoring.vitals import UNKNOWN, Vitals
+from monitoring.vitals import Vitals
 from providers.upstreams import Login, Upstream
 from routing.catalogue import Card, Catalogue
 from routing.needs import Needs
@@ -25,7 +25,16 @@ from routing.wishes import NO_WISHES, Wishes
 # What of a provider the planner looks at. Of its credentials it is their number.
 UPSTREAM = ("slug", "adapter", "is_twin", "stands_for", "region", "collects_data")
 ROUTE = (
-    *("endpoint_id", "model", "upstream_model", "priority", "weight", "tools", "context_length", "max_output"),
+    *(
+        "endpoint_id",
+        "model",
+        "upstream_model",
+        "priority",
+        "weight",
+        "tools",
+        "context_length",
+        "max_output",
+    ),
     *("characters_per_token", "circuit"),
 )
 CARD = ("slug", "context_length", "max_output")
@@ -117,7 +126,9 @@ def kept(question: Question, decision: Decision, version: str) -> dict[str, Any]
     }
 
 
-def asked_again(told: Mapping[str, Any], catalogue: Catalogue, *, moment: datetime, is_test: bool) -> Question:
+def asked_again(
+    told: Mapping[str, Any], catalogue: Catalogue, *, moment: datetime, is_test: bool
+) -> Question:
     """The question that was kept, of the catalogue of its version. Raises LookupError if that is another."""
     if catalogue.version != told["snapshot"]:
         raise LookupError(told["snapshot"])
@@ -146,9 +157,7 @@ def _revived_group(told: Mapping[str, Any], catalogue: Catalogue, *, is_test: bo
 def _wishes(wishes: Wishes) -> dict[str, Any]:
     """Those that differ from none."""
     told = {each.name: getattr(wishes, each.name) for each in fields(Wishes)}
-    return {
-        name: _plain(value) for name, value in told.items() if value != getattr(NO_WISHES, name)
-    }
+    return {name: _plain(value) for name, value in told.items() if value != getattr(NO_WISHES, name)}
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,9 @@ Known = Mapping[int, Vitals]
 def provider_statuses(vitals: Known) -> dict[str, Status]:
     """By slug, of every provider that is switched on and has endpoints; a twin is told under its own name."""
     providers = list(
-        Provider.objects.filter(is_enabled=True).select_related("twin").prefetch_related("endpoints", "credentials")
+        Provider.objects.filter(is_enabled=True)
+        .select_related("twin")
+        .prefetch_related("endpoints", "credentials")
     )
     probes = fresh_probes(provider.pk for provider in providers)
     found = {}

@@ -32,9 +32,7 @@ from routing.views import V1View, arrival_of, caller_of, named_generation
 
 
 class RoutePlan(V1View):
-    @extend_schema(
-        operation_id="planRoute", request=CHAT_REQUEST, responses=PLAN_RESPONSES, tags=["routing"]
-    )
+    @extend_schema(operation_id="planRoute", request=CHAT_REQUEST, responses=PLAN_RESPONSES, tags=["routing"])
     def post(self, request: Request) -> Response:
         """Кто и почему ответил бы на такой запрос. Ничего не стоит и никого не спрашивает."""
         caller = caller_of(request)

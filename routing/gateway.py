@@ -72,7 +72,7 @@ class Gateway:
         if not decision.places:
             raise NoRoute(decision.reasons)
         version = self._planner.version
-        how: Any = {"id": number, "version": version, "wants_functions": wants_functions}
+        how: Any = {"number": number, "version": version, "wants_functions": wants_functions}
         ticket = Ticket(caller, chat, call, question, decision, **how)
         await self._admission.enter(ticket)
         return ticket
@@ -81,7 +81,9 @@ class Gateway:
         """The whole answer. Raises NobodyAnswered or Rejected."""
         try:
             chat = self._without_traces(ticket)
-            completion = await self._attempts.first_to_answer(ticket, lambda attempt: self._ask(chat, attempt))
+            completion = await self._attempts.first_to_answer(
+                ticket, lambda attempt: self._ask(chat, attempt)
+            )
             self._attempts.give_back(ticket)
             ticket.delivered(completion)
             self._attempts.note(ticket, duration=ticket.answer_seconds, tokens=ticket.answer_tokens)

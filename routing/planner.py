@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -19,11 +20,10 @@ from routing.policy import Group, Question
 from routing.reading import nearest
 from routing.route import Route
 from routing.tasks import classify
-from routing.wishes import By, split_suffix, wishes_of
+from routing.wishes import SUFFIXES, split_suffix, wishes_of
 
 # The model that is ours to choose.
 AUTO = "xrouter/auto"
-SORTS: Mapping[str, By] = {"floor": "price", "nitro": "throughput"}
 # Messages by which a conversation is known again: what opens it stays the same while it grows.
 OPENING = 2
 
@@ -81,7 +81,7 @@ class Planner:
         if card is None:
             name, suffix = split_suffix(name)
             card = catalogue.find(name)
-        how = {"sort": SORTS.get(suffix, ""), "is_free": suffix == "free"}
+        how: Any = {"sort": SUFFIXES.get(suffix) or "", "is_free": suffix == "free"}
         if card is not None:
             caller.check_model(*card.names)
             return Group(_routes(card, caller), **how)
@@ -125,6 +125,4 @@ def _distinct(groups: Iterable[Group]) -> tuple[Group, ...]:
 
 def _remembers(groups: Iterable[Group]) -> bool:
     """Whether one of the providers has a cache that a conversation is the cheaper for meeting again."""
-    return any(
-        ADAPTERS[route.upstream.adapter].REMEMBERS for group in groups for route in group.routes
-    )
+    return any(ADAPTERS[route.upstream.adapter].REMEMBERS for group in groups for route in group.routes)

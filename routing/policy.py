@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from itertools import groupby, takewhile
 from operator import attrgetter
 from typing import NamedTuple
@@ -120,7 +121,8 @@ def decide(question: Question) -> Decision:
     places: list[Place] = []
     for index, group in enumerate(question.groups):
         found = _places(index, group, question, excluded)
-        places += _scored(found, group.task, question.needs) if group.task else found
+        is_scored = group.task and not sort_of(group, question.wishes)
+        places += _scored(found, group.task, question.needs) if is_scored else found
     places.sort(key=attrgetter("key"))
     wishes = question.wishes
     if not (wishes.sort or wishes.order):
@@ -132,12 +134,15 @@ def decide(question: Question) -> Decision:
     return Decision(tuple(places), tuple(excluded))
 
 
-def _places(
-    index: int, group: Group, question: Question, excluded: list[tuple[Route, Rule]]
-) -> list[Place]:
+def sort_of(group: Group, wishes: Wishes) -> By:
+    """The measure that orders the group's endpoints; "" for the draw. The request's own word comes first."""
+    return group.sort if group.sort and not wishes.is_sort_asked else wishes.sort
+
+
+def _places(index: int, group: Group, question: Question, excluded: list[tuple[Route, Rule]]) -> list[Place]:
     """The group's endpoints that may serve, with the keys to sort them by."""
     needs, wishes, moment = question.needs, question.wishes, question.moment
-    sort = wishes.sort or group.sort
+    sort = sort_of(group, wishes)
     places = []
     for route in group.routes:
         rule = _excluded_by(route, needs, wishes)
@@ -148,10 +153,9 @@ def _places(
             excluded.append((route, rule))
             continue
         vitals = question.vitals.get(route.endpoint_id, UNKNOWN) if route.circuit == "auto" else UNKNOWN
-        step = _step(route, needs, wishes, vitals)
-        expected = offer.expected(needs)
-        key = _key(0 if wishes.across_models else index, offer, step, sort, wishes, vitals, expected, needs)
-        places.append(Place(key, offer, step, vitals, expected))
+        place = Place((), offer, _step(route, needs, wishes, vitals), vitals, offer.expected(needs))
+        among = 0 if wishes.across_models else index
+        places.append(place._replace(key=_key(among, place, sort, question)))
     return places
 
 
@@ -232,24 +236,15 @@ def _lacks_form(route: Route, form: str) -> bool:
     return form == "json_schema" and route.tools != "emulated" and "json_schema" not in route.features
 
 
-def _key(
-    index: int,
-    offer: Quote,
-    step: Step,
-    sort: By,
-    wishes: Wishes,
-    vitals: Vitals,
-    expected: Micro,
-    needs: Needs,
-) -> tuple[float, ...]:
+def _key(index: int, place: Place, sort: By, question: Question) -> tuple[float, ...]:
     """What places are sorted by; ends with the endpoint's number, so that no two are equal."""
-    route = offer.route
-    wanted = _index(route, wishes.order) if wishes.order else 0
-    head = (index, step is Step.DOWN, wanted, step)
+    route, order = place.quote.route, question.wishes.order
+    head = (index, place.step is Step.DOWN, _index(route, order) if order else 0, place.step)
     queue = (route.priority, not route.weight)
+    own = place.quote.own_cost(question.needs)
     if not sort:
-        return (*head, *queue, expected, offer.own_cost(needs), route.endpoint_id)
-    return (*head, _measure(sort, vitals, expected), offer.own_cost(needs), *queue, route.endpoint_id)
+        return (*head, *queue, place.expected, own, route.endpoint_id)
+    return (*head, _measure(sort, place.vitals, place.expected), own, *queue, route.endpoint_id)
 
 
 def _index(route: Route, order: tuple[str, ...]) -> int:
@@ -298,9 +293,13 @@ def _runs(places: list[Place], question: Question) -> Iterator[tuple[list[Place]
         group, first = question.groups[index], mine[0]
         size = 1
         if not (group.sort or group.task) and first.step < Step.SHAKY and first.quote.route.weight:
-            # Equals as far as the operator's queue.
-            size = sum(1 for _ in takewhile(lambda place: place.key[:6] == first.key[:6], mine))
+            size = sum(1 for _ in takewhile(partial(_are_equals, first), mine))
         yield mine[:size], mine[size:]
+
+
+def _are_equals(one: Place, other: Place) -> bool:
+    """As far as the operator's queue: only costs tell them apart."""
+    return one.key[:6] == other.key[:6]
 
 
 def _draw(run: Sequence[Place], seed: str) -> Place:

@@ -13,8 +13,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from msgspec import UNSET, Struct, UnsetType
 
 from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey, ModelNotAllowed
-from routing.envelope import ENVELOPES, INTERNAL
 from routing.conditions import RouteAnswerSerializer
+from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
     BadRequest,
     NoSuchAddress,

@@ -57,7 +57,7 @@ class Slots:
         self._freed.set()
 
     async def wait(self, logins: Sequence[Login], until: float) -> Slot | None:
-        """A place with any of ``logins``, waited for to ``until`` in the loop's time; None if there is none."""
+        """A place with any of ``logins``, waited for to ``until`` in the loop's time; None if none came."""
         clock = asyncio.get_running_loop().time
         self.waiting += 1
         try:

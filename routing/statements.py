@@ -77,8 +77,6 @@ def _price(recorded: dict[str, Micro]) -> Price:
     return Price(**{kind.name: recorded.get(kind.name, 0) for kind in fields(Price)})
 
 
-
-
 # --- The shape -----------------------------------------------------------------------------------
 
 

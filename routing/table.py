@@ -10,9 +10,8 @@ from monitoring.vitals import Vitals
 from providers import errors as providers
 from routing.envelope import row_of
 from routing.needs import Needs
-from routing.policy import USUAL_LATENCY, USUAL_THROUGHPUT, Decision, Place, Question, chances
+from routing.policy import USUAL_LATENCY, USUAL_THROUGHPUT, Decision, Place, Question, chances, sort_of
 from routing.route import Route
-
 
 # What became of an attempt is recorded by the kind of failure; customers know the codes of errors.
 OUTCOMES = {
@@ -42,9 +41,9 @@ def table(question: Question, decision: Decision) -> dict[str, Any]:
 def strategy(question: Question) -> str:
     """What the order was made by: order, price, throughput, latency, auto or draw."""
     group = question.groups[0]
-    return ("order" if question.wishes.order else "") or question.wishes.sort or group.sort or (
-        "auto" if group.task else "draw"
-    )
+    if question.wishes.order:
+        return "order"
+    return sort_of(group, question.wishes) or ("auto" if group.task else "draw")
 
 
 def _row(position: int, place: Place, needs: Needs, chance: float | None) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +18,9 @@ from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
 from billing.pricing import FREE, cost_details, cost_of
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
+from routing.archive import kept
 from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
-from routing.archive import kept
 from routing.meter import is_over, is_plausible, tokens_of
 from routing.policy import Decision, Question
 from routing.quote import Quote
@@ -77,7 +76,7 @@ class Ticket:
         question: Question,
         decision: Decision,
         *,
-        id: UUID | None = None,
+        number: UUID | None = None,
         version: str = "",
         wants_functions: bool = False,
     ) -> None:
@@ -86,7 +85,7 @@ class Ticket:
         ``version``: of the catalogue. ``wants_functions``: the customer speaks the form of calls that came
         before tools.
         """
-        self.id = id or new_id()
+        self.id = number or new_id()
         self.created_at = question.moment
         self.caller = caller
         self.chat = chat

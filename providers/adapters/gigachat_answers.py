@@ -15,7 +15,6 @@ from providers.errors import (
     Misconfigured,
     NotRead,
     Rejected,
-    TimedOut,
     TokenRefused,
     Truncated,
     UpstreamError,

@@ -48,6 +48,8 @@ class Command(BaseCommand):
                 continue
             identical += again.is_identical
             other += not again.is_identical
-        self.stdout.write(f"Повторено: {identical + other}, одинаково: {identical}, без версии каталога: {lost}.")
+        self.stdout.write(
+            f"Повторено: {identical + other}, одинаково: {identical}, без версии каталога: {lost}."
+        )
         if other:
             raise CommandError(f"Иначе: {other}.")
