@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("routing", "0003_own_cost_and_density"),
+        ("routing", "0004_catalogue_versions"),
     ]
 
     operations = [
