@@ -31,6 +31,9 @@ class EndpointForm(forms.ModelForm):
             "weight",
             "tools",
             "features",
+            "context_length",
+            "max_output",
+            "circuit",
             "options",
             "own_tariff",
             "is_enabled",
@@ -75,8 +78,17 @@ class ModelAdmin(admin.ModelAdmin):
 class EndpointAdmin(admin.ModelAdmin):
     formfield_overrides = OBJECTS
     form = EndpointForm
-    list_display = ["model", "provider", "upstream_name", "priority", "weight", "tools", "is_enabled"]
-    list_filter = ["is_enabled", "provider", "tools"]
+    list_display = [
+        "model",
+        "provider",
+        "upstream_name",
+        "priority",
+        "weight",
+        "tools",
+        "circuit",
+        "is_enabled",
+    ]
+    list_filter = ["is_enabled", "provider", "tools", "circuit"]
     list_select_related = ["model", "provider"]
     search_fields = ["model__slug", "upstream_name", "provider__slug"]
     autocomplete_fields = ["model", "provider", "own_tariff"]

@@ -92,6 +92,12 @@ class Feature(models.TextChoices):
     REASONING = "reasoning", "рассуждения"
 
 
+class Circuit(models.TextChoices):
+    AUTO = "auto", "сам"
+    CLOSED = "closed", "всегда замкнут: здоровье не учитывается"
+    OPEN = "open", "разомкнут: не спрашивать"
+
+
 class Endpoint(models.Model):
     """One model at one provider."""
 
@@ -110,6 +116,21 @@ class Endpoint(models.Model):
         blank=True,
         help_text=f"Через запятую: {', '.join(Feature.values)}.",
     )
+    context_length = models.PositiveIntegerField(
+        "контекст, токенов",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Если не такой, как у модели.",
+    )
+    max_output = models.PositiveIntegerField(
+        "наибольший ответ, токенов",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Если не такой, как у модели.",
+    )
+    circuit = models.CharField("предохранитель", max_length=6, choices=Circuit, default=Circuit.AUTO)
     options = models.JSONField("настройки протокола", default=dict, blank=True, validators=[validate_object])
     own_tariff = models.ForeignKey(
         Tariff,
@@ -134,6 +155,10 @@ class Endpoint(models.Model):
             models.CheckConstraint(
                 condition=Q(features__contained_by=Feature.values), name="endpoint_features_are_known"
             ),
+            models.CheckConstraint(
+                condition=Q(context_length__gt=0, max_output__gt=0), name="endpoint_sizes_are_positive"
+            ),
+            models.CheckConstraint(condition=Q(circuit__in=Circuit.values), name="endpoint_circuit_is_known"),
         ]
 
     def __str__(self) -> str:

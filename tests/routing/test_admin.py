@@ -16,7 +16,7 @@ def operator() -> Browser:
 def fields(**more) -> dict:
     model, provider = make_model(), make_provider(adapter="gen-t")
     form = {"model": model.pk, "provider": provider.pk, "upstream_name": "t-pro", "priority": 1, "weight": 1}
-    return {**form, "tools": "native", **more}
+    return {**form, "tools": "native", "circuit": "auto", **more}
 
 
 def test_emptied_settings_are_none(operator):
@@ -49,6 +49,22 @@ def test_what_a_provider_takes_from_us_is_kept(operator):
     operator.post(reverse("admin:routing_endpoint_add"), fields(own_tariff=tariff.pk))
 
     assert Endpoint.objects.get().own_tariff == tariff
+
+
+def test_sizes_and_the_circuit_of_an_endpoint_are_kept(operator):
+    sizes = {"context_length": 4096, "max_output": 1024}
+
+    operator.post(reverse("admin:routing_endpoint_add"), fields(**sizes, circuit="open"))
+
+    endpoint = Endpoint.objects.get()
+    assert (endpoint.context_length, endpoint.max_output, endpoint.circuit) == (4096, 1024, "open")
+
+
+@pytest.mark.parametrize("name", ["context_length", "max_output"])
+def test_a_size_of_nothing_is_an_error_in_the_form(operator, name):
+    answer = operator.post(reverse("admin:routing_endpoint_add"), fields(**{name: 0}))
+
+    assert answer.context["adminform"].form.errors.keys() == {name}
 
 
 def test_a_models_density_is_on_its_page(operator):

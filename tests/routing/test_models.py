@@ -52,12 +52,33 @@ def test_a_provider_serves_a_model_under_an_upstream_name_once():
         make_endpoint(endpoint.model, endpoint.provider, upstream_name="GigaChat-2")
 
 
-@pytest.mark.parametrize("wrong", [{"tools": "magic"}, {"features": ["telepathy"]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tools": "magic"},
+        {"features": ["telepathy"]},
+        {"context_length": 0},
+        {"max_output": 0},
+        {"context_length": 0, "max_output": 5},
+        {"circuit": "ajar"},
+    ],
+)
 def test_the_database_refuses_an_endpoint_that_cannot_be(wrong):
     endpoint = make_endpoint()
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Endpoint.objects.filter(pk=endpoint.pk).update(**wrong)
+
+
+@pytest.mark.parametrize("name", ["context_length", "max_output"])
+def test_an_endpoint_may_have_a_size_of_its_own(name):
+    make_endpoint(**{name: 4096}).full_clean()
+
+
+def test_an_endpoint_has_the_sizes_of_its_model_and_a_circuit_of_its_own_accord():
+    endpoint = make_endpoint()
+
+    assert (endpoint.context_length, endpoint.max_output, endpoint.circuit) == (None, None, "auto")
 
 
 def test_a_twin_is_not_an_endpoint_of_its_own():
