@@ -137,7 +137,9 @@ def login(number: int = 1, **secret: str) -> Login:
 
 
 def route(url: str, slug: str = "a", *, model: str = "m", priority: int = 0, **upstream: Any) -> Route:
-    facts = {"adapter": "openai", "logins": (login(),), "timeouts": QUICK, **upstream}
+    # Each provider's credential is another one.
+    logins = (login(ord(slug[0]) - ord("a") + 1),)
+    facts = {"adapter": "openai", "logins": logins, "timeouts": QUICK, **upstream}
     return Route(
         endpoint_id=priority,
         model=model,

@@ -16,7 +16,8 @@ V1 = [
     path("models", views.ModelList.as_view()),
     path("models/", views.ModelList.as_view(schema=None)),
     # Names have slashes in them.
-    re_path(r"^models/(?P<model>.+)/endpoints/?$", explanations.ModelEndpoints.as_view()),
+    re_path(r"^models/(?P<model>.+)/endpoints$", explanations.ModelEndpoints.as_view()),
+    re_path(r"^models/(?P<model>.+)/endpoints/$", explanations.ModelEndpoints.as_view(schema=None)),
     re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
     path("auth/key", views.KeyDetail.as_view()),
     path("auth/key/", views.KeyDetail.as_view(schema=None)),

@@ -12,7 +12,7 @@ from accounts.errors import ModelNotAllowed
 from billing.errors import InsufficientFunds
 from providers.errors import Broken, Busy, DeadCredential, Rejected, TimedOut, Truncated, Unreachable
 from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
-from routing.gateway import ATTEMPTS
+from routing.attempts import ATTEMPTS
 from routing.route import Route
 from routing.ticket import Call
 from tests.gateways import (

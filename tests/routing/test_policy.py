@@ -39,13 +39,13 @@ def routes(*slugs, **facts):
     return tuple(route(slug, number=number, **facts) for number, slug in enumerate(slugs, 1))
 
 
-def question(*groups, vitals=None, seed="seed", is_test=False, **chat):
+def question(*groups, vitals=None, drawn_by="seed", is_test=False, **chat):
     asked = {**CHAT, **chat}
     return Question(
         groups=tuple(group if isinstance(group, Group) else Group(tuple(group)) for group in groups),
         needs=needs_of(asked, measure(asked)),
         moment=NOON,
-        seed=seed,
+        seed=drawn_by,
         wishes=wishes_of(asked.get("provider")),
         vitals=vitals or {},
         is_test=is_test,
@@ -250,7 +250,7 @@ def test_who_can_serve_only_a_part_steps_back(chat):
 
 
 def shares(*found, draws=20_000, **facts):
-    wins = Counter(order(found, seed=f"{n:x}", **facts)[0] for n in range(draws))
+    wins = Counter(order(found, drawn_by=f"{n:x}", **facts)[0] for n in range(draws))
     return {slug: count / draws for slug, count in wins.items()}
 
 
@@ -301,13 +301,13 @@ def test_chances_are_what_the_draw_does():
 def test_the_same_seed_draws_the_same_and_keeps_it_when_others_go():
     many = own(1, 1, 1, 1, 1)
     for seed in map(str, range(50)):
-        first = order(many, seed=seed)[0]
+        first = order(many, drawn_by=seed)[0]
         others = [each for each in many if each.upstream.slug != first]
 
-        assert order(many, seed=seed)[0] == first
+        assert order(many, drawn_by=seed)[0] == first
         # Who loses another endpoint stays where he is.
         for gone in others:
-            assert order([each for each in many if each is not gone], seed=seed)[0] == first
+            assert order([each for each in many if each is not gone], drawn_by=seed)[0] == first
 
 
 def test_a_sort_or_an_order_turns_the_draw_off():
