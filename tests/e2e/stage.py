@@ -6,7 +6,7 @@ For each wire there are ``solo/<wire>``, answered by the twins A alone; ``pair/<
 fails, by the twins B; ``slow/<wire>``, by A with all the time in the world. Elsewhere A is given little time,
 so that tests of time-outs are short. ``late/<fault>`` is a pair whose A has that fault. ``odd/<wire>`` is as
 slow as ``slow`` at a price of which no token costs a whole number of micro-roubles; ``dear/openai`` is
-answered by B.
+answered by B. Their circuits stay closed: faults come there by the hundred, and each is to be met.
 """
 
 import json
@@ -123,14 +123,20 @@ def _provider(
 
 
 def _model(
-    slug: str, wire: str, *providers: str, fault: str = "", price: tuple[str, str] = ("500", "500")
+    slug: str,
+    wire: str,
+    *providers: str,
+    fault: str = "",
+    price: tuple[str, str] = ("500", "500"),
+    circuit: str = "closed",
 ) -> None:
     """``fault`` is what the first of ``providers`` does to every answer."""
     model = builders.make_model(slug, max_output=8192, tariff=builders.make_tariff(*price))
     for priority, name in enumerate(providers):
         upstream_name = WIRES[wire][3] + (f"--{fault}" if fault and not priority else "")
         provider: Any = Provider.objects.get(slug=name)
-        builders.make_endpoint(model, provider, upstream_name=upstream_name, priority=priority)
+        facts: Any = {"upstream_name": upstream_name, "priority": priority, "circuit": circuit}
+        builders.make_endpoint(model, provider, **facts)
 
 
 if __name__ == "__main__":
