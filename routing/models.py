@@ -1,5 +1,7 @@
 """The catalogue: what customers ask for, under which names, and who can answer."""
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
@@ -10,6 +12,8 @@ from django.utils import timezone
 
 from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
+from routing.scoring import BEST, GENERAL
+from routing.tasks import KINDS
 
 SLUG = r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._:-]*$"
 
@@ -18,6 +22,21 @@ class Version(models.TextChoices):
     LATEST = "latest", "стабильная"
     RC = "rc", "ранний доступ"
     DEPRECATED = "deprecated", "устаревшая"
+
+
+def validate_quality(value: Any) -> None:
+    """Accept marks from 0 to 100 by kind of task: none at all, or a general one and any others."""
+    validate_object(value)
+    known = (GENERAL, *KINDS)
+    if unknown := ", ".join(sorted(value.keys() - set(known))):
+        raise ValidationError(
+            "Неизвестные виды задач: %(unknown)s. Есть %(known)s.",
+            params={"unknown": unknown, "known": ", ".join(known)},
+        )
+    if not all(type(mark) in {int, float} and 0 <= mark <= BEST for mark in value.values()):
+        raise ValidationError(f"Оценка — число от 0 до {BEST}.")
+    if value and GENERAL not in value:
+        raise ValidationError(f"Нужна оценка {GENERAL}: она действует для задач, у которых нет своей.")
 
 
 class Model(models.Model):
@@ -48,6 +67,16 @@ class Model(models.Model):
     modality = models.CharField("модальность", max_length=50, default="text->text")
     default_parameters = models.JSONField(
         "параметры по умолчанию", default=dict, blank=True, validators=[validate_object]
+    )
+    quality = models.JSONField(
+        "качество",
+        default=dict,
+        blank=True,
+        validators=[validate_quality],
+        help_text=(
+            "Оценки от 0 до 100: general и, где отличаются, виды задач (code, math…). "
+            "По ним выбирает xrouter/auto; пусто — не выбирает никогда."
+        ),
     )
     created_at = models.DateTimeField("появилась", default=timezone.now)
     is_enabled = models.BooleanField("включена", default=True)
