@@ -140,8 +140,9 @@ class Windows:
             return
         if opened.slots:
             self._leaves.append((visit.id, *opened.slots))
-        if self._is_away:
+        if self._is_away or opened.is_local:
             self._local.leave(visit, tokens, opened.entered, time.time())
+        if self._is_away:
             return
         surplus = tokens - visit.tokens
         if surplus and not opened.is_local:

@@ -19,7 +19,7 @@ from routing.needs import needs_of
 from routing.policy import Group, Question
 from routing.reading import nearest
 from routing.route import Route
-from routing.tasks import classify
+from routing.classifier import classify
 from routing.wishes import SUFFIXES, split_suffix, wishes_of
 
 # The model that is ours to choose.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from providers.errors import Busy, ContextTooLong, DeadCredential
-from providers.upstreams import Login
+from providers.upstreams import Login, Timeouts
 from routing import attempts
 from routing.errors import NobodyAnswered, NoRoute
 from routing.route import Route
@@ -17,6 +17,7 @@ from tests.servers import Line, Vendor, reply
 
 BROKEN = saying(reply({}, 503))
 WELL = saying(reply(ANSWER))
+UNHURRIED = Timeouts(connect=1, first_byte=10, first_token=10, between_tokens=10, total=20)
 TOO_LONG = saying(reply({"error": {"message": "x", "code": "context_length_exceeded"}}, 400))
 
 
@@ -28,7 +29,7 @@ async def two() -> AsyncIterator[tuple[Vendor, Vendor]]:
 
 def endpoint(vendor: Vendor, slug: str, *, priority: int = 0, **facts: Any) -> Route:
     logins = facts.pop("logins", None)
-    where = {"logins": logins} if logins else {}
+    where: dict[str, Any] = {"timeouts": UNHURRIED, **({"logins": logins} if logins else {})}
     return replace(route(vendor.url, slug, priority=priority, **where), **facts)
 
 
@@ -85,10 +86,17 @@ async def test_where_all_are_broken_nobody_is_asked_and_the_wait_is_told(two: tu
 
 
 async def test_a_trial_finds_out_that_a_provider_is_well_again(two: tuple[Vendor, Vendor]) -> None:
-    two[0].script = BROKEN
+    is_well = False
+
+    async def script(line: Line) -> None:
+        while True:
+            await line.asked()
+            await line.say(reply(ANSWER) if is_well else reply({}, 503))
+
+    two[0].script = script
     async with House(card(endpoint(two[0], "a"))) as house:
         await outcomes(house, 6)
-        two[0].script = WELL
+        is_well = True
         async with asyncio.timeout(10):
             while await outcomes(house, 1) != ["a"]:
                 await asyncio.sleep(0.05)
@@ -191,7 +199,7 @@ async def test_a_provider_generates_no_more_at_a_time_than_it_has_slots(
     one = (replace(login(11), slots=1),)
     async with House(card(endpoint(two[0], "a", logins=one))) as house:
         waiting = [asyncio.create_task(house.complete()) for _ in range(4)]
-        while house.slots.waiting < 3:
+        while house.slots.waiting < 3 or not two[0].requests:
             await asyncio.sleep(0.01)
         assert len(two[0].requests) == 1
         if leaves:

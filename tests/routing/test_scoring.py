@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from routing.scoring import WEIGHTS, Offer, Score, quality, ranked, scores
-from routing.tasks import KINDS
+from routing.classifier import KINDS
 
 
 def offer(endpoint_id: int = 1, **fields) -> Offer:

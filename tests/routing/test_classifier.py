@@ -13,7 +13,7 @@ import pytest
 
 from providers.wire import Chat
 from routing.cues import EXACT, STEM, STEMS
-from routing.tasks import KINDS, classify
+from routing.classifier import KINDS, classify
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = tomllib.loads((Path(__file__).parent / "fixtures" / "tasks.toml").read_text())
