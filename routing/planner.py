@@ -13,13 +13,13 @@ from monitoring.vitals import Vitals
 from providers.adapters import ADAPTERS
 from providers.wire import Chat
 from routing.catalogue import Card, Catalogue
+from routing.classifier import classify
 from routing.errors import UnknownModel
 from routing.meter import Size
 from routing.needs import needs_of
 from routing.policy import Group, Question
 from routing.reading import nearest
 from routing.route import Route
-from routing.classifier import classify
 from routing.wishes import SUFFIXES, split_suffix, wishes_of
 
 # The model that is ours to choose.

@@ -102,13 +102,13 @@ class Snapshot:
                 catalogue = self._load()
                 cursor.execute(CLOCK)
                 self._ahead = float(cursor.fetchone()[0]) - time.monotonic()
-            self.catalogue = _kept(catalogue)
+            self.catalogue = kept(catalogue)
         finally:
             connection.close()
         self.on_change()
 
 
-def _kept(catalogue: Catalogue) -> Catalogue:
+def kept(catalogue: Catalogue) -> Catalogue:
     """The catalogue with its version, under which it can be found again: decisions are repeated from it."""
     description = archive.described(catalogue)
     version = archive.version_of(description)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from providers.wire import Chat
-from routing.cues import EXACT, STEM, STEMS
 from routing.classifier import KINDS, classify
+from routing.cues import EXACT, STEM, STEMS
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = tomllib.loads((Path(__file__).parent / "fixtures" / "tasks.toml").read_text())

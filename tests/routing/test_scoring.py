@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from routing.scoring import WEIGHTS, Offer, Score, quality, ranked, scores
 from routing.classifier import KINDS
+from routing.scoring import WEIGHTS, Offer, Score, quality, ranked, scores
 
 
 def offer(endpoint_id: int = 1, **fields) -> Offer:
