@@ -39,6 +39,7 @@ class Snapshot:
         self.callers = callers
         self.catalogue = Catalogue({})
         self.on_change: Callable[[], None] = lambda: None
+        self.seen_at = 0.0  # Unix seconds when all this was last known to be the database's
         # What has to be added to our monotonic clock to get the database's, in seconds.
         self._ahead = time.time() - time.monotonic()
 
@@ -80,6 +81,7 @@ class Snapshot:
                 if not said:
                     row = listener.execute(CLOCK).fetchone()
                     self._ahead = float(row[0]) - time.monotonic()
+                self.seen_at = time.time()
 
     def _take(self, said: set[str]) -> None:
         for payload in said:
@@ -101,4 +103,5 @@ class Snapshot:
                 self._ahead = float(cursor.fetchone()[0]) - time.monotonic()
         finally:
             connection.close()
+        self.seen_at = time.time()
         self.on_change()
