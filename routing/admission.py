@@ -11,6 +11,7 @@ from billing.errors import BillingError
 from billing.money import LARGEST
 from billing.teller import Teller
 from billing.windows import Windows
+from monitoring import metrics
 from routing.errors import Unavailable
 from routing.ticket import Ticket
 
@@ -55,9 +56,11 @@ class Admission:
             return
         ticket.is_settled = True
         self._windows.leave(ticket.entered, ticket.tokens)
+        record = ticket.record()
         try:
-            await self._teller.settle(ticket.record())
+            await self._teller.settle(record)
         finally:
+            metrics.observe(record)
             self._unsettled -= 1
             if not self._unsettled:
                 self._all_settled.set()

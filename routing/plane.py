@@ -19,6 +19,7 @@ from routing.bridge import in_thread
 from routing.catalogue import load_catalogue
 from routing.desk import Desk
 from routing.gateway import Gateway
+from routing.pulse import Pulse
 from routing.snapshot import Snapshot
 
 # Seconds for the settlements of requests that are cut off when the server stops.
@@ -45,6 +46,7 @@ class Plane:
         gateway = Gateway(
             lambda: self._snapshot.catalogue, self._transport, tokens, self._admission, now=self._snapshot.now
         )
+        self._pulse = Pulse(self._teller, self._windows, self._snapshot)
         self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:
@@ -52,6 +54,7 @@ class Plane:
         await in_thread(self._snapshot.start)
         self._settling = asyncio.create_task(self._teller.run())
         self._counting = asyncio.create_task(self._windows.run())
+        self._telling = asyncio.create_task(self._pulse.run())
 
     async def close(self) -> None:
         """What was settled is written; connections are closed."""
@@ -62,6 +65,8 @@ class Plane:
         await self._settling
         await self._windows.close()
         await self._counting
+        self._telling.cancel()
+        self._pulse.tell()  # of the last batches
         await self._transport.close()
         await self._redis.aclose()
 
