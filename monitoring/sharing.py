@@ -15,17 +15,17 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics, generate_latest, values
+from prometheus_client import REGISTRY, disable_created_metrics, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import mark_process_dead
+
+from monitoring.page import KINDS, rendered
 
 __all__ = ["CONTENT_TYPE", "begin", "clear", "page"]
 
-# The library's files of one seat; all our gauges count for as long as their process lives.
-KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax", "gauge_livemin", "gauge_livemostrecent")
-# Bytes of each that are taken from the disk at once: some 3,000 series. Files are written through memory, and
-# there a disk that is full does not raise, it kills.
+# Bytes of each file that are taken from the disk at once: some 3,000 series. Files are written through
+# memory, and there a disk that is full does not raise, it kills.
 RESERVED = 1 << 20
 
 disable_created_metrics()  # a series more for each, for readers that are not Prometheus
@@ -52,9 +52,7 @@ def page(directory: Path | None) -> bytes:
     if directory is None:
         return generate_latest(REGISTRY)
     _forget_the_dead(directory)
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(directory))
-    return generate_latest(registry)
+    return rendered(directory.glob("*.db"))
 
 
 def _forget_the_dead(directory: Path) -> None:

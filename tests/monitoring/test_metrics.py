@@ -14,8 +14,9 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
 from billing.generations import GenerationRecord
 from billing.teller import Tally
-from monitoring import metrics, sharing
+from monitoring import metrics
 from monitoring.metrics import OTHER, Series
+from monitoring.page import KINDS
 from monitoring.vitals import Circuit
 
 ROOT = Path(__file__).parents[2]
@@ -362,7 +363,7 @@ def test_a_gauge_is_of_a_kind_that_processes_have_files_for():
 
     modes = {f"gauge_{gauge._multiprocess_mode}" for gauge in ours if isinstance(gauge, Gauge)}
 
-    assert modes <= set(sharing.KINDS)
+    assert modes <= set(KINDS)
 
 
 def test_what_alerts_and_texts_name_is_declared():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitoring import sharing
+from monitoring.page import KINDS
 
 ROOT = Path(__file__).parents[2]
 # Counts what it is told to, line by line, and says when it has.
@@ -123,7 +124,7 @@ def test_files_have_their_room_on_the_disk_from_the_beginning(tmp_path, start):
 
     files = {path.name: path.stat() for path in tmp_path.glob("*.db")}
 
-    assert len(files) == len(sharing.KINDS)
+    assert len(files) == len(KINDS)
     assert not [name for name, file in files.items() if file.st_blocks * 512 < sharing.RESERVED]
 
 
@@ -132,7 +133,7 @@ def test_the_library_writes_no_file_that_we_do_not_know(tmp_path, start):
 
     kinds = {re.sub(r"_\d+\.db$", "", path.name) for path in tmp_path.glob("*.db")}
 
-    assert kinds == set(sharing.KINDS)
+    assert kinds == set(KINDS)
 
 
 def test_a_new_start_begins_from_zero_but_for_those_who_live(tmp_path, start):
