@@ -7,6 +7,7 @@ at once. In containers that share a volume process numbers would not even be dif
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -27,6 +28,8 @@ __all__ = ["CONTENT_TYPE", "begin", "clear", "page"]
 # Bytes of each file that are taken from the disk at once: some 3,000 series. Files are written through
 # memory, and there a disk that is full does not raise, it kills.
 RESERVED = 1 << 20
+# Seconds for others to look at the seats. It takes them a millisecond.
+PATIENCE = 2.0
 
 disable_created_metrics()  # a series more for each, for readers that are not Prometheus
 
@@ -51,7 +54,8 @@ def page(directory: Path | None) -> bytes:
     """All figures in the text form of Prometheus; without ``directory`` this process's alone. Blocks."""
     if directory is None:
         return generate_latest(REGISTRY)
-    _forget_the_dead(directory)
+    with suppress(TimeoutError):  # then they are shown once more
+        _forget_the_dead(directory)
     return rendered(directory.glob("*.db"))
 
 
@@ -137,19 +141,32 @@ def _seat(directory: Path, number: int) -> Path:
 def _locked(path: Path) -> int | None:
     """The descriptor that holds the lock on ``path``; None if another has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if _has_locked(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _has_locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        return False
+    return True
 
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Nobody else sits down or looks who has died: either would see a seat taken that is free."""
+    """Nobody else sits down or looks who has died: either would see a seat taken that is free.
+
+    Raises TimeoutError, which is an OSError, where somebody has been at it for PATIENCE: he may be frozen.
+    """
     with (directory / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        deadline = time.monotonic() + PATIENCE
+        while not _has_locked(lock.fileno()):
+            if time.monotonic() > deadline:
+                raise TimeoutError("another process does not let go of the lock")
+            time.sleep(0.01)
         yield
 
 

@@ -1,5 +1,6 @@
 """Figures of several processes, some of which are killed: sums never go back, files do not add up."""
 
+import fcntl
 import re
 import subprocess
 import sys
@@ -151,6 +152,18 @@ def test_there_is_nothing_to_clear_before_the_first_start(tmp_path):
     sharing.clear(tmp_path / "metrics")
 
     assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_is_frozen_while_it_looks_keeps_nobody_from_the_figures(tmp_path, start):
+    start().count(3)
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        page = shown(tmp_path)
+
+        with pytest.raises(OSError, match="another process"):
+            sharing.begin(tmp_path)
+    assert page[ASKED] == 3
 
 
 def test_without_a_directory_a_process_shows_its_own():
