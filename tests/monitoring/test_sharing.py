@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring import sharing
+from monitoring import metrics, sharing
 from monitoring.page import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -167,7 +167,9 @@ def test_a_process_that_is_frozen_while_it_looks_keeps_nobody_from_the_figures(t
 
 
 def test_without_a_directory_a_process_shows_its_own():
-    assert b"xrouter_requests_total" in sharing.page(None)
+    metrics.WORKERS.set(1)
+
+    assert b"\nxrouter_workers 1.0\n" in sharing.page(None)
 
 
 def test_a_full_disk_is_an_error_before_anything_is_counted(tmp_path):
