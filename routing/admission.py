@@ -8,6 +8,7 @@ import logging
 from contextlib import suppress
 
 from billing.errors import BillingError
+from billing.generations import GenerationRecord
 from billing.money import LARGEST
 from billing.teller import Teller
 from billing.windows import Windows
@@ -56,14 +57,18 @@ class Admission:
             return
         ticket.is_settled = True
         self._windows.leave(ticket.entered, ticket.tokens)
-        record = ticket.record()
         try:
-            await self._teller.settle(record)
+            await self._settle(ticket.record())
         finally:
-            metrics.observe(record)
             self._unsettled -= 1
             if not self._unsettled:
                 self._all_settled.set()
+
+    async def _settle(self, record: GenerationRecord) -> None:
+        try:
+            await self._teller.settle(record)
+        finally:  # after it: whatever becomes of the figure, the money is in the teller's hands
+            metrics.observe(record)
 
     async def finish(self, seconds: float) -> None:
         """Wait until all that was let in is settled, ``seconds`` at the most."""
