@@ -114,6 +114,11 @@ class Windows:
         self._is_away = False
         self._is_closing = False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether requests are judged in this process, for want of Redis."""
+        return self._is_away
+
     # What the gateway calls ---------------------------------------------------------------------------
 
     async def enter(self, visit: Visit) -> Standing:

@@ -42,6 +42,11 @@ class Catalogue:
         cards = {card.slug: card for card in self.cards.values()}
         return [card for _, card in sorted(cards.items()) if card.has_quality]
 
+    def routes(self) -> list[Route]:
+        """The endpoints that live keys may use, each once."""
+        cards = {card.slug: card for card in self.cards.values()}
+        return [route for card in cards.values() for route in card.routes]
+
     def names(self) -> list[str]:
         """Public names of all models, aliases left out."""
         return sorted({card.slug for card in self.cards.values()})

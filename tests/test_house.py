@@ -27,6 +27,7 @@ ASYNC = {
     "routing/admission.py",
     "routing/gateway.py",
     "routing/plane.py",
+    "routing/pulse.py",
     "routing/views.py",
     "xrouter/asgi.py",
 }
