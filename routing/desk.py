@@ -130,13 +130,7 @@ class Desk:
         return caller
 
     async def _chat(self, arrival: Arrival, call: Call) -> Reply:
-<<<<<<< HEAD
-        caller = await self._caller(arrival.headers, call)
-        chat = read_chat(await json_body(arrival))
-        ticket = await self._gateway.admit(caller, chat, call)
-=======
         ticket = await self._let_in(arrival, call)
->>>>>>> metrics
         try:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
@@ -152,7 +146,7 @@ class Desk:
     async def _let_in(self, arrival: Arrival, call: Call) -> Ticket:
         try:
             caller = await self._caller(arrival.headers, call)
-            chat = read_chat(await _json_body(arrival))
+            chat = read_chat(await json_body(arrival))
             return await self._gateway.admit(caller, chat, call)
         except CustomerLeft:
             raise

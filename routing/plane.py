@@ -22,8 +22,8 @@ from routing.catalogue import load_catalogue
 from routing.desk import Desk
 from routing.gateway import Gateway
 from routing.planner import Planner
-from routing.slots import Slots
 from routing.pulse import Pulse
+from routing.slots import Slots
 from routing.snapshot import Snapshot
 
 # Seconds for the settlements of requests that are cut off when the server stops.
@@ -57,9 +57,7 @@ class Plane:
         )
         attempts = Attempts(self._tokens, self.health, self._slots)
         gateway = Gateway(self.planner, self._transport, attempts, self._admission)
-        self._pulse = Pulse(
-            self._teller, self._windows, self._snapshot, self.health, self._slots
-        )
+        self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
         self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:

@@ -114,7 +114,8 @@ def _may(caller: Caller, card: Card) -> bool:
 
 def _distinct(groups: Iterable[Group]) -> tuple[Group, ...]:
     """Each endpoint in the first group that has it: two names may mean the same model."""
-    found, seen = [], set[int]()
+    found: list[Group] = []
+    seen: set[int] = set()
     for group in groups:
         routes = tuple(route for route in group.routes if route.endpoint_id not in seen)
         seen.update(route.endpoint_id for route in routes)
