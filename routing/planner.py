@@ -16,14 +16,13 @@ from routing.catalogue import Card, Catalogue
 from routing.classifier import classify
 from routing.errors import UnknownModel
 from routing.meter import Size
+from routing.models import AUTO
 from routing.needs import needs_of
 from routing.policy import Group, Question
 from routing.reading import nearest
 from routing.route import Route
 from routing.wishes import SUFFIXES, split_suffix, wishes_of
 
-# The model that is ours to choose.
-AUTO = "xrouter/auto"
 # Messages by which a conversation is known again: what opens it stays the same while it grows.
 OPENING = 2
 

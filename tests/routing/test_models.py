@@ -114,3 +114,10 @@ def test_marks_that_say_nothing_are_refused(wrong, said):
         model.full_clean()
 
     assert refused.value.message_dict.keys() == {"quality"}
+
+
+def test_no_model_may_be_called_like_the_automatic_choice():
+    with pytest.raises(ValidationError):
+        Model(slug="xrouter/auto").clean()
+    with pytest.raises(ValidationError):
+        Alias(name="XRouter/Auto", model=make_model()).clean()
