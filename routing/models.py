@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
+from routing.classifier import KINDS
 from routing.scoring import BEST, GENERAL
-from routing.tasks import KINDS
 
 SLUG = r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._:-]*$"
 

@@ -5,6 +5,7 @@ again. Without Redis each process has its share of them.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -38,6 +39,7 @@ class Slots:
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
         self._freed = asyncio.Event()
+        self._used: Counter[int] = Counter()  # by credential, in this worker
         # Credential -> the loop's time until which it is let alone, and why.
         self._paused: dict[int, tuple[float, UpstreamError]] = {}
         self.waiting = 0  # requests that wait for a place
@@ -50,9 +52,15 @@ class Slots:
             await self._windows.enter(visit)
         except RateLimited:
             return None
+        self._used[login.id] += 1
         return Slot(login, visit)
 
+    def used(self, login: Login) -> int:
+        """Places with ``login`` that this worker has taken."""
+        return self._used[login.id]
+
     def give_back(self, slot: Slot) -> None:
+        self._used[slot.login.id] -= 1
         self._windows.leave(slot.visit, 0)
         self._freed.set()
 
