@@ -1,7 +1,7 @@
 """Random catalogues, health and questions: whatever operators may set up and customers may ask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -57,7 +57,7 @@ def world(rng: Random, *, models: int, endpoints: int, version: str = "v") -> Wo
     """Up to so many models with up to so many endpoints each."""
     upstreams = [_upstream(rng, slug) for slug in PROVIDERS]
     cards: dict[str, Card] = {}
-    number = 0
+    number = 1
     for n in range(rng.randint(1, models)):
         slug = f"family/model-{n}"
         facts = _facts(rng)
@@ -67,10 +67,10 @@ def world(rng: Random, *, models: int, endpoints: int, version: str = "v") -> Wo
         ]
         number += len(routes)
         names = frozenset({slug, f"alias-{n}"})
-        twins = tuple(route for route in routes if rng.random() < 0.7)
+        twins = tuple(replace(route, endpoint_id=-route.endpoint_id) for route in routes if _maybe(rng, 0.7))
         card = Card(slug, names, 32_768, 8_192, routes=tuple(routes), twin_routes=twins)
         cards.update(dict.fromkeys(names, card))
-    vitals = {endpoint: _vitals(rng) for endpoint in range(number) if rng.random() < 0.7}
+    vitals = {endpoint: _vitals(rng) for endpoint in range(-number, number) if _maybe(rng, 0.7)}
     return World(Catalogue(cards, version), vitals)
 
 
