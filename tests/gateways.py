@@ -18,17 +18,17 @@ from billing.money import Micro
 from billing.pricing import Price, PriceList
 from billing.teller import Teller
 from billing.windows import Windows
+from monitoring.health import Health
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login, Timeouts, Upstream
-from monitoring.health import Health
 from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.catalogue import Card, Catalogue
 from routing.gateway import Gateway
 from routing.planner import Planner
-from routing.slots import Slots
 from routing.route import Route
+from routing.slots import Slots
 from routing.ticket import Call, Ticket
 from tests.servers import END, Line, Vendor, event, stream_head
 

@@ -140,6 +140,7 @@ def new_client(installation: Installation, amount: int = 1_000 * MICRO, **column
         "plan": "paid",
         "is_active": True,
         "created_at": datetime.now().astimezone(),
+        "routing": Jsonb({}),
         **ROOMY,
         **columns,
     }

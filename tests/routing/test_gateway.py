@@ -11,8 +11,8 @@ import pytest
 from accounts.errors import ModelNotAllowed
 from billing.errors import InsufficientFunds
 from providers.errors import Broken, Busy, DeadCredential, Rejected, TimedOut, Truncated, Unreachable
-from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
 from routing.attempts import ATTEMPTS
+from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
 from routing.route import Route
 from routing.ticket import Call
 from tests.gateways import (
