@@ -17,7 +17,6 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 
 from monitoring import stream
@@ -35,7 +34,8 @@ log = logging.getLogger(__name__)
 # Seconds from one exchange with Redis to the next, and how long it may take to answer.
 TICK = 1.0
 PATIENCE = 0.25
-# So many exchanges in a row have failed when it is told: a single one may be a delay of this process itself.
+# So many exchanges in a row have failed when it is told: a single one may be a delay of this process itself,
+# or a connection that was cut.
 MISSES = 2
 
 
@@ -253,15 +253,6 @@ class Health:
 
     async def _call(self, commands: list[stream.Command]) -> list[Any]:
         """Answers, as redis-py has them. Raises whatever Redis and the network raise."""
-        try:
-            return await self._sent(commands)
-        except Disconnected:
-            # Most often Redis closed the connection while nothing was sent. Nothing is counted twice: entries
-            # have numbers.
-            await self._disconnect()
-            return await self._sent(commands)
-
-    async def _sent(self, commands: list[stream.Command]) -> list[Any]:
         if self._connection is None:
             self._connection = self._made()
         await self._connection.send_packed_command(self._connection.pack_commands(commands))

@@ -12,6 +12,7 @@ from accounts.models import ApiKey
 from billing.admin.caps import CapInline
 from providers.forms import ObjectField
 from routing.models import Alias, Endpoint, Feature, Model, validate_model_name
+from routing.scoring import GENERAL
 
 OBJECTS = {models.JSONField: {"form_class": ObjectField}}
 
@@ -64,6 +65,7 @@ class ModelAdmin(admin.ModelAdmin):
         "tariff",
         "context_length",
         "max_output",
+        "general_quality",
         "is_enabled",
     ]
     list_filter = ["is_enabled", "provider_name", "version", "tariff"]
@@ -72,6 +74,10 @@ class ModelAdmin(admin.ModelAdmin):
     autocomplete_fields = ["tariff"]
     date_hierarchy = "created_at"
     inlines = [EndpointInline, AliasInline]
+
+    @admin.display(description="качество", empty_value="не выбирается")
+    def general_quality(self, model: Model) -> float | None:
+        return model.quality.get(GENERAL)
 
 
 @admin.register(Endpoint)

@@ -202,7 +202,7 @@ class _Search:
     def _wait_for(self, quote: Quote) -> float:
         """Seconds until a place comes free in all likelihood: those who wait share the pool's answers."""
         vitals = self._health.vitals().get(quote.route.endpoint_id, UNKNOWN)
-        usual = duration(vitals, self._ticket.needs) or 5.0
+        usual = duration(vitals, self._ticket.question.needs) or 5.0
         places = sum(login.slots for login in quote.route.upstream.logins)
         return usual * (1 + self._slots.waiting / max(places, 1))
 

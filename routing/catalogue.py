@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from billing.models import Rate
@@ -41,6 +41,11 @@ class Catalogue:
         """The models among which ``auto`` chooses: those of which somebody has said how good they are."""
         cards = {card.slug: card for card in self.cards.values()}
         return [card for _, card in sorted(cards.items()) if card.has_quality]
+
+    def routes(self) -> list[Route]:
+        """The endpoints that live keys may use, each once."""
+        cards = {card.slug: card for card in self.cards.values()}
+        return [route for card in cards.values() for route in card.routes]
 
     def names(self) -> list[str]:
         """Public names of all models, aliases left out."""
@@ -86,7 +91,8 @@ def _card(model: Model, aliases: set[str], stock: _Stock) -> Card:
         provider = endpoint.provider_id
         real, twin = stock.upstreams.get(provider), stock.twins.get(provider)
         if twin is not None:
-            twin_routes.append(_route(endpoint, model, twin, stock.prices))
+            # Under a number of its own: how a twin does says nothing of the provider.
+            twin_routes.append(replace(_route(endpoint, model, twin, stock.prices), endpoint_id=-endpoint.pk))
         # Not for a provider that an operator has switched off, or whose credentials he has: customers who
         # pay would be answered by a twin.
         chosen = twin if twin is not None and provider in stock.orphans else real

@@ -90,7 +90,7 @@ _WORDS: Table = {
 # Signs of code and mathematics, wherever they stand.
 _SIGNS: Table = {
     CODE: {3: "```", 1.5: "() ); </", 1: "== != => ::", 0.5: "{ _ ; ->"},
-    MATH: {2: "√ ∑ ∫ ≤ ≥ ≈", 1: "² ³", 0.5: "%"},
+    MATH: {2: "√ ∑ ∫ ≤ ≥", 1: "² ³", 0.5: "%"},
 }
 
 
@@ -138,18 +138,9 @@ def _by_head(words: Mapping[str, Speaking]) -> dict[str, list[tuple[str, Speakin
     return found
 
 
-def _by_first_byte(
-    signs: Mapping[str, Speaking],
-) -> dict[bytes, list[tuple[bytes, Speaking]]]:
-    found: dict[bytes, list[tuple[bytes, Speaking]]] = {}
-    for sign, speaking in signs.items():
-        found.setdefault(sign.encode()[:1], []).append((sign.encode(), speaking))
-    return found
-
-
 _SPEAKING = _speaking(_WORDS, "слово")
-# The first byte of signs in UTF-8, and the signs that begin so with what they speak for.
-SIGNS = _by_first_byte(_speaking(_SIGNS, "знак"))
+# Each sign or word, and what it speaks for.
+SIGNS = _speaking(_SIGNS, "знак")
 EXACT = {word: found for word, found in _SPEAKING.items() if not word.endswith("*")}
 # The first letters of a word, and the stems that begin so, the longest first.
 STEMS = _by_head(_SPEAKING)

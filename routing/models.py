@@ -12,10 +12,13 @@ from django.utils import timezone
 
 from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
+from routing.classifier import KINDS
 from routing.scoring import BEST, GENERAL
-from routing.tasks import KINDS
 
 SLUG = r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._:-]*$"
+# The model that is ours to choose; no other may be called so.
+AUTO = "xrouter/auto"
+RESERVED = "Так называется автоматический выбор модели."
 
 
 class Version(models.TextChoices):
@@ -103,6 +106,8 @@ class Model(models.Model):
         return self.slug
 
     def clean(self) -> None:
+        if self.slug == AUTO:
+            raise ValidationError({"slug": RESERVED})
         if Alias.objects.filter(name__iexact=self.slug).exists():
             raise ValidationError({"slug": "Так уже называют другую модель."})
 
@@ -216,6 +221,8 @@ class Alias(models.Model):
         return self.name
 
     def clean(self) -> None:
+        if self.name.lower() == AUTO:
+            raise ValidationError({"name": RESERVED})
         if Model.objects.filter(slug=self.name.lower()).exists():
             raise ValidationError({"name": "Так уже называется модель."})
 

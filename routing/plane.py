@@ -22,6 +22,7 @@ from routing.catalogue import load_catalogue
 from routing.desk import Desk
 from routing.gateway import Gateway
 from routing.planner import Planner
+from routing.pulse import Pulse
 from routing.slots import Slots
 from routing.snapshot import Snapshot
 
@@ -56,6 +57,7 @@ class Plane:
         )
         attempts = Attempts(self._tokens, self.health, self._slots)
         gateway = Gateway(self.planner, self._transport, attempts, self._admission)
+        self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
         self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:
@@ -64,6 +66,7 @@ class Plane:
         self._settling = asyncio.create_task(self._teller.run())
         self._counting = asyncio.create_task(self._windows.run())
         self._watching = asyncio.create_task(self.health.run())
+        self._telling = asyncio.create_task(self._pulse.run())
 
     def _forget(self) -> None:
         """Credentials may have changed. Any thread may call."""
@@ -81,6 +84,8 @@ class Plane:
         await self._counting
         await self.health.close()
         await self._watching
+        self._telling.cancel()
+        self._pulse.tell()  # of the last batches
         await self._transport.close()
         await self._redis.aclose()
 

@@ -13,17 +13,16 @@ from monitoring.vitals import Vitals
 from providers.adapters import ADAPTERS
 from providers.wire import Chat
 from routing.catalogue import Card, Catalogue
+from routing.classifier import classify
 from routing.errors import UnknownModel
 from routing.meter import Size
+from routing.models import AUTO
 from routing.needs import needs_of
 from routing.policy import Group, Question
 from routing.reading import nearest
 from routing.route import Route
-from routing.tasks import classify
 from routing.wishes import SUFFIXES, split_suffix, wishes_of
 
-# The model that is ours to choose.
-AUTO = "xrouter/auto"
 # Messages by which a conversation is known again: what opens it stays the same while it grows.
 OPENING = 2
 
@@ -114,7 +113,8 @@ def _may(caller: Caller, card: Card) -> bool:
 
 def _distinct(groups: Iterable[Group]) -> tuple[Group, ...]:
     """Each endpoint in the first group that has it: two names may mean the same model."""
-    found, seen = [], set[int]()
+    found: list[Group] = []
+    seen: set[int] = set()
     for group in groups:
         routes = tuple(route for route in group.routes if route.endpoint_id not in seen)
         seen.update(route.endpoint_id for route in routes)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from billing.money import Micro
 from monitoring.vitals import UNKNOWN, Circuit, Vitals
-from providers.wire import NOTHING
 from routing.needs import Needs
 from routing.quote import Quote, quote
 from routing.route import Route
@@ -84,7 +83,7 @@ class Question:
     moment: datetime  # the database's time: prices in force then are meant
     seed: str  # of the draw: the generation, or what a session has in common
     wishes: Wishes = NO_WISHES
-    vitals: Mapping[int, Vitals] = field(default_factory=lambda: NOTHING)  # by endpoint
+    vitals: Mapping[int, Vitals] = field(default_factory=dict)  # by endpoint
     is_test: bool = False  # asked with a test key: nothing costs anything
 
 
@@ -141,16 +140,13 @@ def sort_of(group: Group, wishes: Wishes) -> By:
 
 def _places(index: int, group: Group, question: Question, excluded: list[tuple[Route, Rule]]) -> list[Place]:
     """The group's endpoints that may serve, with the keys to sort them by."""
-    needs, wishes, moment = question.needs, question.wishes, question.moment
+    needs, wishes = question.needs, question.wishes
     sort = sort_of(group, wishes)
     places = []
     for route in group.routes:
-        rule = _excluded_by(route, needs, wishes)
-        if rule is None:
-            offer = quote(route, needs, moment, is_free=question.is_test)
-            rule = NO_PRICE if offer is None else _too_dear(offer, group, wishes)
-        if rule is not None:
-            excluded.append((route, rule))
+        offer = _offer(route, group, question)
+        if isinstance(offer, Rule):
+            excluded.append((route, offer))
             continue
         vitals = question.vitals.get(route.endpoint_id, UNKNOWN) if route.circuit == "auto" else UNKNOWN
         place = Place((), offer, _step(route, needs, wishes, vitals), vitals, offer.expected(needs))
@@ -160,6 +156,15 @@ def _places(index: int, group: Group, question: Question, excluded: list[tuple[R
 
 
 # --- What leaves an endpoint out -----------------------------------------------------------------------
+
+
+def _offer(route: Route, group: Group, question: Question) -> Quote | Rule:
+    """What ``route`` would cost, or the one rule that keeps it from serving."""
+    needs, wishes = question.needs, question.wishes
+    if rule := _excluded_by(route, needs, wishes):
+        return rule
+    offer = quote(route, needs, question.moment, is_free=question.is_test)
+    return NO_PRICE if offer is None else _too_dear(offer, group, wishes) or offer
 
 
 def _excluded_by(route: Route, needs: Needs, wishes: Wishes) -> Rule | None:

@@ -15,7 +15,7 @@ from providers.wire import NOTHING, Support
 class Route:
     """A model at a provider, or at the twin that stands in for it."""
 
-    endpoint_id: int
+    endpoint_id: int  # negative for a twin that answers test keys
     model: str  # the public name
     upstream_model: str
     upstream: Upstream

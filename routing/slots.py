@@ -5,7 +5,9 @@ again. Without Redis each process has its share of them.
 """
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -34,43 +36,68 @@ class Slot:
 
 
 class Slots:
-    """One per web worker."""
+    """One per web worker. Those who wait for a credential stand in line; only the first of them looks."""
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
-        self._freed = asyncio.Event()
+        self._lines: dict[int, deque[asyncio.Event]] = {}  # by credential
+        self._used: Counter[int] = Counter()  # by credential, in this worker
         # Credential -> the loop's time until which it is let alone, and why.
         self._paused: dict[int, tuple[float, UpstreamError]] = {}
         self.waiting = 0  # requests that wait for a place
 
     async def take(self, login: Login) -> Slot | None:
-        """A place with ``login``; None if all are taken. Whoever takes it gives it back."""
-        limits = Limits(concurrent_requests=login.slots)
-        visit = Visit(uuid4().hex, ((f"s:{login.id}", limits),))
-        try:
-            await self._windows.enter(visit)
-        except RateLimited:
-            return None
-        return Slot(login, visit)
+        """A place with ``login``; None if all are taken, or others wait. Whoever takes it gives it back."""
+        return None if self._lines.get(login.id) else await self._take(login)
+
+    def used(self, login: Login) -> int:
+        """Places with ``login`` that this worker has taken."""
+        return self._used[login.id]
 
     def give_back(self, slot: Slot) -> None:
+        self._used[slot.login.id] -= 1
         self._windows.leave(slot.visit, 0)
-        self._freed.set()
+        self._call_first(slot.login)
 
     async def wait(self, logins: Sequence[Login], until: float) -> Slot | None:
         """A place with any of ``logins``, waited for to ``until`` in the loop's time; None if none came."""
-        clock = asyncio.get_running_loop().time
+        clock, called = asyncio.get_running_loop().time, asyncio.Event()
+        for login in logins:
+            self._lines.setdefault(login.id, deque()).append(called)
         self.waiting += 1
         try:
             while clock() < until:
-                await self._until_freed(min(until, clock() + LOOK))
-                for login in logins:
-                    slot = None if self.paused_by(login) else await self.take(login)
-                    if slot is not None:
+                mine = [login for login in logins if self._lines[login.id][0] is called]
+                await _within(called, min(until, clock() + LOOK) if mine else until)
+                for login in mine:
+                    if not self.paused_by(login) and (slot := await self._take(login)) is not None:
                         return slot
             return None
         finally:
             self.waiting -= 1
+            self._leave_lines(logins, called)
+
+    async def _take(self, login: Login) -> Slot | None:
+        visit = Visit(uuid4().hex, ((f"s:{login.id}", Limits(concurrent_requests=login.slots)),))
+        try:
+            await self._windows.enter(visit)
+        except RateLimited:
+            return None
+        self._used[login.id] += 1
+        return Slot(login, visit)
+
+    def _leave_lines(self, logins: Sequence[Login], called: asyncio.Event) -> None:
+        """The next ones may look: there may be more than one place."""
+        for login in logins:
+            line = self._lines[login.id]
+            line.remove(called)
+            if not line:
+                del self._lines[login.id]
+            self._call_first(login)
+
+    def _call_first(self, login: Login) -> None:
+        if line := self._lines.get(login.id):
+            line[0].set()
 
     def pause(self, login: Login, seconds: float, reason: UpstreamError) -> None:
         """Let a credential alone for ``seconds``: it is refused, or its vendor asks for it."""
@@ -91,10 +118,10 @@ class Slots:
         """Credentials may have been mended: none is let alone any longer. Any thread may call."""
         self._paused.clear()
 
-    async def _until_freed(self, until: float) -> None:
-        self._freed.clear()
-        try:
-            async with asyncio.timeout_at(until):
-                await self._freed.wait()
-        except TimeoutError:
-            pass
+
+async def _within(called: asyncio.Event, until: float) -> None:
+    """Wait to be called, to ``until`` in the loop's time at the longest."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(until):
+            await called.wait()
+    called.clear()

@@ -42,6 +42,7 @@ class Snapshot:
         self.callers = callers
         self.catalogue = Catalogue({})
         self.on_change: Callable[[], None] = lambda: None
+        self.seen_at = 0.0  # Unix seconds when all this was last known to be the database's
         # What has to be added to our monotonic clock to get the database's, in seconds.
         self._ahead = time.time() - time.monotonic()
 
@@ -83,6 +84,7 @@ class Snapshot:
                 if not said:
                     row = listener.execute(CLOCK).fetchone()
                     self._ahead = float(row[0]) - time.monotonic()
+                self.seen_at = time.time()
 
     def _take(self, said: set[str]) -> None:
         for payload in said:
@@ -102,13 +104,14 @@ class Snapshot:
                 catalogue = self._load()
                 cursor.execute(CLOCK)
                 self._ahead = float(cursor.fetchone()[0]) - time.monotonic()
-            self.catalogue = _kept(catalogue)
+            self.catalogue = kept(catalogue)
         finally:
             connection.close()
+        self.seen_at = time.time()
         self.on_change()
 
 
-def _kept(catalogue: Catalogue) -> Catalogue:
+def kept(catalogue: Catalogue) -> Catalogue:
     """The catalogue with its version, under which it can be found again: decisions are repeated from it."""
     description = archive.described(catalogue)
     version = archive.version_of(description)

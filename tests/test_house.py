@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.__main__ import EVENTS
+
 ROOT = Path(__file__).parent.parent
 APPS = ("accounts", "providers", "routing", "billing", "monitoring", "xrouter")
 MODULES = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
@@ -23,8 +25,11 @@ ASYNC = {
     "routing/express.py",
     "routing/flow.py",
     "routing/admission.py",
+    "routing/attempts.py",
     "routing/gateway.py",
+    "routing/slots.py",
     "routing/plane.py",
+    "routing/pulse.py",
     "routing/views.py",
     "xrouter/asgi.py",
 }
@@ -92,3 +97,8 @@ def test_every_module_says_what_it_is_for(path):
         return
 
     assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_what_the_chaos_counts_in_the_log_is_logged_somewhere(event):
+    assert any(f'"{event}"' in module.read_text() for module in MODULES)

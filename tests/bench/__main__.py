@@ -110,7 +110,7 @@ def prepare(upstream_port: int) -> str:
     provider = Provider.objects.create(
         slug="bench", name="Bench", adapter="openai", base_url=f"http://127.0.0.1:{upstream_port}/v1"
     )
-    credential = Credential(provider=provider, label="bench")
+    credential = Credential(provider=provider, label="bench", slots=10_000)
     credential.seal({"api_key": "bench"})
     credential.save()
     model = Model.objects.create(
@@ -145,8 +145,9 @@ def load(url: str, key: str, kind: str, connections: int, seconds: float) -> dic
 
 
 @contextmanager
-def running(*command: str) -> Iterator[psutil.Process]:
-    child = subprocess.Popen([sys.executable, "-m", *command])
+def running(*command: str, stdin: int | None = None) -> Iterator[psutil.Process]:
+    quiet = {**os.environ, "XROUTER_LOG_LEVEL": "WARNING"}
+    child = subprocess.Popen([sys.executable, "-m", *command], stdin=stdin, env=quiet)
     try:
         yield psutil.Process(child.pid)
     finally:
@@ -154,23 +155,12 @@ def running(*command: str) -> Iterator[psutil.Process]:
         child.wait()
 
 
-def web(port: int):
-    return running(
-        "uvicorn",
-        "xrouter.asgi:application",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--loop",
-        "uvloop",
-        "--http",
-        "httptools",
-        "--no-access-log",
-        "--no-server-header",
-        "--log-level",
-        "warning",
-    )
+@contextmanager
+def web(port: int) -> Iterator[psutil.Process]:
+    """One web process as it is in production, listening at ``port``."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
+    with listener, running("xrouter.web", stdin=listener.fileno()) as process:
+        yield process
 
 
 def wait_for(url: str) -> None:

@@ -38,7 +38,7 @@ SETTLED = 120.0
 EVENTS = (
     "unforeseen",
     "a settlement was refused",
-    "settlements are lost: the database is away",
+    "settlements are lost: the database does not take them",
     "a settlement waits for the database",
     "the database does not answer",
     "the database does not take settlements",

@@ -256,6 +256,18 @@ async def test_a_trial_whose_customer_left_is_given_up(health, clock, patient):
     assert health.may_try(patient.id)
 
 
+async def test_a_trial_that_ended_in_nothing_makes_way_for_the_next(health, clock, patient):
+    patient.fails(health, 5)
+    clock.passes(2)
+    assert health.may_try(patient.id)
+
+    clock.passes(1)
+    patient.fails(health, kind="Busy", duration=0.5)
+
+    assert patient.circuit(health) is Circuit.HALF_OPEN
+    assert health.may_try(patient.id)
+
+
 async def test_a_hundred_successes_keep_it_closed(health, patient):
     patient.well(health, 100)
     patient.fails(health, 4)
@@ -336,13 +348,13 @@ async def test_a_worker_that_starts_reads_five_minutes_back(clock, patient):
         assert patient.vitals(after).latency.p50 == pytest.approx(300, rel=0.05)
 
 
-async def told_before(redis: Redis, patient: Patient, *ages: int) -> None:
+async def told_before(redis: Redis, patient: Patient, *ages: int, failures: int = 0) -> None:
     """As if another worker had told of an attempt so many seconds ago, the oldest first."""
     seconds, _ = await redis.time()
-    for age in ages:
+    for place, age in enumerate(ages, 1):
         outbox = stream.Outbox(uuid4().hex)
-        outbox.put(patient.id, Tally(attempts=1), 50.0)
-        await redis.xadd(stream.KEY, {stream.FIELD: outbox.packed(50.0)}, id=f"{seconds - age}000-1")
+        outbox.put(patient.id, Tally(1, failures, in_a_row=failures, failed=50.0), 50.0)
+        await redis.xadd(stream.KEY, {stream.FIELD: outbox.packed(50.0)}, id=f"{seconds - age}000-{place}")
 
 
 async def test_what_is_too_old_is_not_read(redis, patient):
@@ -358,8 +370,37 @@ async def test_what_is_too_old_is_not_read(redis, patient):
 async def test_more_than_one_page_is_read(redis, patient):
     await told_before(redis, patient, *range(250, 0, -1))
 
-    async with at_work() as health:
+    async with at_work(tick=60) as health:  # and all of them at once
         await until(lambda: patient.vitals(health).attempts == 250)
+
+
+async def test_a_worker_that_starts_knows_which_circuits_are_open(redis, patient):
+    await told_before(redis, patient, 1, 1, 1, 0, 0, failures=1)
+
+    async with at_work() as health:
+        await until(lambda: patient.circuit(health) is Circuit.OPEN)
+
+
+async def test_failures_of_long_ago_do_not_open_a_circuit(redis, patient):
+    await told_before(redis, patient, 400, 400, 400, 400, 0, failures=1)
+
+    async with at_work() as health:
+        await until(lambda: patient.vitals(health).failures)
+
+        assert patient.circuit(health) is Circuit.CLOSED
+
+
+@pytest.mark.parametrize("elsewhere", [0.0, 1e9])
+async def test_clocks_of_workers_need_not_agree(clock, patient, elsewhere):
+    clock.now = elsewhere
+    async with at_work() as health, at_work(clock=clock) as neighbour:
+        patient.fails(health, 5)
+        patient.well(neighbour, duration=100)
+        await until(lambda: patient.vitals(health).attempts == 6)
+        assert patient.circuit(health) is Circuit.OPEN
+
+        patient.well(neighbour)
+        await until(lambda: patient.circuit(health) is Circuit.CLOSED)
 
 
 async def test_what_another_version_wrote_is_passed_over(health, neighbour, redis, patient):

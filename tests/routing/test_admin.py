@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
@@ -71,6 +73,26 @@ def test_a_models_density_is_on_its_page(operator):
     page = operator.get(reverse("admin:routing_model_add")).context["adminform"].form
 
     assert "characters_per_token" in page.fields
+
+
+def test_a_models_marks_are_on_its_page_and_the_general_one_in_the_list(operator):
+    model = make_model(quality={"general": 61, "code": 77})
+
+    form = operator.get(reverse("admin:routing_model_change", args=[model.pk])).context["adminform"].form
+    listed = operator.get(reverse("admin:routing_model_changelist")).content.decode()
+
+    assert json.loads(form["quality"].value()) == {"general": 61, "code": 77}
+    assert '<td class="field-general_quality">61</td>' in listed
+
+
+def test_a_mark_for_no_kind_of_task_is_an_error_in_the_form(operator):
+    model = make_model()
+
+    answer = operator.post(
+        reverse("admin:routing_model_change", args=[model.pk]), {"quality": '{"general": 50, "poker": 50}'}
+    )
+
+    assert "poker" in answer.context["adminform"].form.errors["quality"][0]
 
 
 @pytest.mark.parametrize("typed", ["null", '{"temperature": 1e999}'])

@@ -151,6 +151,15 @@ def test_a_client_is_announced_by_its_number(heard):
     assert heard() == [f"client {number}"]
 
 
+def test_a_new_mark_of_a_model_is_announced(heard):
+    make_model()
+    heard()
+
+    Model.objects.update(quality={"general": 70})
+
+    assert heard() == ["catalogue"]
+
+
 def test_a_new_rate_is_announced(heard):
     make_tariff()
 

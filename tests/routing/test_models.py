@@ -86,3 +86,38 @@ def test_a_twin_is_not_an_endpoint_of_its_own():
 
     with pytest.raises(ValidationError, match="Двойника"):
         make_endpoint(provider=twin).full_clean()
+
+
+@pytest.mark.parametrize("marks", [{}, {"general": 50}, {"general": 0, "math": 99.5, "code": 100}])
+def test_a_models_marks_are_by_kind_of_task(marks):
+    make_model(quality=marks).full_clean()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([50], "Нужен объект JSON"),
+        ({"general": 50, "poker": 50}, "Неизвестные виды задач: poker. Есть general, code, "),
+        ({"general": 101}, "число от 0 до 100"),
+        ({"general": -1}, "число от 0 до 100"),
+        ({"general": True}, "число от 0 до 100"),
+        ({"general": "50"}, "число от 0 до 100"),
+        ({"general": float("nan")}, "бесконечность"),
+        ({"math": 50}, "Нужна оценка general"),
+    ],
+)
+def test_marks_that_say_nothing_are_refused(wrong, said):
+    model = make_model()
+    model.quality = wrong
+
+    with pytest.raises(ValidationError, match=said) as refused:
+        model.full_clean()
+
+    assert refused.value.message_dict.keys() == {"quality"}
+
+
+def test_no_model_may_be_called_like_the_automatic_choice():
+    with pytest.raises(ValidationError):
+        Model(slug="xrouter/auto").clean()
+    with pytest.raises(ValidationError):
+        Alias(name="XRouter/Auto", model=make_model()).clean()

@@ -37,7 +37,11 @@ _GLUE = "\"'`.,:;!?«»„“”‘’()[]{}<>…—–*#=|~%"
 _JOINS = ("-", "/", "(")
 # A calculation; nothing here repeats, so there is nothing to backtrack.
 _SUM = re.compile(r"[0-9)xX²] ?[+*^×÷−] ?[0-9(xX]")
-_OPERATORS = tuple(operator.encode() for operator in "+*^×÷−")
+_OPERATORS = "+*^×÷−"
+# All but the characters of signs made blank: what is left of prose is next to nothing to search.
+_ASCII_SIGNS = {sign.encode(): found for sign, found in SIGNS.items() if sign.isascii()}
+_OTHER_SIGNS = {sign: found for sign, found in SIGNS.items() if not sign.isascii()}
+_MARKS = bytes(byte if byte in b"".join(_ASCII_SIGNS) else ord(" ") for byte in range(256))
 
 Heard = dict[Cue, float]
 
@@ -87,14 +91,14 @@ def _listen(text: str, factor: float, heard: Heard) -> None:
 
 
 def _listen_to_signs(text: str, factor: float, heard: Heard) -> None:
-    # Among bytes, because in Python's own form every other Russian letter looks like a sign at first.
-    data = text.encode(errors="replace")
-    for first, signs in SIGNS.items():
-        if first in data:
-            for sign, found in signs:
-                if sign in data:
-                    _note(found, factor, heard)
-    if any(operator in data for operator in _OPERATORS) and _SUM.search(text):
+    marks = b" ".join({*text.encode("ascii", "replace").translate(_MARKS).split()})
+    for mark, found in _ASCII_SIGNS.items():
+        if mark in marks:
+            _note(found, factor, heard)
+    for sign, found in _OTHER_SIGNS.items():
+        if sign in text:
+            _note(found, factor, heard)
+    if any(operator in text for operator in _OPERATORS) and _SUM.search(text):
         _note((cues.IS_SUM,), factor, heard)
 
 
