@@ -10,8 +10,9 @@ from django.http import HttpRequest
 from accounts.admin import ApiKeyAdmin
 from accounts.models import ApiKey
 from billing.admin.caps import CapInline
+from billing.admin.desk import History
 from providers.forms import ObjectField
-from routing.models import Alias, Endpoint, Feature, Model, validate_model_name
+from routing.models import Alias, CatalogueVersion, Endpoint, Feature, Model, validate_model_name
 from routing.scoring import GENERAL
 
 OBJECTS = {models.JSONField: {"form_class": ObjectField}}
@@ -106,6 +107,13 @@ class AliasAdmin(admin.ModelAdmin):
     list_select_related = ["model"]
     search_fields = ["name", "model__slug"]
     autocomplete_fields = ["model"]
+
+
+@admin.register(CatalogueVersion)
+class CatalogueVersionAdmin(History):
+    list_display = ["version", "created_at"]
+    search_fields = ["version"]
+    date_hierarchy = "created_at"
 
 
 admin.site.unregister(ApiKey)

@@ -30,6 +30,7 @@ class Needs:
     calls_tools: bool = False  # functions are offered
     has_images: bool = False
     form: str = ""  # json_object or json_schema
+    is_streamed: bool = False
 
     @property
     def answer(self) -> int:
@@ -48,6 +49,7 @@ def needs_of(chat: Chat, size: Size) -> Needs:
         calls_tools=bool(chat.get("tools") or chat.get("functions")),
         has_images=bool(size.images),
         form="" if form == "text" else form,
+        is_streamed=bool(chat.get("stream")),
     )
 
 

@@ -232,6 +232,8 @@ def _is_short(route: Route, needs: Needs) -> bool:
     """Whether it may serve, but not all that was asked for."""
     if needs.limit is not None and needs.limit > route.max_output:
         return True
+    if needs.is_streamed and "streaming" not in route.features:
+        return True
     if needs.form and (route.lacks("response_format") or _lacks_form(route, needs.form)):
         return True
     return needs.size.estimate() > route.context_length

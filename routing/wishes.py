@@ -27,6 +27,8 @@ UNITS: Mapping[Part, int] = {
     "request": MICRO_PER_ROUBLE,
 }
 MS_PER_SECOND = 1_000
+# No measure is beyond this: whoever names more has the same of it. More may be no JSON, and wishes are kept.
+LARGEST_MEASURE = 10**12
 # What a model's name may end in after a colon -> the measure that it asks for.
 SUFFIXES: Mapping[str, By] = {"floor": "price", "nitro": "throughput", "free": ""}
 
@@ -111,8 +113,9 @@ def _percentiles(
     wish: float | Mapping[Percentile, float | None], unit: int = 1
 ) -> Mapping[Percentile, float]:
     if isinstance(wish, int | float):
-        return {"p50": wish * unit}
-    return {name: number * unit for name in PERCENTILES if (number := wish.get(name)) is not None}
+        wish = {"p50": wish}
+    asked = {name: number for name in PERCENTILES if (number := wish.get(name)) is not None}
+    return {name: min(number * unit, LARGEST_MEASURE) for name, number in asked.items()}
 
 
 def _caps(wish: Mapping[Part, float | str | None]) -> Mapping[Part, Micro]:

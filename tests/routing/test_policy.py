@@ -236,12 +236,13 @@ def test_who_misses_a_preferred_speed_steps_back_and_stays(provider, vitals, exp
     "chat",
     [
         {"max_tokens": 500},
+        {"stream": True},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}},
     ],
 )
 def test_who_can_serve_only_a_part_steps_back(chat):
     poor = route("a", max_output=100, priority=1)
-    able = route("b", number=2, max_output=1000, features=frozenset({"json_schema"}), priority=2)
+    able = route("b", number=2, max_output=1000, features=frozenset({"json_schema", "streaming"}), priority=2)
 
     assert order([poor, able], **chat)[0] == "b"
 

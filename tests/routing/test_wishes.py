@@ -1,5 +1,6 @@
 """What a customer's wishes come to: units, which of several objects wins, suffixes of names."""
 
+import orjson
 import pytest
 
 from billing.money import LARGEST
@@ -190,3 +191,12 @@ def test_the_requests_own_sort_wins_over_a_suffix_and_a_suffix_over_a_default():
 
     assert with_suffix(asked, "nitro") is asked
     assert with_suffix(kept, "nitro") == Wishes(sort="throughput", region="ru")
+
+
+# 18446744073709551615 seconds are no integer of 64 bits in milliseconds, 1e308 are infinitely many.
+@pytest.mark.parametrize("most", [2**64 - 1, 1e308])
+def test_measures_without_bounds_can_be_kept_as_json(most):
+    wishes = wishes_of({"preferred_min_throughput": most, "preferred_max_latency": {"p90": most}})
+
+    for measure in (wishes.min_throughput, wishes.max_latency):
+        assert orjson.loads(orjson.dumps(measure)) == measure
