@@ -147,6 +147,9 @@ class _Search:
             route = quote.route
             if route.context_length <= self._smallest_context:
                 continue
+            # In this order: a yes of the breaker may be a trial, which is for who makes use of it.
+            if not self._may_go_on():
+                return
             if not self._may_ask(route):
                 self._blocked.append(route)
                 continue
@@ -212,7 +215,7 @@ class _Search:
     async def _try(self, quote: Quote, slot: Slot) -> Any:
         """The answer, or None where the next one may be asked. Raises what ends the search."""
         try:
-            answer = await self._ask_twice(quote, slot.login)
+            answer = await self._ask_patiently(quote, slot.login)
         except UpstreamError as exc:
             self._slots.give_back(slot)
             self._learn(exc, quote, slot.login)
@@ -242,28 +245,34 @@ class _Search:
         elif isinstance(exc, Busy):
             self._slots.pause(login, exc.retry_after or BREATHER, exc)
 
-    async def _ask_twice(self, quote: Quote, login: Login) -> Any:
-        """Ask one endpoint, and once more after an error that says nothing about it."""
+    async def _ask_patiently(self, quote: Quote, login: Login) -> Any:
+        """Ask one endpoint, and once more after each kind of error that says nothing about it."""
         upstream = quote.route.upstream
         budget = self._budget(upstream)
         budget.earn()
-        authorization = ""
-        try:
-            with self._attempt(quote):
-                authorization = await self._tokens.authorization(upstream, login)
-                return await self._ask(Attempt(quote, login, authorization, self._deadline))
-        except UpstreamError as exc:
-            if not self._may_repeat(exc, upstream, login, budget):
-                raise
-            failure = exc
-        if not isinstance(failure, FREE_TO_REPEAT):
-            await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 - jitter, not a secret
-        with self._attempt(quote):
-            if isinstance(failure, TokenRefused):
-                authorization = await self._tokens.renew(upstream, login, authorization)
-            # Where one kept connection was stale the others may be.
-            is_fresh = isinstance(failure, Stale)
-            return await self._ask(Attempt(quote, login, authorization, self._deadline, is_fresh))
+        authorization = refused = ""
+        mended: set[type[UpstreamError]] = set()
+        while True:
+            try:
+                with self._attempt(
+                    quote, spared=tuple(kind for kind in FREE_TO_REPEAT if kind not in mended)
+                ):
+                    if refused:
+                        authorization, refused = await self._tokens.renew(upstream, login, refused), ""
+                    elif not authorization:
+                        authorization = await self._tokens.authorization(upstream, login)
+                    # Where one kept connection was stale the others may be.
+                    is_fresh = Stale in mended
+                    return await self._ask(Attempt(quote, login, authorization, self._deadline, is_fresh))
+            except UpstreamError as exc:
+                kind = next((kind for kind in FREE_TO_REPEAT if isinstance(exc, kind)), UpstreamError)
+                if kind in mended or not self._may_repeat(exc, upstream, login, budget):
+                    raise
+            mended.add(kind)
+            if kind is TokenRefused:
+                refused = authorization
+            elif kind is UpstreamError:
+                await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 - jitter, not a secret
 
     def _may_repeat(self, exc: UpstreamError, upstream: Upstream, login: Login, budget: Budget) -> bool:
         if not self._may_go_on():
@@ -278,17 +287,19 @@ class _Search:
         return self._budgets[upstream.slug]
 
     @contextmanager
-    def _attempt(self, quote: Quote) -> Iterator[None]:
-        """Note one try, with the ticket and with the endpoint's health."""
+    def _attempt(self, quote: Quote, spared: tuple[type[UpstreamError], ...] = ()) -> Iterator[None]:
+        """Note one try, with the ticket and with the endpoint's health.
+
+        ``spared``: errors of which its health is not told, since they are about to be mended.
+        """
         started = self._clock()
         try:
             with self._ticket.attempt(quote):
                 yield
-        except Rejected:  # it is the request that is at fault
-            raise
         except UpstreamError as exc:
-            taken = self._clock() - started
-            self._health.record(Outcome(quote.route.endpoint_id, type(exc).__name__, duration=taken))
+            if not isinstance(exc, (Rejected, *spared)):  # what is rejected is itself at fault
+                taken = self._clock() - started
+                self._health.record(Outcome(quote.route.endpoint_id, type(exc).__name__, duration=taken))
             raise
 
 

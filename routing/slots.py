@@ -24,6 +24,7 @@ LOOK = 0.1
 LONGEST_PAUSE = 300.0
 # One that was refused is tried again after so many seconds: somebody may have mended it at the vendor's.
 DEAD_FOR = 60.0
+NO_PAUSE = (0.0, UpstreamError())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +102,20 @@ class Slots:
     def pause(self, login: Login, seconds: float, reason: UpstreamError) -> None:
         """Let a credential alone for ``seconds``: it is refused, or its vendor asks for it."""
         until = asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE)
-        if until > self._paused.get(login.id, (0.0,))[0]:
+        if until > self._paused.get(login.id, NO_PAUSE)[0]:
             self._paused[login.id] = until, reason
 
     def paused_by(self, login: Login) -> UpstreamError | None:
         """Why a credential is let alone at the moment, a busy one's with the time that is left; else None."""
-        if login.id not in self._paused:
-            return None
-        until, reason = self._paused[login.id]
+        until, reason = self._paused.get(login.id, NO_PAUSE)
         left = until - asyncio.get_running_loop().time()
         if left <= 0:
-            del self._paused[login.id]
+            self._paused.pop(login.id, None)  # another thread may have resumed it meanwhile
             return None
         return Busy(retry_after=left) if isinstance(reason, Busy) else reason
 
     def resume(self) -> None:
-        """Credentials may have been mended: none is let alone any longer."""
+        """Credentials may have been mended: none is let alone any longer. Any thread may call."""
         self._paused.clear()
 
 

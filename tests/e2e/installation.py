@@ -26,6 +26,7 @@ import psutil
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from accounts.keys import Kind, new_key
 
@@ -230,6 +231,7 @@ class Installation:
             "allowed_addresses": [],
             "routing": "{}",
             "created_at": datetime.now().astimezone(),
+            "routing": Jsonb({}),
             **columns,
         }
         statement = sql.SQL(
