@@ -1,7 +1,7 @@
 """From a customer's chat to a question for the policy: which models, which wishes, which seed."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +56,7 @@ class Planner:
         Raises UnknownModel or ModelNotAllowed.
         """
         catalogue = self._catalogue()
-        groups = _distinct(self._group(catalogue, caller, chat, name) for name in _wanted(chat))
+        groups = _distinct([self._group(catalogue, caller, chat, name) for name in _wanted(chat)])
         return Question(
             groups=groups,
             needs=needs_of(chat, size),
@@ -112,8 +112,10 @@ def _may(caller: Caller, card: Card) -> bool:
     return not caller.models or not caller.models.isdisjoint(card.names)
 
 
-def _distinct(groups: Iterable[Group]) -> tuple[Group, ...]:
+def _distinct(groups: Sequence[Group]) -> tuple[Group, ...]:
     """Each endpoint in the first group that has it: two names may mean the same model."""
+    if len(groups) == 1:
+        return tuple(groups)
     found: list[Group] = []
     seen: set[int] = set()
     for group in groups:

@@ -5,7 +5,6 @@ matter, and an offer's score depends on who else is there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from routing.cues import CHAT, CODE, CREATIVE, EXTRACTION, LONG, MATH, TRANSLATION
@@ -47,8 +46,7 @@ WEIGHTS: Mapping[str, Weights] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """What is known of an endpoint before it is asked."""
 
     endpoint_id: int
