@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -102,14 +103,12 @@ def _routes(card: Card, caller: Caller) -> tuple[Route, ...]:
 
 def _choice(catalogue: Catalogue, caller: Caller) -> tuple[Route, ...]:
     """The endpoints of all models that ``auto`` may choose for ``caller``. Raises ModelNotAllowed."""
-    allowed = [card for card in catalogue.candidates() if _may(caller, card)]
+    allowed = catalogue.candidates()
+    if caller.models:
+        allowed = [card for card in allowed if not caller.models.isdisjoint(card.names)]
     if not allowed:
         raise ModelNotAllowed
-    return tuple(route for card in allowed for route in _routes(card, caller))
-
-
-def _may(caller: Caller, card: Card) -> bool:
-    return not caller.models or not caller.models.isdisjoint(card.names)
+    return tuple(chain.from_iterable(_routes(card, caller) for card in allowed))
 
 
 def _distinct(groups: Sequence[Group]) -> tuple[Group, ...]:

@@ -122,9 +122,7 @@ def decide(question: Question) -> Decision:
     excluded: list[tuple[Route, Rule]] = []
     places: list[Place] = []
     for index, group in enumerate(question.groups):
-        found = _places(index, group, question, excluded)
-        is_scored = group.task and not sort_of(group, question.wishes)
-        places += _scored(found, group.task, question.needs) if is_scored else found
+        places += _places(index, group, question, excluded)
     places.sort(key=attrgetter("key"))
     wishes = question.wishes
     if not (wishes.sort or wishes.order):
@@ -145,6 +143,7 @@ def _places(index: int, group: Group, question: Question, excluded: list[tuple[R
     """The group's endpoints that may serve, with the keys to sort them by."""
     needs, wishes = question.needs, question.wishes
     sort = sort_of(group, wishes)
+    is_scored = bool(group.task) and not sort
     among = 0 if wishes.across_models else index
     load = needs.size.estimate(), needs.answer
     places = []
@@ -155,11 +154,12 @@ def _places(index: int, group: Group, question: Question, excluded: list[tuple[R
             continue
         vitals = question.vitals.get(route.endpoint_id, UNKNOWN) if route.circuit == "auto" else UNKNOWN
         step = _step(route, needs, wishes, vitals, load[0])
-        expected, own = offer.expected(*load), offer.own_cost(*load)
-        head = (among, step is DOWN, _index(route, wishes.order) if wishes.order else 0, step)
-        key = (*head, *_tail(route, sort, vitals, expected, own))
+        expected = offer.expected(*load)
+        key: tuple[float, ...] = (among, step is DOWN, _index(route, wishes.order), step)
+        if not is_scored:
+            key += _tail(route, sort, vitals, expected, offer.own_cost(*load))
         places.append(Place(key, offer, step, vitals, expected))
-    return places
+    return _scored(places, group.task, needs) if is_scored else places
 
 
 # --- What leaves an endpoint out -----------------------------------------------------------------------
@@ -257,6 +257,8 @@ def _tail(route: Route, sort: By, vitals: Vitals, expected: Micro, own: Micro) -
 
 
 def _index(route: Route, order: tuple[str, ...]) -> int:
+    if not order:
+        return 0
     names = (route.upstream.slug, route.upstream.stands_for)
     return next((place for place, name in enumerate(order) if name in names), len(order))
 
@@ -297,13 +299,19 @@ def chances(question: Question, decision: Decision) -> dict[int, float]:
 
 def _runs(places: list[Place], question: Question) -> Iterator[tuple[list[Place], list[Place]]]:
     """Of each model's sorted places, those among which one is drawn, and the rest."""
-    for index, found in groupby(places, key=lambda place: int(place.key[0])):
-        mine = list(found)
-        group, first = question.groups[index], mine[0]
+    for mine in _by_model(places):
+        group, first = question.groups[int(mine[0].key[0])], mine[0]
         size = 1
         if not (group.sort or group.task) and first.step < SHAKY and first.quote.route.weight:
             size = _equals(mine)
         yield mine[:size], mine[size:]
+
+
+def _by_model(places: list[Place]) -> list[list[Place]]:
+    """Sorted places, parted by the models they were asked for as."""
+    if places and places[0].key[0] == places[-1].key[0]:
+        return [places]
+    return [list(found) for _, found in groupby(places, key=lambda place: place.key[0])]
 
 
 def _equals(places: list[Place]) -> int:
@@ -338,26 +346,27 @@ def _unit(begun: "hashlib.blake2b", endpoint_id: int) -> float:
 
 
 def _scored(places: list[Place], task: str, needs: Needs) -> list[Place]:
-    """The same places, with keys that put the best score for the task first."""
+    """The same places, with keys that go on with the score for the task, the best first."""
     offers = [
         Offer(
-            place.quote.route.endpoint_id,
-            _quality(place.quote.route, task),
-            place.expected,
-            duration(place.vitals, needs),
-            place.vitals.attempts,
-            place.vitals.failures,
+            quoted.route.endpoint_id,
+            _quality(quoted.route, task),
+            expected,
+            duration(vitals, needs),
+            vitals.attempts,
+            vitals.failures,
         )
-        for place in places
+        for _, quoted, _, vitals, expected, _ in places
     ]
     return [
-        Place((*place.key[:4], -score.total, 0, 0, 0, place.key[-1]), *place[1:5], score)
-        for place, score in zip(places, scores(task, offers), strict=True)
+        Place((*key, -score.total, 0, 0, 0, score.endpoint_id), quoted, step, vitals, expected, score)
+        for (key, quoted, step, vitals, expected, _), score in zip(places, scores(task, offers), strict=True)
     ]
 
 
 def _quality(route: Route, task: str) -> float:
-    return route.quality.get(task, route.quality.get("general", 0)) / 100
+    mark = route.quality.get(task)
+    return (route.quality.get("general", 0) if mark is None else mark) / 100
 
 
 def duration(vitals: Vitals, needs: Needs) -> float | None:
