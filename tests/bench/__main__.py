@@ -113,7 +113,7 @@ def prepare(upstream_port: int) -> str:
     provider = Provider.objects.create(
         slug="bench", name="Bench", adapter="openai", base_url=f"http://127.0.0.1:{upstream_port}/v1"
     )
-    credential = Credential(provider=provider, label="bench")
+    credential = Credential(provider=provider, label="bench", slots=2 * STREAMS)
     credential.seal({"api_key": "bench"})
     credential.save()
     model = Model.objects.create(
