@@ -1,8 +1,8 @@
 """The catalogue as requests see it: read from the database once, frozen, replaced whole when it changes."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from billing.models import Rate
@@ -33,14 +33,19 @@ class Card:
 class Catalogue:
     cards: Mapping[str, Card]  # by name, in lower case
     version: str = ""  # the same for the same content: see ``archive``
+    _candidates: tuple[Card, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Once for each catalogue: every request of ``auto`` asks.
+        cards = {card.slug: card for card in self.cards.values() if card.has_quality}
+        object.__setattr__(self, "_candidates", tuple(card for _, card in sorted(cards.items())))
 
     def find(self, name: str) -> Card | None:
         return self.cards.get(name.lower())
 
-    def candidates(self) -> list[Card]:
+    def candidates(self) -> Sequence[Card]:
         """The models among which ``auto`` chooses: those of which somebody has said how good they are."""
-        cards = {card.slug: card for card in self.cards.values()}
-        return [card for _, card in sorted(cards.items()) if card.has_quality]
+        return self._candidates
 
     def routes(self) -> list[Route]:
         """The endpoints that live keys may use, each once."""

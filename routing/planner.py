@@ -1,8 +1,9 @@
 """From a customer's chat to a question for the policy: which models, which wishes, which seed."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -55,7 +56,7 @@ class Planner:
         Raises UnknownModel or ModelNotAllowed.
         """
         catalogue = self._catalogue()
-        groups = _distinct(self._group(catalogue, caller, chat, name) for name in _wanted(chat))
+        groups = _distinct([self._group(catalogue, caller, chat, name) for name in _wanted(chat)])
         return Question(
             groups=groups,
             needs=needs_of(chat, size),
@@ -101,18 +102,18 @@ def _routes(card: Card, caller: Caller) -> tuple[Route, ...]:
 
 def _choice(catalogue: Catalogue, caller: Caller) -> tuple[Route, ...]:
     """The endpoints of all models that ``auto`` may choose for ``caller``. Raises ModelNotAllowed."""
-    allowed = [card for card in catalogue.candidates() if _may(caller, card)]
+    allowed = catalogue.candidates()
+    if caller.models:
+        allowed = [card for card in allowed if not caller.models.isdisjoint(card.names)]
     if not allowed:
         raise ModelNotAllowed
-    return tuple(route for card in allowed for route in _routes(card, caller))
+    return tuple(chain.from_iterable(_routes(card, caller) for card in allowed))
 
 
-def _may(caller: Caller, card: Card) -> bool:
-    return not caller.models or not caller.models.isdisjoint(card.names)
-
-
-def _distinct(groups: Iterable[Group]) -> tuple[Group, ...]:
+def _distinct(groups: Sequence[Group]) -> tuple[Group, ...]:
     """Each endpoint in the first group that has it: two names may mean the same model."""
+    if len(groups) == 1:
+        return tuple(groups)
     found: list[Group] = []
     seen: set[int] = set()
     for group in groups:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from functools import partial
-from itertools import groupby, takewhile
+from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -62,6 +61,10 @@ class Step(IntEnum):
     SLOW = 2  # it misses a preferred latency or throughput
     SHAKY = 3  # it had an outage in the last 30 s
     DOWN = 4  # its breaker is open: only where nobody else is left
+
+
+# A member of an enumeration takes longer to find than all there is to do with it.
+NONE, SHAKY, DOWN, CLOSED = Step.NONE, Step.SHAKY, Step.DOWN, Circuit.CLOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,7 @@ def decide(question: Question) -> Decision:
     excluded: list[tuple[Route, Rule]] = []
     places: list[Place] = []
     for index, group in enumerate(question.groups):
-        found = _places(index, group, question, excluded)
-        is_scored = group.task and not sort_of(group, question.wishes)
-        places += _scored(found, group.task, question.needs) if is_scored else found
+        places += _places(index, group, question, excluded)
     places.sort(key=attrgetter("key"))
     wishes = question.wishes
     if not (wishes.sort or wishes.order):
@@ -142,6 +143,9 @@ def _places(index: int, group: Group, question: Question, excluded: list[tuple[R
     """The group's endpoints that may serve, with the keys to sort them by."""
     needs, wishes = question.needs, question.wishes
     sort = sort_of(group, wishes)
+    is_scored = bool(group.task) and not sort
+    among = 0 if wishes.across_models else index
+    load = needs.size.estimate(), needs.answer
     places = []
     for route in group.routes:
         offer = _offer(route, group, question)
@@ -149,10 +153,13 @@ def _places(index: int, group: Group, question: Question, excluded: list[tuple[R
             excluded.append((route, offer))
             continue
         vitals = question.vitals.get(route.endpoint_id, UNKNOWN) if route.circuit == "auto" else UNKNOWN
-        place = Place((), offer, _step(route, needs, wishes, vitals), vitals, offer.expected(needs))
-        among = 0 if wishes.across_models else index
-        places.append(place._replace(key=_key(among, place, sort, question)))
-    return places
+        step = _step(route, needs, wishes, vitals, load[0])
+        expected = offer.expected(*load)
+        key: tuple[float, ...] = (among, step is DOWN, _index(route, wishes.order), step)
+        if not is_scored:
+            key += _tail(route, sort, vitals, expected, offer.own_cost(*load))
+        places.append(Place(key, offer, step, vitals, expected))
+    return _scored(places, group.task, needs) if is_scored else places
 
 
 # --- What leaves an endpoint out -----------------------------------------------------------------------
@@ -202,7 +209,7 @@ def _too_dear(offer: Quote, group: Group, wishes: Wishes) -> Rule | None:
     price = offer.price
     if group.is_free and any((price.prompt, price.completion, price.request)):
         return NOT_FREE
-    if any(getattr(price, part) > most for part, most in wishes.max_price.items()):
+    if wishes.max_price and any(getattr(price, part) > most for part, most in wishes.max_price.items()):
         return TOO_DEAR
     return None
 
@@ -210,14 +217,14 @@ def _too_dear(offer: Quote, group: Group, wishes: Wishes) -> Rule | None:
 # --- The order -----------------------------------------------------------------------------------------
 
 
-def _step(route: Route, needs: Needs, wishes: Wishes, vitals: Vitals) -> Step:
-    if vitals.circuit is not Circuit.CLOSED:
-        return Step.DOWN
+def _step(route: Route, needs: Needs, wishes: Wishes, vitals: Vitals, prompt: int) -> Step:
+    if vitals.circuit is not CLOSED:
+        return DOWN
     if vitals.recent_failures >= OUTAGE and vitals.recent_failures >= OUTAGE_SHARE * vitals.recent:
-        return Step.SHAKY
+        return SHAKY
     if wishes is not NO_WISHES and _misses(vitals, wishes):
         return Step.SLOW
-    return Step.SHORT if _is_short(route, needs) else Step.NONE
+    return Step.SHORT if _is_short(route, needs, prompt) else NONE
 
 
 def _misses(vitals: Vitals, wishes: Wishes) -> bool:
@@ -228,33 +235,32 @@ def _misses(vitals: Vitals, wishes: Wishes) -> bool:
     ) or (slow is not None and any(getattr(slow, p) < least for p, least in wishes.min_throughput.items()))
 
 
-def _is_short(route: Route, needs: Needs) -> bool:
-    """Whether it may serve, but not all that was asked for."""
+def _is_short(route: Route, needs: Needs, prompt: int) -> bool:
+    """Whether it may serve, but not all that was asked for. ``prompt``: its tokens in all likelihood."""
     if needs.limit is not None and needs.limit > route.max_output:
         return True
     if needs.is_streamed and "streaming" not in route.features:
         return True
     if needs.form and (route.lacks("response_format") or _lacks_form(route, needs.form)):
         return True
-    return needs.size.estimate() > route.context_length
+    return prompt > route.context_length
 
 
 def _lacks_form(route: Route, form: str) -> bool:
     return form == "json_schema" and route.tools != "emulated" and "json_schema" not in route.features
 
 
-def _key(index: int, place: Place, sort: By, question: Question) -> tuple[float, ...]:
-    """What places are sorted by; ends with the endpoint's number, so that no two are equal."""
-    route, order = place.quote.route, question.wishes.order
-    head = (index, place.step is Step.DOWN, _index(route, order) if order else 0, place.step)
-    queue = (route.priority, not route.weight)
-    own = place.quote.own_cost(question.needs)
+def _tail(route: Route, sort: By, vitals: Vitals, expected: Micro, own: Micro) -> tuple[float, ...]:
+    """What places of the same step are sorted by; ends with the endpoint's number: no two are equal."""
     if not sort:
-        return (*head, *queue, place.expected, own, route.endpoint_id)
-    return (*head, _measure(sort, place.vitals, place.expected), own, *queue, route.endpoint_id)
+        return (route.priority, not route.weight, expected, own, route.endpoint_id)
+    measure = _measure(sort, vitals, expected)
+    return (measure, own, route.priority, not route.weight, route.endpoint_id)
 
 
 def _index(route: Route, order: tuple[str, ...]) -> int:
+    if not order:
+        return 0
     names = (route.upstream.slug, route.upstream.stands_for)
     return next((place for place, name in enumerate(order) if name in names), len(order))
 
@@ -295,24 +301,32 @@ def chances(question: Question, decision: Decision) -> dict[int, float]:
 
 def _runs(places: list[Place], question: Question) -> Iterator[tuple[list[Place], list[Place]]]:
     """Of each model's sorted places, those among which one is drawn, and the rest."""
-    for index, found in groupby(places, key=lambda place: int(place.key[0])):
-        mine = list(found)
-        group, first = question.groups[index], mine[0]
+    for mine in _by_model(places):
+        group, first = question.groups[int(mine[0].key[0])], mine[0]
         size = 1
-        if not (group.sort or group.task) and first.step < Step.SHAKY and first.quote.route.weight:
-            size = sum(1 for _ in takewhile(partial(_are_equals, first), mine))
+        if not (group.sort or group.task) and first.step < SHAKY and first.quote.route.weight:
+            size = _equals(mine)
         yield mine[:size], mine[size:]
 
 
-def _are_equals(one: Place, other: Place) -> bool:
-    """As far as the operator's queue: only costs tell them apart."""
-    return one.key[:6] == other.key[:6]
+def _by_model(places: list[Place]) -> list[list[Place]]:
+    """Sorted places, parted by the models they were asked for as."""
+    if places and places[0].key[0] == places[-1].key[0]:
+        return [places]
+    return [list(found) for _, found in groupby(places, key=lambda place: place.key[0])]
+
+
+def _equals(places: list[Place]) -> int:
+    """How many are equal to the first as far as the operator's queue: only costs tell them apart."""
+    as_first = places[0].key[:6]
+    return next((n for n, place in enumerate(places) if place.key[:6] != as_first), len(places))
 
 
 def _draw(run: Sequence[Place], seed: str) -> Place:
     """Weighted rendezvous: whoever draws from the same seed meets the same endpoint while it is there."""
+    begun = hashlib.blake2b(f"{seed}:".encode(), digest_size=8)
     tickets = [
-        -math.log(_unit(seed, place.quote.route.endpoint_id)) / share
+        -math.log(_unit(begun, place.quote.route.endpoint_id)) / share
         for place, share in zip(run, _shares(run), strict=True)
     ]
     return run[tickets.index(min(tickets))]
@@ -326,33 +340,35 @@ def _shares(run: Sequence[Place]) -> list[float]:
     return [place.quote.route.weight / max(cost, 1) ** 2 for place, cost in zip(run, costs, strict=True)]
 
 
-def _unit(seed: str, endpoint_id: int) -> float:
-    """A number above 0 and up to 1, evenly spread over seeds and endpoints."""
-    digest = hashlib.blake2b(f"{seed}:{endpoint_id}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest) + 1) / 2**64
+def _unit(begun: "hashlib.blake2b", endpoint_id: int) -> float:
+    """A number above 0 and up to 1, evenly spread over seeds and endpoints. ``begun``: with the seed."""
+    digest = begun.copy()
+    digest.update(b"%d" % endpoint_id)
+    return (int.from_bytes(digest.digest()) + 1) / 2**64
 
 
 def _scored(places: list[Place], task: str, needs: Needs) -> list[Place]:
-    """The same places, with keys that put the best score for the task first."""
+    """The same places, with keys that go on with the score for the task, the best first."""
     offers = [
         Offer(
-            place.quote.route.endpoint_id,
-            _quality(place.quote.route, task),
-            place.expected,
-            duration(place.vitals, needs),
-            place.vitals.attempts,
-            place.vitals.failures,
+            quoted.route.endpoint_id,
+            _quality(quoted.route, task),
+            expected,
+            duration(vitals, needs),
+            vitals.attempts,
+            vitals.failures,
         )
-        for place in places
+        for _, quoted, _, vitals, expected, _ in places
     ]
     return [
-        place._replace(key=(*place.key[:4], -score.total, 0, 0, 0, place.key[-1]), score=score)
-        for place, score in zip(places, scores(task, offers), strict=True)
+        Place((*key, -score.total, 0, 0, 0, score.endpoint_id), quoted, step, vitals, expected, score)
+        for (key, quoted, step, vitals, expected, _), score in zip(places, scores(task, offers), strict=True)
     ]
 
 
 def _quality(route: Route, task: str) -> float:
-    return route.quality.get(task, route.quality.get("general", 0)) / 100
+    mark = route.quality.get(task)
+    return (route.quality.get("general", 0) if mark is None else mark) / 100
 
 
 def duration(vitals: Vitals, needs: Needs) -> float | None:

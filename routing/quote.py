@@ -1,7 +1,7 @@
 """What a request may cost at an endpoint, and how long an answer that buys. Pure."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from billing.money import Micro
 from billing.pricing import FREE, Price, ceiling, completion_within
@@ -10,8 +10,7 @@ from routing.needs import Needs
 from routing.route import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """An endpoint with the prices in force at admission: for this request they hold, whatever changes."""
 
     route: Route
@@ -32,20 +31,20 @@ class Quote:
         """What it costs with an answer of one token: for less it is not worth asking."""
         return ceiling(self.price, self.prompt, 1)
 
-    def expected(self, needs: Needs) -> Micro:
-        """What the customer pays in all likelihood."""
-        return ceiling(self.price, needs.size.estimate(), needs.answer)
+    def expected(self, prompt: int, answer: int) -> Micro:
+        """What the customer pays for so many tokens."""
+        return ceiling(self.price, prompt, answer)
 
-    def own_cost(self, needs: Needs) -> Micro:
-        """What the provider takes from us in all likelihood; 0 where nobody has said."""
-        return 0 if self.own_price is FREE else ceiling(self.own_price, needs.size.estimate(), needs.answer)
+    def own_cost(self, prompt: int, answer: int) -> Micro:
+        """What the provider takes from us for them; 0 where nobody has said."""
+        return 0 if self.own_price is FREE else ceiling(self.own_price, prompt, answer)
 
     def within(self, amount: Micro) -> "Quote | None":
         """The same for no more than ``amount``, with a shorter answer if need be; None if it buys none."""
         if amount >= self.ceiling:
             return self
         limit = completion_within(self.price, self.prompt, amount, self.limit)
-        return replace(self, limit=limit, is_told=True, is_lowered=True) if limit else None
+        return self._replace(limit=limit, is_told=True, is_lowered=True) if limit else None
 
     def told(self, chat: Chat) -> Chat:
         """``chat`` as this endpoint is asked it. Of two limits adapters take the smaller one."""
@@ -62,11 +61,6 @@ def quote(route: Route, needs: Needs, moment: datetime, *, is_free: bool) -> Quo
     # Where the customer names no limit a vendor may say as much as it likes, so it is told ours. Some count
     # it into the context and refuse one that does not fit: there they are left to themselves.
     fits = prompt + route.max_output <= route.context_length
-    return Quote(
-        route=route,
-        price=price,
-        own_price=route.own_prices.at(moment) or FREE,
-        prompt=prompt,
-        limit=route.max_output if asked is None else min(asked, route.max_output),
-        is_told=fits if asked is None else asked > route.max_output,
-    )
+    limit = route.max_output if asked is None else min(asked, route.max_output)
+    is_told = fits if asked is None else asked > limit
+    return Quote(route, price, route.own_prices.at(moment) or FREE, prompt, limit, is_told)

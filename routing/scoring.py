@@ -5,7 +5,6 @@ matter, and an offer's score depends on who else is there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from routing.cues import CHAT, CODE, CREATIVE, EXTRACTION, LONG, MATH, TRANSLATION
@@ -47,8 +46,7 @@ WEIGHTS: Mapping[str, Weights] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """What is known of an endpoint before it is asked."""
 
     endpoint_id: int
@@ -89,11 +87,11 @@ def ranked(found: Sequence[Score]) -> list[Score]:
 
 
 def _score(offer: Offer, weights: Weights, cheapest: int, fastest: float) -> Score:
-    cost, duration, attempts = offer.cost, offer.duration, offer.attempts
+    endpoint_id, quality, cost, duration, attempts, failures = offer
     # Beside something free or instant all else counts as infinitely dear or slow.
     price = cheapest / cost if cost > cheapest else 1.0
     speed = UNMEASURED if duration is None else fastest / duration if duration > fastest else 1.0
-    health = (attempts - offer.failures + PRIOR) / (attempts + PRIOR)
+    health = (attempts - failures + PRIOR) / (attempts + PRIOR)
     for_quality, for_price, for_speed, for_health = weights
-    total = for_quality * offer.quality + for_price * price + for_speed * speed + for_health * health
-    return Score(offer.endpoint_id, round(total, DIGITS), offer.quality, price, speed, health)
+    total = for_quality * quality + for_price * price + for_speed * speed + for_health * health
+    return Score(endpoint_id, round(total, DIGITS), quality, price, speed, health)

@@ -1,5 +1,4 @@
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -75,7 +74,7 @@ def test_quality_decides_about_code_and_price_about_talk():
 def test_the_unit_of_price_and_time_does_not_matter(kind):
     offers = [offer(1, cost=70, duration=0.7), offer(2, cost=130, duration=None), offer(3, cost=33)]
     scaled = [
-        replace(o, cost=o.cost * 1_000, duration=None if o.duration is None else o.duration * 1_000)
+        o._replace(cost=o.cost * 1_000, duration=None if o.duration is None else o.duration * 1_000)
         for o in offers
     ]
 
