@@ -229,6 +229,7 @@ class Installation:
             "digest": key.digest,
             "allowed_models": [],
             "allowed_addresses": [],
+            "routing": "{}",
             "created_at": datetime.now().astimezone(),
             "routing": Jsonb({}),
             **columns,
