@@ -174,7 +174,9 @@ class _Search:
 
     def _fail(self, exc: UpstreamError, quote: Quote, login: Login) -> None:
         """Remember why there is no answer yet, and who may give one in a moment."""
-        self._failure = exc
+        # A refused token is no reason where the exchange for a new one has told a better one.
+        if not isinstance(exc, TokenRefused) or self._failure is None:
+            self._failure = exc
         wait = (exc.retry_after or BREATHER) if isinstance(exc, Busy) else inf
         if wait <= SHORT_WAIT and self._soon is None:
             self._soon = quote, login, self._clock() + wait
