@@ -26,7 +26,9 @@ REFUSALS = ("http_401", "http_402", "http_403")
 FRAIL: dict[str, tuple[Place, ...]] = {
     "trio": (FIRST, SECOND, THIRD),
     "bystander": (Place("yandexgpt", is_patient=True),),
-    **dict.fromkeys(["down", "burst", "flapping", "again-1", "again-2", "again-3", "again-4"], (FIRST, SECOND)),
+    **dict.fromkeys(
+        ["down", "burst", "flapping", "again-1", "again-2", "again-3", "again-4"], (FIRST, SECOND)
+    ),
     **dict.fromkeys(["lone", "mended", "parked", "moment", "repeats"], (FIRST,)),
     **dict.fromkeys(["innocent", "stale"], (Place(is_patient=True),)),
     "expiring": (Place("gigachat", is_patient=True),),

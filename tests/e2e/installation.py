@@ -26,7 +26,6 @@ import psutil
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from accounts.keys import Kind, new_key
 
@@ -231,7 +230,6 @@ class Installation:
             "allowed_addresses": [],
             "routing": "{}",
             "created_at": datetime.now().astimezone(),
-            "routing": Jsonb({}),
             **columns,
         }
         statement = sql.SQL(

@@ -141,7 +141,6 @@ def new_client(installation: Installation, amount: int = 1_000 * MICRO, **column
         "is_active": True,
         "routing": "{}",
         "created_at": datetime.now().astimezone(),
-        "routing": Jsonb({}),
         **ROOMY,
         **columns,
     }

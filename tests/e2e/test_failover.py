@@ -262,10 +262,10 @@ def test_what_is_too_long_for_one_goes_to_a_larger_context(
 def test_a_provider_that_reads_too_slowly_gives_way(
     express: Server, client: Client, twins: Twins, others: Twins
 ):
-    large = "x" * 900_000
+    large = "x" * 250_000
 
     def heard(model: str) -> Heard:
-        twins.order("slow_read.ms=50", family="openai")
+        twins.order("slow_read.ms=100", family="openai")
         return ask(express, client.key, chat(model, f"[[tag=slow-read]][[tokens=5]]{large}"))
 
     alone, paired = heard("solo/openai"), heard("pair/openai")

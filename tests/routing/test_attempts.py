@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from monitoring.health import Outcome
+from monitoring.vitals import UNKNOWN, Circuit
 from providers.errors import Busy, ContextTooLong, DeadCredential
 from providers.upstreams import Login, Timeouts
 from routing import attempts
@@ -126,6 +128,40 @@ async def test_customers_who_are_at_fault_break_no_circuit(two: tuple[Vendor, Ve
                 await house.complete()
 
     assert len(two[0].requests) == 20
+
+
+async def test_connections_that_were_closed_meanwhile_are_no_failures(two: tuple[Vendor, Vendor]) -> None:
+    async def closing(line: Line) -> None:
+        await line.asked()
+        await line.say(reply(ANSWER))
+        await line.asked()
+        line.reset()
+
+    two[0].script = closing
+    async with House(card(endpoint(two[0], "a"))) as house:
+        assert await outcomes(house, 8) == ["a"] * 8
+
+        vitals = house.health.vitals().get(0, UNKNOWN)
+
+    kinds = [attempt["outcome"] for record in house.book.records for attempt in record.attempts]
+    assert kinds.count("Stale") == 4
+    assert (vitals.circuit, vitals.failures) == (Circuit.CLOSED, 0)
+
+
+async def test_a_trial_is_kept_for_who_may_still_ask(two: tuple[Vendor, Vendor]) -> None:
+    """The first three endpoints use all attempts up, so that the fourth, half open, is not asked."""
+    two[0].script = BROKEN
+    routes = [endpoint(two[0], f"v{n}", priority=n, circuit="closed") for n in range(3)]
+    last = endpoint(two[1], "b", priority=3)
+    async with House(card(*routes, last), card(last, name="alone")) as house:
+        for _ in range(5):
+            house.health.record(Outcome(last.endpoint_id, "Broken"))
+        async with asyncio.timeout(5):
+            while house.health.vitals()[last.endpoint_id].circuit is not Circuit.HALF_OPEN:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert await outcomes(house, 1) == ["NobodyAnswered"]
+
+        assert (await house.complete(model="alone"))["provider"] == "b"
 
 
 # Credentials ----------------------------------------------------------------------------------------
