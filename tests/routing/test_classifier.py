@@ -100,7 +100,7 @@ def test_no_prompt_is_in_both_halves():
 def test_the_order_of_sets_changes_nothing():
     """Python orders words in a set anew in each process."""
     program = (
-        "from tests.routing.test_tasks import PROMPTS, chat_of, classify\n"
+        "from tests.routing.test_classifier import PROMPTS, chat_of, classify\n"
         "halves = (PROMPTS['build'], PROMPTS['held_out'])\n"
         "print([classify(chat_of(p)) for half in halves for ps in half.values() for p in ps])"
     )

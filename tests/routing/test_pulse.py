@@ -13,13 +13,16 @@ from accounts.callers import Callers
 from billing.models import Account, Hold
 from billing.teller import Teller
 from billing.windows import Windows
+from monitoring.health import Health, Outcome
 from routing.bridge import in_thread
 from routing.catalogue import Catalogue
 from routing.pulse import Pulse
+from routing.slots import Slots
 from routing.snapshot import Snapshot
 from tests.builders import make_client
 from tests.database import dsn
 from tests.e2e.installation import wait_until
+from tests.gateways import card, route
 
 LOCK_SECONDS = 2  # for which a statement waits for a lock, by the settings
 
@@ -38,7 +41,8 @@ def snapshot() -> Snapshot:
 @pytest.fixture
 def pulse(snapshot: Snapshot) -> Pulse:
     nowhere = Redis.from_url("redis://127.0.0.1:1/0")
-    return Pulse(Teller(dsn()), Windows(nowhere, share=1), snapshot)
+    windows = Windows(nowhere, share=1)
+    return Pulse(Teller(dsn()), windows, snapshot, Health(nowhere), Slots(windows))
 
 
 def hold_since(seconds: float) -> None:
@@ -86,3 +90,18 @@ def test_the_oldest_hold_is_the_oldest():
 
 def test_nothing_on_hold_is_no_age():
     assert Hold.objects.oldest() == 0
+
+
+async def test_it_shows_circuits_and_places(pulse, snapshot):
+    one = route("http://127.0.0.1:9", "a", model="family/pro")
+    snapshot.catalogue = Catalogue({"family/pro": card(one, name="family/pro")})
+    for _ in range(5):
+        pulse._health.record(Outcome(one.endpoint_id, "Broken"))
+
+    pulse.show_endpoints()
+
+    labels = {"provider": "a", "model": "family/pro"}
+    assert REGISTRY.get_sample_value("xrouter_breaker_state", labels) == 2
+    places = {"provider": "a", "credential": "login 1"}
+    assert REGISTRY.get_sample_value("xrouter_slots_in_use", places) == 0
+    assert REGISTRY.get_sample_value("xrouter_slots_limit", places) == 1000
