@@ -183,12 +183,15 @@ class _Search:
 
     async def _when_free(self, full: list[tuple[Quote, Login]]) -> Any:
         """Wait for a place with those of whom all were taken. Raises NobodyAnswered if none comes free."""
-        by_login = {login.id: quote for quote, login in full}
+        # A credential may serve several endpoints: the first of them is meant.
+        firsts: dict[int, tuple[Quote, Login]] = {}
+        for quote, login in full:
+            firsts.setdefault(login.id, (quote, login))
         until = min(self._deadline, self._clock() + QUEUE)
-        slot = await self._slots.wait([login for _, login in full], until)
+        slot = await self._slots.wait([login for _, login in firsts.values()], until)
         if slot is None:
             self._failure = self._failure or Busy(retry_after=self._wait_for(full[0][0]))
-        elif (answer := await self._try(by_login[slot.login.id], slot)) is not None:
+        elif (answer := await self._try(firsts[slot.login.id][0], slot)) is not None:
             return answer
         raise self._nobody()
 

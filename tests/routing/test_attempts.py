@@ -264,6 +264,22 @@ async def test_where_one_is_full_another_one_is_asked(two: tuple[Vendor, Vendor]
         assert (await first)["provider"] == "a"
 
 
+async def test_a_credential_that_serves_two_models_is_waited_for_once(two: tuple[Vendor, Vendor]) -> None:
+    gate = asyncio.Event()
+    two[0].script = held(gate)
+    one = (replace(login(11), slots=1),)
+    first, second = endpoint(two[0], "a", logins=one), endpoint(two[0], "a", priority=1, logins=one)
+    cards = card(first, name="m"), card(replace(second, model="n"), name="n")
+    async with House(*cards) as house:
+        running = asyncio.create_task(house.complete())
+        await until(lambda: two[0].requests)
+        waiting = asyncio.create_task(house.complete(models=["m", "n"]))
+        await until(lambda: house.slots.waiting)
+        gate.set()
+
+        assert (await running)["model"] == (await waiting)["model"] == "m"
+
+
 async def test_who_waits_in_vain_hears_how_long_it_may_take(
     two: tuple[Vendor, Vendor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
