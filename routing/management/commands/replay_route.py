@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 import orjson
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.models import Generation
@@ -27,7 +28,7 @@ class Command(BaseCommand):
     def _show(self, name: str) -> None:
         try:
             generation = Generation.objects.get(pk=name.removeprefix("gen-"))
-        except (Generation.DoesNotExist, ValueError) as exc:
+        except (Generation.DoesNotExist, ValidationError) as exc:
             raise CommandError(f"Нет генерации {name}.") from exc
         try:
             again = replayed(generation)
