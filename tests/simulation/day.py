@@ -211,7 +211,8 @@ def _catalogue() -> Catalogue:
     """One model at all four, and for ``auto`` four equally good models, each at one of them."""
     equal = tuple(_route(provider, n, MODEL) for n, provider in enumerate(PROVIDERS, 1))
     cards = [Card(MODEL, frozenset({MODEL}), 32_768, 8_192, routes=equal, twin_routes=())]
-    for number, provider in enumerate(PROVIDERS, 11):
+    # Under the same numbers: a provider does alike with each, so what others ask measures it for both.
+    for number, provider in enumerate(PROVIDERS, 1):
         slug = f"{provider.slug}/equal"
         route = _route(provider, number, slug, quality={"general": 80})
         cards.append(Card(slug, frozenset({slug}), 32_768, 8_192, routes=(route,), twin_routes=()))

@@ -69,9 +69,10 @@ def _share(result: Result, slot: int, slug: str) -> float:
 def _area(bottoms: list[float], tops: list[float], left: float, top: float) -> str:
     """Steps, as shares are counted by half hours."""
     step = WIDTH / SLOTS
-    there = [(left + step * (n + k), top + HEIGHT * (1 - y)) for n, y in enumerate(tops) for k in (0, 1)]
-    back = [(left + step * (n + k), top + HEIGHT * (1 - y)) for n, y in enumerate(bottoms) for k in (0, 1)]
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in [*there, *reversed(back)]) + "Z"
+    there = [(left + step * (n + 1), top + HEIGHT * (1 - y)) for n, y in enumerate(tops)]
+    back = [(left + step * n, top + HEIGHT * (1 - y)) for n, y in enumerate(bottoms)]
+    steps = "".join(f"V{y:.1f}H{x:.1f}" for x, y in [*there, *reversed(back)])
+    return f"M{left} {there[0][1]:.1f}{steps}Z"
 
 
 def _mark(number: int, event: Event, left: float, top: float) -> str:

@@ -8,7 +8,7 @@ from tests.simulation.day import STRATEGIES, simulated
 from tests.simulation.plot import plot
 from tests.simulation.weather import PROVIDERS
 
-FEW = 400
+FEW = 200
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES[:4], ids=lambda strategy: strategy.name)
