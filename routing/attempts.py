@@ -20,6 +20,7 @@ from providers.errors import (
     ContextTooLong,
     DeadCredential,
     Misaddressed,
+    Misconfigured,
     Rejected,
     Stale,
     TokenRefused,
@@ -309,8 +310,9 @@ class _Search:
 
 
 def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:
-    """Tell the operator. A refused credential and a wrong address are his to mend; the rest is weather."""
-    level = logging.ERROR if isinstance(exc, DeadCredential | Misaddressed) else logging.WARNING
+    """Tell the operator. What we have put down wrong is his to mend; the rest is weather."""
+    is_his = isinstance(exc, DeadCredential | Misaddressed | Misconfigured)
+    level = logging.ERROR if is_his else logging.WARNING
     log.log(
         level,
         "a provider did not answer",

@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.installation import Installation, Server, Twins, installed
-from tests.e2e.suspects import Front, front, hole
+from tests.e2e.suspects import Front, front, hole, mute
 
 CLIENT = "Ромашка"
 HASTE = 0.05  # seconds
@@ -78,13 +78,14 @@ def installation(
 ) -> Iterator[Installation]:
     """The database with the catalogue and the staged models; no web server yet."""
     bare.manage("bootstrap", XROUTER_TWIN_URL=twins.url)
-    with hole() as port:
+    with hole() as port, mute() as silent:
         places = {
             "a": twins.url,
             "b": others.url,
             "frail": frail.url,
             "hasty": hasty.url,
             "hole": str(port),
+            "mute": str(silent),
             "self-signed": str(self_signed.port),
             "own-roots-roots": self_signed.certificate,
             "wrong-name": str(wrong_name.port),

@@ -179,7 +179,7 @@ async def test_impatient_customers_do_not_use_up_the_connections(
         await asyncio.sleep(0.05)
         await line.leave()
 
-    for _ in range(4):
+    for _ in range(5):
         await asyncio.gather(*(impatient() for _ in range(100)))
     lines = await asyncio.gather(*(call(express, key, chat("slow/openai", "Привет")) for _ in range(100)))
     statuses = await asyncio.gather(*(line.status() for line in lines))

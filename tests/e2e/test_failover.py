@@ -275,6 +275,24 @@ def test_a_provider_that_reads_too_slowly_gives_way(
     assert max(alone.seconds, paired.seconds) < HURRIED["total"] + 2
 
 
+# Fault: at what level the operator is told. What he has put down wrong is an error, the rest is weather.
+LEVELS = {
+    **dict.fromkeys(["http_401", "http_402", "http_403", "http_404"], "error"),
+    **dict.fromkeys(["http_409", "http_429", "http_503", "empty_stream"], "warning"),
+}
+
+
+@pytest.mark.parametrize(("fault", "level"), LEVELS.items(), ids=LEVELS)
+def test_the_operator_is_told_of_each_failure(express: Server, client: Client, fault: str, level: str):
+    said = "a provider did not answer"
+    before = len(express.program.events(said))
+
+    ask(express, client.key, chat("solo/openai", f"[[fault={fault}]]Привет", stream=True))
+
+    lines = express.program.events(said)[before:]
+    assert {(line["level"], line["provider"]) for line in lines} == {(level, "a-openai")}
+
+
 # Where a stream says that it is over, but not why: that is enough of OpenAI's [DONE], which comes after all.
 ENDS = {"openai": "stop", "gigachat": "stop", "yandexgpt": "error"}
 

@@ -181,6 +181,7 @@ async def test_places_are_counted_and_given_back_while_redis_is_away(
         assert await until(lambda: server.program.events(WITH_REDIS))
         heard.append(await asyncio.to_thread(asked, server, client, "forgotten"))
         assert await until(lambda: not places.leases(), SOON)
+        await asyncio.to_thread(server.program.stop)
 
     assert {one.status for one in heard} == {200}
     assert most_at_a_time(frail.journal("forgotten")) <= 2
