@@ -1,5 +1,5 @@
-"""Addresses no provider should have: where nobody accepts, where nobody speaks, and some whose certificates are
-not to be trusted.
+"""Addresses no provider should have: where nobody accepts, where nobody speaks, and some whose certificates
+are not to be trusted.
 """
 
 import asyncio
