@@ -29,7 +29,7 @@ FRAIL: dict[str, tuple[Place, ...]] = {
     **dict.fromkeys(
         ["down", "burst", "flapping", "again-1", "again-2", "again-3", "again-4"], (FIRST, SECOND)
     ),
-    **dict.fromkeys(["lone", "mended", "parked", "moment", "repeats"], (FIRST,)),
+    **dict.fromkeys(["lone", "mended", "parked", "moment"], (FIRST,)),
     **dict.fromkeys(["innocent", "stale"], (Place(is_patient=True),)),
     "expiring": (Place("gigachat", is_patient=True),),
     **{f"busy-{wait}": (Place(keys=2),) for wait in WAITS},
