@@ -13,8 +13,8 @@ from tests.e2e.market import Client, cost, new_client, price_of
 from tests.e2e.talk import Heard, ask, at_once, call, chat
 
 FIRST, SECOND = "openai", "gen-t"
-# Failures that open a circuit, and repeats that a provider in trouble is given: saved up, for each request, and
-# for each second.
+# Failures that open a circuit, and repeats that a provider in trouble is given: saved up, for each request,
+# and for each second.
 FAILURES = 5
 REPEATS, SHARE, RATE = 30, 0.2, 3
 # What is promised, in seconds: an answer while all are down, and one once a provider is back.
