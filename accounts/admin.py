@@ -7,12 +7,16 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db.models import Field, QuerySet
+from django.db.models import Field, JSONField, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
+from accounts.forms import PreferencesField
 from accounts.models import LIMITS, ApiKey, Client, Membership, User, validate_network
+
+PREFERENCES = {JSONField: {"form_class": PreferencesField}}
+ROUTING = ("Маршрутизация", {"fields": ["routing"]})
 
 
 class UserAddForm(AdminUserCreationForm):
@@ -54,6 +58,7 @@ class UserAdmin(DjangoUserAdmin):
 
 @admin.register(Client)
 class ClientAdmin(admin.ModelAdmin):
+    formfield_overrides = PREFERENCES
     list_display = ["name", "inn", "plan", "is_active", "created_at"]
     list_filter = ["plan", "is_active", "created_at"]
     search_fields = ["name", "inn"]
@@ -63,6 +68,7 @@ class ClientAdmin(admin.ModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "inn", "plan", "is_active", "created_at"]}),
         ("Лимиты", {"fields": LIMITS, "description": "Пусто — как в тарифе доступа."}),
+        ROUTING,
     ]
 
     def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
@@ -91,6 +97,7 @@ class ApiKeyForm(forms.ModelForm):
 class ApiKeyAdmin(admin.ModelAdmin):
     """A new key is shown in one message after it is made; afterwards nobody can see it."""
 
+    formfield_overrides = PREFERENCES
     form = ApiKeyForm
     list_display = [
         "prefix",
@@ -128,6 +135,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
             },
         ),
         ("Лимиты", {"fields": LIMITS, "description": "Пусто — без отдельного лимита."}),
+        ROUTING,
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:

@@ -3,10 +3,11 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
 
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, ModelN
 from accounts.keys import matches, parse
 from accounts.limits import UNLIMITED, Limits
 from accounts.models import ApiKey
+from accounts.preferences import usable
 
 Network = IPv4Network | IPv6Network
 
@@ -40,6 +42,8 @@ class Caller:
     networks: tuple[Network, ...]  # empty allows all
     client_limits: Limits = UNLIMITED  # in the place of the plan's
     key_limits: Limits = UNLIMITED  # of this key alone, beside the client's
+    # ``provider`` objects for requests that do not say otherwise: the key's, the client's; none is empty.
+    defaults: tuple[Mapping[str, Any], ...] = ()
 
     def check(self, address: str) -> None:
         """Raise unless the key is in force for a request from ``address``."""
@@ -74,7 +78,14 @@ def load_caller(prefix: str) -> Caller | None:
         networks=tuple(ip_network(text) for text in key.allowed_addresses),
         client_limits=key.client.limits,
         key_limits=key.limits,
+        defaults=_defaults(key),
     )
+
+
+def _defaults(key: ApiKey) -> tuple[Mapping[str, Any], ...]:
+    # What the desk has not checked, because somebody wrote it by SQL, stops no request.
+    both = (usable(key.routing, f"key {key.prefix}"), usable(key.client.routing, f"client {key.client_id}"))
+    return tuple(filter(None, both))
 
 
 def is_within(address: str, networks: Iterable[Network]) -> bool:

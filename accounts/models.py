@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.limits import UNLIMITED, Limits
+from accounts.preferences import validate_preferences
 
 
 class LowerCaseEmailField(models.EmailField):
@@ -104,6 +105,17 @@ LIMITS = [field.name for field in dataclasses.fields(Limits)]
 LIMITS_ARE_POSITIVE = models.Q(**{f"{name}__gte": 1 for name in LIMITS})
 
 
+def preferences(told: str) -> models.JSONField:
+    """The ``provider`` object for requests that do not say otherwise."""
+    return models.JSONField(
+        "предпочтения маршрутизации",
+        default=dict,
+        blank=True,
+        validators=[validate_preferences],
+        help_text=f'Как provider в запросе, например {{"sort": "price"}}. {told}',
+    )
+
+
 class Client(Limited):
     """A customer organisation: it holds keys and a wallet, and people belong to it.
 
@@ -121,6 +133,7 @@ class Client(Limited):
     is_active = models.BooleanField(
         "активен", default=True, help_text="Ключи неактивного клиента не работают."
     )
+    routing = preferences("Что указано в запросе или у ключа, важнее.")
     created_at = models.DateTimeField("создан", default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="clients", verbose_name="люди")
 
@@ -226,6 +239,7 @@ class ApiKey(Limited):
         blank=True,
         help_text="Адреса и сети через запятую, например 203.0.113.0/24. Пусто — любые.",
     )
+    routing = preferences("Что указано в запросе, важнее; что здесь — важнее, чем у клиента.")
     last_used_at = models.DateTimeField("последний запрос", null=True, blank=True, editable=False)
     created_at = models.DateTimeField("создан", default=timezone.now, editable=False)
     created_by = models.ForeignKey(

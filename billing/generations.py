@@ -53,6 +53,7 @@ class GenerationRecord:
     price: Price = FREE  # in force at admission
     attempts: list[dict[str, Any]] = field(default_factory=list)
     dropped_fields: list[str] = field(default_factory=list)
+    route: dict[str, Any] | None = None  # how it was decided who would answer
 
     def without_texts(self) -> "GenerationRecord":
         """The money alone, for a row whose words the database does not take."""
@@ -66,4 +67,5 @@ class GenerationRecord:
             tokens_reasoning=0,
             attempts=[],
             dropped_fields=[],
+            route=None,
         )

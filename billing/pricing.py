@@ -60,7 +60,10 @@ class PriceList:
 
     def at(self, moment: datetime) -> Price | None:
         """The price in force at ``moment``; None before the first one starts."""
-        return next((price for start, price in self.prices if start <= moment), None)
+        for start, price in self.prices:
+            if start <= moment:
+                return price
+        return None
 
 
 UNPRICED = PriceList()
@@ -68,7 +71,10 @@ UNPRICED = PriceList()
 
 def ceiling(price: Price, prompt: int, completion: int) -> Micro:
     """The most that ``prompt`` and ``completion`` tokens can cost, rounded up."""
-    exact = prompt * _dearest_prompt(price) + completion * _dearest(price)
+    # Not by calls: it is counted twice for every endpoint that is considered.
+    for_prompt = price.prompt if price.prompt > price.cached_prompt else price.cached_prompt
+    for_answer = price.completion if price.completion > price.reasoning else price.reasoning
+    exact = prompt * for_prompt + completion * for_answer
     return price.request + -(-exact // TOKENS_PRICED)
 
 

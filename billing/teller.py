@@ -90,6 +90,7 @@ class Tally:
     batches: int = 0
     settlements: int = 0
     holds: int = 0
+    sizes: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))  # until somebody takes them
 
 
 class Teller:
@@ -118,9 +119,14 @@ class Teller:
         self.balances: OrderedDict[int, Micro] = OrderedDict()
 
     @property
+    def waiting(self) -> int:
+        """Records that are not yet in the database, but for those on their way there."""
+        return len(self._waiting) + len(self._aside.settlements)
+
+    @property
     def is_full(self) -> bool:
         """Whether no further request may be let in: its record could not be kept."""
-        return len(self._waiting) + len(self._aside.settlements) >= self._room
+        return self.waiting >= self._room
 
     async def hold(self, ask: Ask) -> Grant:
         """Set money aside. Raises InsufficientFunds, CapReached, or TellerAway after PATIENCE at the most.
@@ -218,7 +224,7 @@ class Teller:
             self._locked.clear()
 
     def _lose(self) -> None:
-        lost = len(self._waiting) + len(self._aside.settlements)
+        lost = self.waiting
         if lost:
             log.error("settlements are lost: the database does not take them", extra={"lost": lost})
         self._waiting.clear()
@@ -309,6 +315,7 @@ class Teller:
         self.tally.batches += 1
         self.tally.settlements += len(records)
         self.tally.holds += len(asks)
+        self.tally.sizes.append(len(records) + len(asks))
         self._hand_out(batch.wishes, answers)
         for settlement in batch.settlements:
             settlement.done()

@@ -114,6 +114,11 @@ class Windows:
         self._is_away = False
         self._is_closing = False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether requests are judged in this process, for want of Redis."""
+        return self._is_away
+
     # What the gateway calls ---------------------------------------------------------------------------
 
     async def enter(self, visit: Visit) -> Standing:
@@ -140,8 +145,9 @@ class Windows:
             return
         if opened.slots:
             self._leaves.append((visit.id, *opened.slots))
-        if self._is_away:
+        if self._is_away or opened.is_local:
             self._local.leave(visit, tokens, opened.entered, time.time())
+        if self._is_away:
             return
         surplus = tokens - visit.tokens
         if surplus and not opened.is_local:

@@ -1,16 +1,60 @@
 """Asks a provider the cheapest question there is, to see whether it answers and takes our credential."""
 
+import logging
 import time
 import uuid
 
+from redis import Redis
+from redis.exceptions import RedisError
+
 from monitoring.models import Probe
+from monitoring.stream import asked_lately, report
+from monitoring.tally import Outcome
 from providers.adapters import ADAPTERS
-from providers.errors import DeadCredential, UpstreamError
+from providers.errors import DeadCredential, Rejected, UpstreamError
 from providers.models import Provider
 from providers.transports import sync
 from providers.upstreams import Login, Upstream
 from providers.vault import VaultError
 from providers.wire import Target
+
+log = logging.getLogger(__name__)
+
+# Seconds without a customer's request after which a provider is probed.
+IDLE = 60
+# A vendor that finds fault with our question is there and has read it; how it does with chats is not known.
+NO_NEWS = {kind.__name__ for kind in (Rejected, *Rejected.__subclasses__())}
+
+
+def probe_idle(redis: Redis) -> None:
+    """Probe every provider that is enabled, has a credential and is not being asked anyway. Blocks.
+
+    What comes of it counts in the health of all its endpoints. Redis away: all are probed, only rows tell.
+    """
+    busy = _asked(redis)
+    providers = Provider.objects.filter(is_enabled=True, credentials__is_enabled=True).distinct()
+    for provider in providers:
+        endpoints = list(provider.endpoints.filter(is_enabled=True).values_list("pk", flat=True))
+        if busy.isdisjoint(endpoints):
+            _tell(redis, probe(provider), endpoints)
+
+
+def _asked(redis: Redis) -> set[int]:
+    try:
+        return asked_lately(redis, IDLE)
+    except RedisError as exc:
+        log.warning("redis is away: whoever is asked is probed too", extra={"error": type(exc).__name__})
+        return set()
+
+
+def _tell(redis: Redis, found: Probe, endpoints: list[int]) -> None:
+    if found.kind in NO_NEWS:
+        return
+    seconds = found.latency_ms / 1000
+    try:
+        report(redis, [Outcome(endpoint, found.kind, duration=seconds) for endpoint in endpoints])
+    except RedisError as exc:
+        log.warning("redis is away: a probe is not told", extra={"error": type(exc).__name__})
 
 
 def probe(provider: Provider) -> Probe:

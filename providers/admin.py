@@ -57,8 +57,14 @@ class CredentialInline(admin.StackedInline):
 @admin.register(Provider)
 class ProviderAdmin(admin.ModelAdmin):
     formfield_overrides = {models.JSONField: {"form_class": ObjectField}}
-    list_display = ["name", "slug", "adapter", "base_url", "is_enabled", "twin_of"]
-    list_filter = ["is_enabled", "adapter", ("twin_of", admin.EmptyFieldListFilter)]
+    list_display = ["name", "slug", "adapter", "base_url", "region", "collects_data", "is_enabled", "twin_of"]
+    list_filter = [
+        "is_enabled",
+        "adapter",
+        "region",
+        "collects_data",
+        ("twin_of", admin.EmptyFieldListFilter),
+    ]
     list_select_related = ["twin_of"]
     search_fields = ["name", "slug", "base_url"]
     autocomplete_fields = ["twin_of"]

@@ -5,11 +5,13 @@ UpstreamError            another endpoint may be tried
 ├── Misaddressed         there is no such host, or it is not who it should be: the operator is told
 ├── Stale                a reused connection was already closed; nothing was answered
 ├── TimedOut             connect, first byte, first token, between tokens, or in total
+│   └── NotRead          408: the vendor waited for the request and did not get it
 ├── Busy                 429: wait, or try the next one; may say for how long
 ├── DeadCredential       401, 402, 403: our account there does not work; the operator is told
 │   └── TokenRefused     401 on a token that can be exchanged for a new one
 ├── Misconfigured        404 and the like: we ask for something the vendor does not have
 ├── Broken               5xx, or an answer that cannot be understood
+│   └── Conflict         409: something else is going on there at the moment
 ├── Truncated            the answer began and did not end
 └── Rejected             the request itself is at fault; nobody else will like it better
     ├── ContextTooLong   more tokens than the model takes
@@ -21,6 +23,7 @@ class UpstreamError(Exception):
     """A vendor did not give a usable answer. The text is a sentence the customer may read."""
 
     retryable = True  # may another endpoint be tried?
+    repeatable = False  # may the same one, at once? Nothing was answered, so nothing can be doubled
     said = "Провайдер не смог ответить на запрос."
 
     def __init__(self, said: str = "", *, detail: str = "") -> None:
@@ -30,6 +33,7 @@ class UpstreamError(Exception):
 
 
 class Unreachable(UpstreamError):
+    repeatable = True
     said = "Не удалось соединиться с провайдером."
 
 
@@ -38,11 +42,16 @@ class Misaddressed(UpstreamError):
 
 
 class Stale(UpstreamError):
+    repeatable = True
     said = "Соединение с провайдером оборвалось."
 
 
 class TimedOut(UpstreamError):
     said = "Провайдер не ответил вовремя."
+
+
+class NotRead(TimedOut):
+    repeatable = True
 
 
 class Busy(UpstreamError):
@@ -67,6 +76,10 @@ class Misconfigured(UpstreamError):
 
 class Broken(UpstreamError):
     said = "Провайдер ответил ошибкой."
+
+
+class Conflict(Broken):
+    repeatable = True
 
 
 class Truncated(UpstreamError):

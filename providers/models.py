@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThan
@@ -25,6 +25,8 @@ from providers.upstreams import Login, Timeouts, Upstream
 LONGEST_TIMEOUT = 3600
 # A NUL as JSON writes it, which PostgreSQL does not keep; an escaped backslash before "u0000" is none.
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+REGION = r"^[a-z]{2}$"
 
 
 def adapter_choices() -> list[tuple[str, str]]:
@@ -160,6 +162,18 @@ class Provider(models.Model):
         validators=[validate_timeouts],
         help_text="Что отличается от обычного: connect, first_byte, first_token, between_tokens, total.",
     )
+    region = models.CharField(
+        "страна",
+        max_length=2,
+        default="ru",
+        validators=[RegexValidator(REGION, "Две строчные латинские буквы ISO 3166, например ru.")],
+        help_text="Где обрабатываются запросы; две буквы ISO 3166.",
+    )
+    collects_data = models.BooleanField(
+        "учится на запросах клиентов",
+        default=False,
+        help_text="Таких не спрашивают, если клиент просит data_collection: deny.",
+    )
     is_enabled = models.BooleanField("включён", default=True)
     twin_of = models.OneToOneField(
         "self",
@@ -180,6 +194,9 @@ class Provider(models.Model):
                 condition=models.Q(twin_of__isnull=True) | ~models.Q(twin_of=models.F("id")),
                 name="provider_is_not_its_own_twin",
             ),
+            models.CheckConstraint(
+                condition=models.Q(region__regex=REGION), name="provider_region_is_two_letters"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -199,6 +216,9 @@ class Provider(models.Model):
             options=self.options,
             logins=tuple(c.login() for c in self.credentials.all() if c.is_enabled),
             is_twin=self.twin_of_id is not None,
+            stands_for=self.twin_of.slug if self.twin_of else "",
+            region=self.region,
+            collects_data=self.collects_data,
             timeouts=Timeouts(**self.timeouts),
         )
 

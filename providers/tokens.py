@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from providers import vault
 from providers.adapters import ADAPTERS
-from providers.errors import Broken, UpstreamError
+from providers.errors import Broken, Stale, UpstreamError
 from providers.transports.aio import Transport
 from providers.upstreams import Login, Upstream
 from providers.wire import Token
@@ -158,7 +158,11 @@ class Tokens:
         request = adapter.token_request(
             login.secret, upstream.auth_url, now=now, request_id=str(uuid.uuid4())
         )
-        token: Token = adapter.token(await self._transport.complete(request, _hurried(upstream)), now=now)
+        try:
+            response = await self._transport.complete(request, _hurried(upstream))
+        except Stale:  # a kept connection had ended, which says nothing of the vendor
+            response = await self._transport.complete(request, _hurried(upstream), is_fresh=True)
+        token: Token = adapter.token(response, now=now)
         if token.expires_at <= now:
             raise Broken(detail="the vendor gave a token that has already ended")
         early = min(EARLY, EARLY_SHARE * (token.expires_at - now))

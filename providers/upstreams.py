@@ -1,6 +1,6 @@
 """A provider as a request sees it: frozen, decrypted, shared by all requests of a worker. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,4 +40,11 @@ class Upstream:
     options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     logins: tuple[Login, ...] = ()
     is_twin: bool = False
+    stands_for: str = ""  # the provider whose twin it is
+    region: str = ""  # where what it is told is processed
+    collects_data: bool = False  # whether it learns from what it is told
     timeouts: Timeouts = Timeouts()
+
+    def is_among(self, slugs: Container[str]) -> bool:
+        """Whether one of ``slugs`` means this provider; a twin is called like the one it stands for."""
+        return self.slug in slugs or (self.stands_for != "" and self.stands_for in slugs)

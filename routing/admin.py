@@ -10,8 +10,10 @@ from django.http import HttpRequest
 from accounts.admin import ApiKeyAdmin
 from accounts.models import ApiKey
 from billing.admin.caps import CapInline
+from billing.admin.desk import History
 from providers.forms import ObjectField
-from routing.models import Alias, Endpoint, Feature, Model, validate_model_name
+from routing.models import Alias, CatalogueVersion, Endpoint, Feature, Model, validate_model_name
+from routing.scoring import GENERAL
 
 OBJECTS = {models.JSONField: {"form_class": ObjectField}}
 
@@ -31,6 +33,9 @@ class EndpointForm(forms.ModelForm):
             "weight",
             "tools",
             "features",
+            "context_length",
+            "max_output",
+            "circuit",
             "options",
             "own_tariff",
             "is_enabled",
@@ -61,6 +66,7 @@ class ModelAdmin(admin.ModelAdmin):
         "tariff",
         "context_length",
         "max_output",
+        "general_quality",
         "is_enabled",
     ]
     list_filter = ["is_enabled", "provider_name", "version", "tariff"]
@@ -70,13 +76,26 @@ class ModelAdmin(admin.ModelAdmin):
     date_hierarchy = "created_at"
     inlines = [EndpointInline, AliasInline]
 
+    @admin.display(description="качество", empty_value="не выбирается")
+    def general_quality(self, model: Model) -> float | None:
+        return model.quality.get(GENERAL)
+
 
 @admin.register(Endpoint)
 class EndpointAdmin(admin.ModelAdmin):
     formfield_overrides = OBJECTS
     form = EndpointForm
-    list_display = ["model", "provider", "upstream_name", "priority", "weight", "tools", "is_enabled"]
-    list_filter = ["is_enabled", "provider", "tools"]
+    list_display = [
+        "model",
+        "provider",
+        "upstream_name",
+        "priority",
+        "weight",
+        "tools",
+        "circuit",
+        "is_enabled",
+    ]
+    list_filter = ["is_enabled", "provider", "tools", "circuit"]
     list_select_related = ["model", "provider"]
     search_fields = ["model__slug", "upstream_name", "provider__slug"]
     autocomplete_fields = ["model", "provider", "own_tariff"]
@@ -88,6 +107,13 @@ class AliasAdmin(admin.ModelAdmin):
     list_select_related = ["model"]
     search_fields = ["name", "model__slug"]
     autocomplete_fields = ["model"]
+
+
+@admin.register(CatalogueVersion)
+class CatalogueVersionAdmin(History):
+    list_display = ["version", "created_at"]
+    search_fields = ["version"]
+    date_hierarchy = "created_at"
 
 
 admin.site.unregister(ApiKey)

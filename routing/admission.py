@@ -8,9 +8,11 @@ import logging
 from contextlib import suppress
 
 from billing.errors import BillingError
+from billing.generations import GenerationRecord
 from billing.money import LARGEST
 from billing.teller import Teller
 from billing.windows import Windows
+from monitoring import metrics
 from routing.errors import Unavailable
 from routing.ticket import Ticket
 
@@ -56,11 +58,17 @@ class Admission:
         ticket.is_settled = True
         self._windows.leave(ticket.entered, ticket.tokens)
         try:
-            await self._teller.settle(ticket.record())
+            await self._settle(ticket.record())
         finally:
             self._unsettled -= 1
             if not self._unsettled:
                 self._all_settled.set()
+
+    async def _settle(self, record: GenerationRecord) -> None:
+        try:
+            await self._teller.settle(record)
+        finally:  # after it: whatever becomes of the figure, the money is in the teller's hands
+            metrics.observe(record)
 
     async def finish(self, seconds: float) -> None:
         """Wait until all that was let in is settled, ``seconds`` at the most."""

@@ -1,8 +1,8 @@
 """The catalogue as requests see it: read from the database once, frozen, replaced whole when it changes."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from billing.models import Rate
@@ -10,7 +10,7 @@ from billing.pricing import UNPRICED, Price, PriceList
 from providers.models import Provider
 from providers.upstreams import Upstream
 from routing.models import Alias, Endpoint, Model
-from routing.policy import Route
+from routing.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,33 @@ class Card:
     routes: tuple[Route, ...]
     twin_routes: tuple[Route, ...]
 
+    @property
+    def has_quality(self) -> bool:
+        return any(route.quality for route in self.routes + self.twin_routes)
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     cards: Mapping[str, Card]  # by name, in lower case
+    version: str = ""  # the same for the same content: see ``archive``
+    _candidates: tuple[Card, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Once for each catalogue: every request of ``auto`` asks.
+        cards = {card.slug: card for card in self.cards.values() if card.has_quality}
+        object.__setattr__(self, "_candidates", tuple(card for _, card in sorted(cards.items())))
 
     def find(self, name: str) -> Card | None:
         return self.cards.get(name.lower())
+
+    def candidates(self) -> Sequence[Card]:
+        """The models among which ``auto`` chooses: those of which somebody has said how good they are."""
+        return self._candidates
+
+    def routes(self) -> list[Route]:
+        """The endpoints that live keys may use, each once."""
+        cards = {card.slug: card for card in self.cards.values()}
+        return [route for card in cards.values() for route in card.routes]
 
     def names(self) -> list[str]:
         """Public names of all models, aliases left out."""
@@ -49,7 +69,8 @@ class _Stock:
 
 def load_catalogue(*, with_twins: bool) -> Catalogue:
     """Read everything that is enabled. Blocks. Raises VaultError for unreadable credentials."""
-    providers = list(Provider.objects.filter(is_enabled=True).prefetch_related("credentials"))
+    enabled = Provider.objects.filter(is_enabled=True)
+    providers = list(enabled.select_related("twin_of").prefetch_related("credentials"))
     upstreams = {provider.pk: provider.upstream() for provider in providers}
     stock = _Stock(
         upstreams=upstreams,
@@ -75,7 +96,8 @@ def _card(model: Model, aliases: set[str], stock: _Stock) -> Card:
         provider = endpoint.provider_id
         real, twin = stock.upstreams.get(provider), stock.twins.get(provider)
         if twin is not None:
-            twin_routes.append(_route(endpoint, model, twin, stock.prices))
+            # Under a number of its own: how a twin does says nothing of the provider.
+            twin_routes.append(replace(_route(endpoint, model, twin, stock.prices), endpoint_id=-endpoint.pk))
         # Not for a provider that an operator has switched off, or whose credentials he has: customers who
         # pay would be answered by a twin.
         chosen = twin if twin is not None and provider in stock.orphans else real
@@ -112,9 +134,11 @@ def _route(
         tools=endpoint.tools,
         features=frozenset(endpoint.features) | ({"tools"} if endpoint.tools == "native" else frozenset()),
         options={**upstream.options, **endpoint.options},
+        circuit=endpoint.circuit,
+        quality=model.quality,
         prices=prices[model.tariff_id],
         own_prices=UNPRICED if upstream.is_twin else prices[endpoint.own_tariff_id],
-        context_length=model.context_length,
-        max_output=model.max_output,
+        context_length=endpoint.context_length or model.context_length,
+        max_output=endpoint.max_output or model.max_output,
         characters_per_token=model.characters_per_token,
     )

@@ -17,10 +17,11 @@ from accounts.callers import Caller, Callers, is_within
 from accounts.errors import AccessDenied, InvalidKey, MissingKey
 from billing.errors import BillingError
 from billing.money import as_roubles
+from monitoring import metrics
 from monitoring.logs import report_bug
 from providers.errors import UpstreamError
 from routing.bridge import in_thread
-from routing.envelope import envelope
+from routing.envelope import envelope, row_of
 from routing.errors import NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
 from routing.rates import NAMES, rate_headers
@@ -129,9 +130,7 @@ class Desk:
         return caller
 
     async def _chat(self, arrival: Arrival, call: Call) -> Reply:
-        caller = await self._caller(arrival.headers, call)
-        chat = read_chat(await _json_body(arrival))
-        ticket = await self._gateway.admit(caller, chat, call)
+        ticket = await self._let_in(arrival, call)
         try:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
@@ -143,6 +142,18 @@ class Desk:
             return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
         headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
         return Reply(200, headers, orjson.dumps(completion))
+
+    async def _let_in(self, arrival: Arrival, call: Call) -> Ticket:
+        try:
+            caller = await self._caller(arrival.headers, call)
+            chat = read_chat(await json_body(arrival))
+            return await self._gateway.admit(caller, chat, call)
+        except CustomerLeft:
+            raise
+        except Exception as exc:
+            row = row_of(exc)
+            metrics.refused(row.status, row.code)
+            raise
 
     async def _caller(self, headers: Headers, call: Call) -> Caller:
         key = _key(headers)
@@ -174,7 +185,8 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
     return Reply(said.status, headers, orjson.dumps(said.body))
 
 
-async def _json_body(arrival: Arrival) -> bytes:
+async def json_body(arrival: Arrival) -> bytes:
+    """The body of a request. Raises NotJson, and what ``read_body`` raises."""
     headers = arrival.headers
     # Other types are forgiven: curl says "form" when told nothing. A packed body is not: it cannot be read.
     if headers.get("content-type", "").lower().startswith("multipart/"):

@@ -56,9 +56,9 @@ class Emitter:
                 return self._text(delta["content"])
         return b"".join(self._choice(choice) for choice in choices)
 
-    def finish(self, usage: dict[str, Any] | None) -> bytes:
-        """The end of a whole answer. ``usage`` is what the customer is told, if he asked."""
-        return self.stop("stop") + self._usage(usage) + DONE
+    def finish(self, usage: dict[str, Any] | None, trace: dict[str, Any] | None = None) -> bytes:
+        """The end of a whole answer. ``usage`` and ``trace`` are what the customer is told, if he asked."""
+        return self.stop("stop") + self._usage(usage) + self._trace(trace) + DONE
 
     def stop(self, reason: str) -> bytes:
         """End all that is open, for ``reason``; ``finish`` has still to follow."""
@@ -116,6 +116,11 @@ class Emitter:
         if not self._include_usage or usage is None:
             return b""
         return self._opening + b'[],"usage":' + orjson.dumps(usage) + b"}\n\n"
+
+    def _trace(self, trace: dict[str, Any] | None) -> bytes:
+        if trace is None:
+            return b""
+        return self._opening + b'[],"xrouter":' + orjson.dumps(trace) + self._closing
 
     def _event(
         self, index: int, delta: dict[str, Any], *, logprobs: Any = None, finish_reason: str | None = None

@@ -1,16 +1,12 @@
-"""The story of a request: plan, admit, forward, settle. The only place that retries.
+"""The story of a request: plan, admit, forward, settle.
 
 Nothing is tried again once a byte of an answer has gone to the customer.
 """
 
 import asyncio
-import hashlib
 import logging
-import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from accounts.callers import Caller
@@ -18,71 +14,28 @@ from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
 from providers.emulation import EmulatedTools
-from providers.errors import (
-    DeadCredential,
-    Misaddressed,
-    Stale,
-    TimedOut,
-    TokenRefused,
-    Unreachable,
-    UpstreamError,
-)
-from providers.tokens import Tokens
+from providers.errors import TimedOut, UpstreamError
 from providers.transports.aio import Transport
-from providers.upstreams import Login
-from providers.wire import Chat, Chunk, Completion, Support, Target
+from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
 from routing.admission import Admission
-from routing.catalogue import Card, Catalogue
+from routing.attempts import Attempt, Attempts
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
-from routing.errors import NobodyAnswered, NoRoute, RequestError, UnknownModel
+from routing.errors import NoRoute, RequestError
 from routing.flow import Flow
 from routing.meter import measure
-from routing.policy import Plan, Route, dropped_fields, needs_tools, plan
-from routing.quote import Quote, quotes
-from routing.reading import nearest
+from routing.needs import needs_tools
+from routing.planner import Planner
+from routing.policy import decide
+from routing.route import Route
 from routing.stops import cut_completion, stops_of
-from routing.ticket import Call, Ticket
+from routing.ticket import Call, Ticket, new_id
 
 log = logging.getLogger(__name__)
 
-# Attempts for one request, over all endpoints and repeats.
-ATTEMPTS = 3
 # A comment goes to a customer who has had no event for so many seconds; proxies cut at 15 and more.
 KEEP_ALIVE = 10.0
-# Errors after which the same endpoint is asked once more: nothing was answered, nothing can be doubled.
-REPEATED = (Stale, TokenRefused, Unreachable)
-# The pause before a connection that failed is tried again, in seconds: drawn below this, so that many
-# requests do not come back together.
-PAUSE = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try: an endpoint with the credential and header to use there."""
-
-    quote: Quote
-    login: Login
-    authorization: str
-    deadline: float  # the loop's time; of the whole answer
-    is_fresh: bool = False  # ask on a connection of its own: a kept one was stale
-
-    @property
-    def route(self) -> Route:
-        return self.quote.route
-
-    def target(self) -> Target:
-        return Target(
-            base_url=self.route.upstream.base_url,
-            model=self.route.upstream_model,
-            authorization=self.authorization,
-            options=self.route.options,
-            features=self.route.features,
-        )
-
-
-Ask = Callable[[Attempt], Awaitable[Any]]
 
 
 class Gateway:
@@ -90,23 +43,19 @@ class Gateway:
 
     def __init__(
         self,
-        catalogue: Callable[[], Catalogue],
+        planner: Planner,
         transport: Transport,
-        tokens: Tokens,
+        attempts: Attempts,
         admission: Admission,
         *,
-        now: Callable[[], datetime],
         keep_alive: float = KEEP_ALIVE,
     ) -> None:
-        """``now``: the database's time. ``keep_alive``: seconds without an event after which a streaming
-        customer gets a comment.
-        """
+        """``keep_alive``: seconds without an event after which a streaming customer gets a comment."""
         self._keep_alive = keep_alive
-        self._catalogue = catalogue
+        self._planner = planner
         self._transport = transport
-        self._tokens = tokens
+        self._attempts = attempts
         self._admission = admission
-        self._now = now
 
     async def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
         """Let the request in: its limits are counted, its money is on hold.
@@ -114,21 +63,30 @@ class Gateway:
         Raises UnknownModel, ModelNotAllowed, NoRoute or Unavailable; RateLimited, InsufficientFunds,
         CapReached or TellerAway.
         """
-        cards = [self._card(caller, name) for name in _wanted(chat)]
-        routes = [route for card in cards for route in (card.twin_routes if caller.is_test else card.routes)]
         wants_functions = legacy.is_legacy(chat)
         if wants_functions or legacy.has_history(chat):
             chat = legacy.with_tools(chat)
-        ticket = self._ticket(caller, chat, call, plan(routes, chat), wants_functions=wants_functions)
+        number = new_id()
+        question = self._planner.question(caller, chat, measure(chat), number.hex)
+        decision = decide(question)
+        if not decision.places:
+            raise NoRoute(decision.reasons)
+        version = self._planner.version
+        how: Any = {"number": number, "version": version, "wants_functions": wants_functions}
+        ticket = Ticket(caller, chat, call, question, decision, **how)
         await self._admission.enter(ticket)
         return ticket
 
     async def complete(self, ticket: Ticket) -> Completion:
         """The whole answer. Raises NobodyAnswered or Rejected."""
         try:
-            chat = _without_traces(ticket)
-            completion = await self._first_to_answer(ticket, lambda attempt: self._ask(chat, attempt))
+            chat = self._without_traces(ticket)
+            completion = await self._attempts.first_to_answer(
+                ticket, lambda attempt: self._ask(chat, attempt)
+            )
+            self._attempts.give_back(ticket)
             ticket.delivered(completion)
+            self._attempts.note(ticket, duration=ticket.answer_seconds, tokens=ticket.answer_tokens)
             return ticket.dressed(completion)
         except BaseException as exc:
             ticket.failed(exc)
@@ -139,9 +97,9 @@ class Gateway:
     async def stream(self, ticket: Ticket) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
         emitter = Emitter(ticket.head(), include_usage=False)
-        chat = _without_traces(ticket)
+        chat = self._without_traces(ticket)
         opening = asyncio.ensure_future(
-            self._first_to_answer(ticket, lambda attempt: self._open(chat, attempt))
+            self._attempts.first_to_answer(ticket, lambda attempt: self._open(chat, attempt))
         )
         is_silent, is_whole = True, False
         try:
@@ -150,6 +108,8 @@ class Gateway:
                 yield WAITING
             flow: Flow = opening.result()
             ticket.began()
+            waited = ticket.first_token_seconds
+            self._attempts.note(ticket, first_token=waited, duration=waited)
             emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(self._keep_alive)) as pieces:
                 async for chunks in pieces:
@@ -160,13 +120,16 @@ class Gateway:
                         break
                 else:
                     is_whole = True
+                    self._attempts.give_back(ticket)  # the vendor is done: another may have its place
             ticket.streamed(emitter)
+            self._note_speed(ticket)
             await self._admission.settle(ticket)
-            yield emitter.finish(ticket.bill())
+            yield emitter.finish(ticket.bill(), ticket.trace())
             if is_whole:
                 await flow.finish()
         except BaseException as exc:
             ticket.failed(exc, emitter)
+            self._note_break(exc, ticket, emitter)
             if is_silent or not isinstance(exc, Exception):
                 raise
             _report_break(exc, ticket, emitter)
@@ -175,65 +138,26 @@ class Gateway:
             try:
                 await _close(opening)
             finally:  # a second cancellation must not lose the record either
+                self._attempts.give_back(ticket)
                 await self._admission.settle(ticket)
 
-    def _ticket(self, caller: Caller, chat: Chat, call: Call, plan: Plan, *, wants_functions: bool) -> Ticket:
-        moment, size = self._now(), measure(chat)
-        offers = quotes(plan.routes, chat, size, moment, is_free=caller.is_test)
-        if not offers:
-            unpriced = [f"{route.upstream.slug}: цена ещё не назначена" for route in plan.routes]
-            raise NoRoute([*plan.reasons, *unpriced])
-        return Ticket(caller, chat, call, offers, size, moment=moment, wants_functions=wants_functions)
+    def _note_speed(self, ticket: Ticket) -> None:
+        """How fast a streamed answer came; that it came was noted at its beginning."""
+        times = {"first_token": ticket.first_token_seconds, "duration": ticket.answer_seconds}
+        self._attempts.note(ticket, **times, tokens=ticket.answer_tokens, is_attempt=False)
 
-    def _card(self, caller: Caller, name: str) -> Card:
-        catalogue = self._catalogue()
-        card = catalogue.find(name)
-        if card is None:
-            raise UnknownModel(name, nearest(name, catalogue.names()))
-        caller.check_model(*card.names)
-        return card
+    def _note_break(self, exc: BaseException, ticket: Ticket, emitter: Emitter) -> None:
+        """That an answer broke off; of what failed before its first output the attempts have told."""
+        if isinstance(exc, UpstreamError) and emitter.has_started:
+            self._attempts.note(ticket, kind=type(exc).__name__, duration=ticket.answer_seconds)
 
-    async def _first_to_answer(self, ticket: Ticket, ask: Ask) -> Any:
-        """Ask each endpoint in turn, with each of its credentials, until one answers or the time is over."""
-        clock = asyncio.get_running_loop().time
-        # All attempts together may take what the most patient of them may take alone.
-        deadline = clock() + max(quote.route.upstream.timeouts.total for quote in ticket.quotes)
-        failure: UpstreamError | None = None
-        for quote in ticket.quotes:
-            for login in quote.route.upstream.logins:
-                if len(ticket.attempts) >= ATTEMPTS or clock() >= deadline:
-                    break
-                try:
-                    answer = await self._ask_twice(ticket, quote, login, ask, by=deadline)
-                except UpstreamError as exc:
-                    _report(exc, ticket, login)
-                    if not exc.retryable:
-                        raise
-                    failure = exc
-                else:
-                    ticket.dropped = dropped_fields(quote.route, ticket.chat)
-                    return answer
-        raise NobodyAnswered(failure or UpstreamError(), len(ticket.attempts)) from failure
-
-    async def _ask_twice(self, ticket: Ticket, quote: Quote, login: Login, ask: Ask, *, by: float) -> Any:
-        """Ask one endpoint, and once more after an error that says nothing about it."""
-        authorization, upstream = "", quote.route.upstream
-        try:
-            with ticket.attempt(quote):
-                authorization = await self._tokens.authorization(upstream, login)
-                return await ask(Attempt(quote, login, authorization, by))
-        except REPEATED as exc:
-            if len(ticket.attempts) >= ATTEMPTS:
-                raise
-            if isinstance(exc, TokenRefused) and not self._tokens.can_renew(upstream, login):
-                raise
-            if isinstance(exc, Unreachable):
-                await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 - jitter, not a secret
-            with ticket.attempt(quote):
-                if isinstance(exc, TokenRefused):
-                    authorization = await self._tokens.renew(upstream, login, authorization)
-                # Where one kept connection was stale the others may be.
-                return await ask(Attempt(quote, login, authorization, by, isinstance(exc, Stale)))
+    def _without_traces(self, ticket: Ticket) -> Chat:
+        """The chat for vendors: with a session that only this client can name, and that names nobody."""
+        chat = ticket.chat
+        # A conversation that went where it is remembered is to be known there again.
+        if not (chat.get("session_id") or ticket.is_remembered):
+            return chat
+        return {**chat, "session_id": self._planner.mark(ticket.caller, chat)}
 
     async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
         adapter = _adapter(attempt.route, chat)
@@ -283,22 +207,6 @@ def _events(ticket: Ticket, emitter: Emitter, chunks: list[Chunk]) -> bytes:
     return b"".join(events)
 
 
-def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:
-    """Tell the operator. A refused credential and a wrong address are his to mend; the rest is weather."""
-    level = logging.ERROR if isinstance(exc, DeadCredential | Misaddressed) else logging.WARNING
-    log.log(
-        level,
-        "a provider did not answer",
-        extra={
-            "request_id": ticket.call.request_id,
-            "provider": ticket.last_provider,
-            "credential": login.label,
-            "error": type(exc).__name__,
-            "detail": exc.detail,
-        },
-    )
-
-
 def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
     """Tell the operator of a stream that could not go on; attempts before its first output were told of."""
     if not isinstance(exc, UpstreamError | RequestError):
@@ -315,24 +223,9 @@ def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
         )
 
 
-def _wanted(chat: Chat) -> list[str]:
-    """The models the customer would take, in his order."""
-    names = [chat["model"]] if chat.get("model") else []
-    return list(dict.fromkeys(names + list(chat.get("models") or ())))
-
-
 def _adapter(route: Route, chat: Chat) -> Adapter:
     adapter = ADAPTERS[route.upstream.adapter]
     return EmulatedTools(adapter, chat) if route.tools == "emulated" and needs_tools(chat) else adapter
-
-
-def _without_traces(ticket: Ticket) -> Chat:
-    """The chat for vendors: with a session id that only this client can name, and that names nobody."""
-    session = ticket.chat.get("session_id")
-    if not session:
-        return ticket.chat
-    digest = hashlib.sha256(f"{ticket.caller.client_id}:{session}".encode()).hexdigest()
-    return {**ticket.chat, "session_id": digest[:32]}
 
 
 async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:

@@ -14,7 +14,7 @@ from providers.emulation import TOOL_FIELDS
 from providers.wire import Support
 from routing.errors import UnknownModel
 from routing.models import Endpoint, Feature, Model, Tools
-from routing.policy import VENDOR_FIELDS
+from routing.needs import VENDOR_FIELDS
 from routing.reading import nearest
 
 # A rate is for 1,000,000 tokens; customers read prices for 1,000.

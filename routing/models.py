@@ -1,5 +1,7 @@
 """The catalogue: what customers ask for, under which names, and who can answer."""
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
@@ -10,14 +12,34 @@ from django.utils import timezone
 
 from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
+from routing.classifier import KINDS
+from routing.scoring import BEST, GENERAL
 
 SLUG = r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._:-]*$"
+# The model that is ours to choose; no other may be called so.
+AUTO = "xrouter/auto"
+RESERVED = "Так называется автоматический выбор модели."
 
 
 class Version(models.TextChoices):
     LATEST = "latest", "стабильная"
     RC = "rc", "ранний доступ"
     DEPRECATED = "deprecated", "устаревшая"
+
+
+def validate_quality(value: Any) -> None:
+    """Accept marks from 0 to 100 by kind of task: none at all, or a general one and any others."""
+    validate_object(value)
+    known = (GENERAL, *KINDS)
+    if unknown := ", ".join(sorted(value.keys() - set(known))):
+        raise ValidationError(
+            "Неизвестные виды задач: %(unknown)s. Есть %(known)s.",
+            params={"unknown": unknown, "known": ", ".join(known)},
+        )
+    if not all(type(mark) in {int, float} and 0 <= mark <= BEST for mark in value.values()):
+        raise ValidationError(f"Оценка — число от 0 до {BEST}.")
+    if value and GENERAL not in value:
+        raise ValidationError(f"Нужна оценка {GENERAL}: она действует для задач, у которых нет своей.")
 
 
 class Model(models.Model):
@@ -49,6 +71,16 @@ class Model(models.Model):
     default_parameters = models.JSONField(
         "параметры по умолчанию", default=dict, blank=True, validators=[validate_object]
     )
+    quality = models.JSONField(
+        "качество",
+        default=dict,
+        blank=True,
+        validators=[validate_quality],
+        help_text=(
+            "Оценки от 0 до 100: general и, где отличаются, виды задач (code, math…). "
+            "По ним выбирает xrouter/auto; пусто — не выбирает никогда."
+        ),
+    )
     created_at = models.DateTimeField("появилась", default=timezone.now)
     is_enabled = models.BooleanField("включена", default=True)
 
@@ -74,6 +106,8 @@ class Model(models.Model):
         return self.slug
 
     def clean(self) -> None:
+        if self.slug == AUTO:
+            raise ValidationError({"slug": RESERVED})
         if Alias.objects.filter(name__iexact=self.slug).exists():
             raise ValidationError({"slug": "Так уже называют другую модель."})
 
@@ -90,6 +124,12 @@ class Feature(models.TextChoices):
     JSON_SCHEMA = "json_schema", "ответ по схеме"
     VISION = "vision", "изображения"
     REASONING = "reasoning", "рассуждения"
+
+
+class Circuit(models.TextChoices):
+    AUTO = "auto", "сам"
+    CLOSED = "closed", "всегда замкнут: здоровье не учитывается"
+    OPEN = "open", "разомкнут: не спрашивать"
 
 
 class Endpoint(models.Model):
@@ -110,6 +150,21 @@ class Endpoint(models.Model):
         blank=True,
         help_text=f"Через запятую: {', '.join(Feature.values)}.",
     )
+    context_length = models.PositiveIntegerField(
+        "контекст, токенов",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Если не такой, как у модели.",
+    )
+    max_output = models.PositiveIntegerField(
+        "наибольший ответ, токенов",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Если не такой, как у модели.",
+    )
+    circuit = models.CharField("предохранитель", max_length=6, choices=Circuit, default=Circuit.AUTO)
     options = models.JSONField("настройки протокола", default=dict, blank=True, validators=[validate_object])
     own_tariff = models.ForeignKey(
         Tariff,
@@ -134,6 +189,10 @@ class Endpoint(models.Model):
             models.CheckConstraint(
                 condition=Q(features__contained_by=Feature.values), name="endpoint_features_are_known"
             ),
+            models.CheckConstraint(
+                condition=Q(context_length__gt=0, max_output__gt=0), name="endpoint_sizes_are_positive"
+            ),
+            models.CheckConstraint(condition=Q(circuit__in=Circuit.values), name="endpoint_circuit_is_known"),
         ]
 
     def __str__(self) -> str:
@@ -162,8 +221,26 @@ class Alias(models.Model):
         return self.name
 
     def clean(self) -> None:
+        if self.name.lower() == AUTO:
+            raise ValidationError({"name": RESERVED})
         if Model.objects.filter(slug=self.name.lower()).exists():
             raise ValidationError({"name": "Так уже называется модель."})
+
+
+class CatalogueVersion(models.Model):
+    """What the catalogue was, by what the planner looks at: decisions made then can be repeated. History."""
+
+    version = models.CharField("версия", max_length=16, primary_key=True)
+    description = models.JSONField("содержание")
+    created_at = models.DateTimeField("появилась", default=timezone.now)
+
+    class Meta:
+        verbose_name = "версия каталога"
+        verbose_name_plural = "версии каталога"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.version
 
 
 def validate_model_name(name: str) -> None:

@@ -12,13 +12,18 @@ from redis.asyncio import Redis
 from accounts.callers import Callers
 from billing.teller import Teller
 from billing.windows import Windows
+from monitoring.health import Health
 from providers.tokens import REDIS_TIMEOUT, Tokens
 from providers.transports.aio import Transport
 from routing.admission import Admission
+from routing.attempts import Attempts
 from routing.bridge import in_thread
 from routing.catalogue import load_catalogue
 from routing.desk import Desk
 from routing.gateway import Gateway
+from routing.planner import Planner
+from routing.pulse import Pulse
+from routing.slots import Slots
 from routing.snapshot import Snapshot
 
 # Seconds for the settlements of requests that are cut off when the server stops.
@@ -34,17 +39,25 @@ class Plane:
             settings.REDIS_URL, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
         )
         self._transport = Transport()
-        tokens = Tokens(self._transport, self._redis)
+        self._tokens = Tokens(self._transport, self._redis)
         self._teller = Teller(dsn)
+        self._windows = Windows(self._redis, share=1 / settings.XROUTER_WORKERS)
         self._snapshot = Snapshot(
             dsn, partial(load_catalogue, with_twins=settings.XROUTER_TWINS == "auto"), Callers()
         )
-        self._snapshot.on_change = tokens.forget
-        self._windows = Windows(self._redis, share=1 / settings.XROUTER_WORKERS)
+        self._slots = Slots(self._windows)
+        self._snapshot.on_change = self._forget
         self._admission = Admission(self._teller, self._windows)
-        gateway = Gateway(
-            lambda: self._snapshot.catalogue, self._transport, tokens, self._admission, now=self._snapshot.now
+        self.health = Health(self._redis)
+        self.planner = Planner(
+            lambda: self._snapshot.catalogue,
+            self.health.vitals,
+            self._snapshot.now,
+            secret=settings.SECRET_KEY.encode(),
         )
+        attempts = Attempts(self._tokens, self.health, self._slots)
+        gateway = Gateway(self.planner, self._transport, attempts, self._admission)
+        self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
         self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:
@@ -52,6 +65,13 @@ class Plane:
         await in_thread(self._snapshot.start)
         self._settling = asyncio.create_task(self._teller.run())
         self._counting = asyncio.create_task(self._windows.run())
+        self._watching = asyncio.create_task(self.health.run())
+        self._telling = asyncio.create_task(self._pulse.run())
+
+    def _forget(self) -> None:
+        """Credentials may have changed. Any thread may call."""
+        self._tokens.forget()
+        self._slots.resume()
 
     async def close(self) -> None:
         """What was settled is written; connections are closed."""
@@ -62,6 +82,10 @@ class Plane:
         await self._settling
         await self._windows.close()
         await self._counting
+        await self.health.close()
+        await self._watching
+        self._telling.cancel()
+        self._pulse.tell()  # of the last batches
         await self._transport.close()
         await self._redis.aclose()
 

@@ -1,18 +1,16 @@
-"""What a request may cost at each endpoint that may serve it, and how long an answer that buys. Pure."""
+"""What a request may cost at an endpoint, and how long an answer that buys. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from billing.money import Micro
 from billing.pricing import FREE, Price, ceiling, completion_within
 from providers.wire import Chat
-from routing.meter import Size
-from routing.policy import Route
+from routing.needs import Needs
+from routing.route import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """An endpoint with the prices in force at admission: for this request they hold, whatever changes."""
 
     route: Route
@@ -33,47 +31,36 @@ class Quote:
         """What it costs with an answer of one token: for less it is not worth asking."""
         return ceiling(self.price, self.prompt, 1)
 
+    def expected(self, prompt: int, answer: int) -> Micro:
+        """What the customer pays for so many tokens."""
+        return ceiling(self.price, prompt, answer)
+
+    def own_cost(self, prompt: int, answer: int) -> Micro:
+        """What the provider takes from us for them; 0 where nobody has said."""
+        return 0 if self.own_price is FREE else ceiling(self.own_price, prompt, answer)
+
     def within(self, amount: Micro) -> "Quote | None":
         """The same for no more than ``amount``, with a shorter answer if need be; None if it buys none."""
         if amount >= self.ceiling:
             return self
         limit = completion_within(self.price, self.prompt, amount, self.limit)
-        return replace(self, limit=limit, is_told=True, is_lowered=True) if limit else None
+        return self._replace(limit=limit, is_told=True, is_lowered=True) if limit else None
 
     def told(self, chat: Chat) -> Chat:
         """``chat`` as this endpoint is asked it. Of two limits adapters take the smaller one."""
         return {**chat, "max_tokens": self.limit} if self.is_told else chat
 
 
-def quotes(
-    routes: Iterable[Route], chat: Chat, size: Size, moment: datetime, *, is_free: bool
-) -> list[Quote]:
-    """A quote for each of the routes that has a price at ``moment``, in their order."""
-    asked = _asked(chat)
-    found = (_quote(route, asked, size, moment, is_free=is_free) for route in routes)
-    return [quote for quote in found if quote is not None]
-
-
-def _quote(route: Route, asked: int | None, size: Size, moment: datetime, *, is_free: bool) -> Quote | None:
+def quote(route: Route, needs: Needs, moment: datetime, *, is_free: bool) -> Quote | None:
+    """The quote of ``route``; None if it has no price at ``moment``. ``is_free``: nothing is charged."""
     price = FREE if is_free else route.prices.at(moment)
     if price is None:
         return None
-    prompt = size.bound(route.characters_per_token)
+    asked = needs.limit
+    prompt = needs.size.bound(route.characters_per_token)
     # Where the customer names no limit a vendor may say as much as it likes, so it is told ours. Some count
     # it into the context and refuse one that does not fit: there they are left to themselves.
     fits = prompt + route.max_output <= route.context_length
-    is_told = fits if asked is None else asked > route.max_output
-    return Quote(
-        route=route,
-        price=price,
-        own_price=route.own_prices.at(moment) or FREE,
-        prompt=prompt,
-        limit=route.max_output if asked is None else min(asked, route.max_output),
-        is_told=is_told,
-    )
-
-
-def _asked(chat: Chat) -> int | None:
-    """The longest answer the customer wants, in tokens."""
-    limits = [chat[name] for name in ("max_tokens", "max_completion_tokens") if chat.get(name) is not None]
-    return min(limits, default=None)
+    limit = route.max_output if asked is None else min(asked, route.max_output)
+    is_told = fits if asked is None else asked > limit
+    return Quote(route, price, route.own_prices.at(moment) or FREE, prompt, limit, is_told)

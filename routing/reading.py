@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 import orjson
 
+from accounts.misfit import misfit
 from providers.wire import Chat
 from routing.errors import BadRequest, TooManyBytes
 from routing.links import is_file, is_image
-from routing.misfit import misfit
 from routing.shape import ChatRequest
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -52,7 +52,8 @@ def read_chat(body: bytes) -> Chat:
     try:
         msgspec.convert(chat, ChatRequest)
     except msgspec.ValidationError as exc:
-        raise misfit(chat, exc) from None
+        found = misfit(ChatRequest, chat, exc)
+        raise BadRequest(found.said, param=found.field) from None
     chat = _with_messages(chat)
     for rule in _RULES:
         rule(chat)

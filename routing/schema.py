@@ -12,11 +12,14 @@ import msgspec
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey
+from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey, ModelNotAllowed
+from routing.conditions import RouteAnswerSerializer
 from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
     BadRequest,
     NoSuchAddress,
+    NotJson,
+    TooManyBytes,
     Unavailable,
     UnknownGeneration,
     UnknownModel,
@@ -183,6 +186,11 @@ CREDITS_RESPONSES = {200: CreditsAnswerSerializer, **refusals(*OF_KEYS)}
 GENERATION_RESPONSES = {
     200: GenerationAnswerSerializer,
     **refusals(*OF_KEYS, BadRequest, UnknownGeneration),
+}
+
+PLAN_RESPONSES = {
+    200: RouteAnswerSerializer,
+    **refusals(*OF_KEYS, BadRequest, TooManyBytes, NotJson, UnknownModel, ModelNotAllowed),
 }
 
 KEY_EXAMPLE = {

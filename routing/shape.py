@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from accounts.preferences import Preferences
+
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 128  # as OpenAI
 MAX_INT32 = 2**31 - 1
@@ -37,7 +39,6 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 JsonObject = dict[str, Any]
-Names = list[Short]
 
 
 class _Declared(Struct, gc=False):
@@ -198,22 +199,6 @@ class Reasoning(_Declared):
 
 class UsageOptions(_Declared):
     include: bool | None = None
-
-
-class Preferences(_Declared):
-    """The ``provider`` object: which providers may serve the request, and in which order."""
-
-    order: Names | None = None
-    only: Names | None = None
-    ignore: Names | None = None
-    allow_fallbacks: bool | None = None
-    require_parameters: bool | None = None
-    data_collection: Literal["allow", "deny"] | None = None
-    sort: str | JsonObject | None = None
-    max_price: JsonObject | None = None
-    preferred_min_throughput: float | JsonObject | None = None
-    preferred_max_latency: float | JsonObject | None = None
-    region: str | None = None
 
 
 class ChatRequest(_Declared):

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -15,7 +16,9 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from accounts.callers import Callers
+from routing import archive
 from routing.catalogue import Catalogue
+from routing.models import CatalogueVersion
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Snapshot:
         self.callers = callers
         self.catalogue = Catalogue({})
         self.on_change: Callable[[], None] = lambda: None
+        self.seen_at = 0.0  # Unix seconds when all this was last known to be the database's
         # What has to be added to our monotonic clock to get the database's, in seconds.
         self._ahead = time.time() - time.monotonic()
 
@@ -80,6 +84,7 @@ class Snapshot:
                 if not said:
                     row = listener.execute(CLOCK).fetchone()
                     self._ahead = float(row[0]) - time.monotonic()
+                self.seen_at = time.time()
 
     def _take(self, said: set[str]) -> None:
         for payload in said:
@@ -96,9 +101,19 @@ class Snapshot:
             with transaction.atomic(), connection.cursor() as cursor:
                 # One moment of the database: a model is never seen without its endpoints.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                self.catalogue = self._load()
+                catalogue = self._load()
                 cursor.execute(CLOCK)
                 self._ahead = float(cursor.fetchone()[0]) - time.monotonic()
+            self.catalogue = kept(catalogue)
         finally:
             connection.close()
+        self.seen_at = time.time()
         self.on_change()
+
+
+def kept(catalogue: Catalogue) -> Catalogue:
+    """The catalogue with its version, under which it can be found again: decisions are repeated from it."""
+    description = archive.described(catalogue)
+    version = archive.version_of(description)
+    CatalogueVersion.objects.get_or_create(version=version, defaults={"description": description})
+    return replace(catalogue, version=version)

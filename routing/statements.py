@@ -16,11 +16,10 @@ from accounts.models import Plan
 from billing.models import Generation, GenerationStatus, Reset, UsageSource
 from billing.money import Micro, as_number
 from billing.pricing import PER_ROUBLE, Explanation, Line, Price, explanation
-from providers import errors as providers
-from routing.envelope import row_of
 from routing.errors import UnknownGeneration
 from routing.listing import Price as PriceField
 from routing.listing import RequestPrice, plain
+from routing.table import told_attempts
 
 # ``gen-`` and 32 hexadecimal digits, as answers have it; the number alone, as databases write it.
 NAME = re.compile(
@@ -45,15 +44,7 @@ class Record:
 
     @property
     def attempts(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "provider": attempt.get("provider", ""),
-                "outcome": _outcome(attempt.get("outcome", "")),
-                "is_twin": attempt.get("is_twin", False),
-                "ms": attempt.get("ms", 0),
-            }
-            for attempt in self.row.attempts
-        ]
+        return told_attempts(self.row.attempts)
 
     @cached_property
     def cost_details(self) -> Explanation | None:
@@ -84,23 +75,6 @@ def record(client_id: int, name: str) -> Record:
 def _price(recorded: dict[str, Micro]) -> Price:
     # History: a kind of price may have come since, or gone.
     return Price(**{kind.name: recorded.get(kind.name, 0) for kind in fields(Price)})
-
-
-# What became of an attempt is recorded by the kind of failure; customers know the codes of errors.
-OUTCOMES = {
-    kind.__name__: row_of(kind()).code
-    for kind in vars(providers).values()
-    if isinstance(kind, type) and issubclass(kind, providers.UpstreamError)
-}
-
-
-def _outcome(recorded: str) -> str:
-    match recorded:
-        case "ok":
-            return "ok"
-        case "CancelledError" | "GeneratorExit":
-            return "cancelled"
-    return OUTCOMES.get(recorded, "internal_error")
 
 
 # --- The shape -----------------------------------------------------------------------------------

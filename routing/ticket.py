@@ -4,10 +4,9 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,14 +18,20 @@ from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
 from billing.pricing import FREE, cost_details, cost_of
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
+from routing.archive import kept
 from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
-from routing.meter import Size, is_over, is_plausible, tokens_of
-from routing.policy import Route
+from routing.meter import is_over, is_plausible, tokens_of
+from routing.policy import Decision, Question
 from routing.quote import Quote
+from routing.route import Route
+from routing.slots import Slot
+from routing.table import table, told_attempts
 
 # What of a customer's own request id may stand in a log and a record.
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+# Values of X-XRouter-Trace by which an answer is asked to explain itself.
+TRACED = {"1", "true", "route"}
 # A hold outlives the time that all attempts may take by so many seconds: customers may read slowly.
 GRACE = 120
 
@@ -39,6 +44,7 @@ class Call:
     address: str
     client_request_id: str = ""
     string_codes: bool = False  # error codes as words instead of numbers
+    wants_trace: bool = False  # the answer is to say why it came from where it came
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -50,7 +56,13 @@ def call_from(headers: Mapping[str, str], address: str) -> Call:
         address=address,
         client_request_id=theirs if SAFE_ID.fullmatch(theirs) else "",
         string_codes=headers.get("x-xrouter-error-codes") == "string",
+        wants_trace=headers.get("x-xrouter-trace", "").lower() in TRACED,
     )
+
+
+def new_id() -> UUID:
+    """A generation's: 128 random bits."""
+    return UUID(bytes=os.urandom(16))
 
 
 class Ticket:
@@ -61,23 +73,29 @@ class Ticket:
         caller: Caller,
         chat: Chat,
         call: Call,
-        quotes: Sequence[Quote],
-        size: Size,
+        question: Question,
+        decision: Decision,
         *,
-        moment: datetime,
+        number: UUID | None = None,
+        version: str = "",
         wants_functions: bool = False,
     ) -> None:
-        """``quotes``: the endpoints to try, in order. ``moment``: the database's time at admission.
+        """``decision``: the endpoints to try, in order, which ``question`` led to.
 
-        ``wants_functions``: the customer speaks the form of calls that came before tools.
+        ``version``: of the catalogue. ``wants_functions``: the customer speaks the form of calls that came
+        before tools.
         """
-        self.id = UUID(bytes=os.urandom(16))
-        self.created_at = moment
+        self.id = number or new_id()
+        self.created_at = question.moment
         self.caller = caller
         self.chat = chat
         self.call = call
-        self.quotes = tuple(quotes)
-        self.size = size
+        self.question = question
+        self.decision = decision
+        self.quotes = tuple(decision.quotes)
+        self.size = question.needs.size
+        self.slot: Slot | None = None  # the place at the provider that the answer takes
+        self._version = version
         self.entered: Visit | None = None
         self.standing: Standing | None = None
         self._wants_functions = wants_functions
@@ -94,6 +112,7 @@ class Ticket:
         self._is_capped = False
         self._cost: Micro = 0  # what the usage costs; the customer pays no more of it than is on hold
         self.is_settled = False
+        self._asked = call.started
         self._first_token: float | None = None
         self._upstream = 0.0
 
@@ -109,6 +128,11 @@ class Ticket:
     @property
     def wants_usage(self) -> bool:
         return bool((self.chat.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether it was sent where its conversation may be known."""
+        return self.question.seed != self.id.hex
 
     @property
     def route(self) -> Route | None:
@@ -177,6 +201,17 @@ class Ticket:
             **self._identity("chat.completion"),
             "choices": [_whole_choice(choice) for choice in completion["choices"]],
             "usage": self.bill(),
+            **({"xrouter": self.trace()} if self.call.wants_trace else {}),
+        }
+
+    def trace(self) -> dict[str, Any] | None:
+        """Why the answer comes from where it comes, if the customer wants to know."""
+        if not self.call.wants_trace:
+            return None
+        return {
+            "generation_id": self.name,
+            "route": table(self.question, self.decision),
+            "attempts": told_attempts(self.attempts),
         }
 
     def bill(self) -> dict[str, Any] | None:
@@ -207,10 +242,24 @@ class Ticket:
         """The chunks in the form of calls the customer speaks."""
         return [legacy.legacy_chunk(chunk) for chunk in chunks] if self._wants_functions else chunks
 
+    @property
+    def answer_seconds(self) -> float:
+        """Since the endpoint that answers was asked."""
+        return time.perf_counter() - self._asked
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """From asking the endpoint that answers to its first output; None for a whole answer."""
+        return None if self._first_token is None else self._first_token - self._asked
+
+    @property
+    def answer_tokens(self) -> int:
+        return int(self.usage["completion_tokens"]) if self.usage else 0
+
     @contextmanager
     def attempt(self, quote: Quote) -> Iterator[None]:
         """Note one try at an endpoint: how it ended and how long it took."""
-        started = time.perf_counter()
+        started = self._asked = time.perf_counter()
         route = quote.route
         upstream = route.upstream
         entry: dict[str, Any] = {
@@ -223,6 +272,7 @@ class Ticket:
             yield
             entry["outcome"] = "ok"
             self._quote = quote
+            self.dropped = [name for name in self.question.needs.fields if route.lacks(name)]
         except BaseException as exc:
             entry["outcome"] = type(exc).__name__
             raise
@@ -308,6 +358,7 @@ class Ticket:
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
             attempts=self.attempts,
             dropped_fields=self.dropped,
+            route=kept(self.question, self.decision, self._version),
         )
 
     @property

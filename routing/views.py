@@ -192,12 +192,8 @@ class GenerationDetail(V1View):
     def get(self, request: Request) -> Response:
         """Запись об одном запросе вашей организации, сделанном любым её ключом."""
         caller = caller_of(request)
-        names = request.query_params.getlist("id")
-        if not any(names):
-            raise BadRequest("Укажите номер генерации: ?id=gen-…", param="id")
-        if len(names) > 1:
-            raise UnknownGeneration
-        return Response(GenerationAnswerSerializer({"data": record(caller.client_id, names[0])}).data)
+        found = record(caller.client_id, named_generation(request))
+        return Response(GenerationAnswerSerializer({"data": found}).data)
 
 
 class Schema(V1View, SpectacularJSONAPIView):
@@ -211,6 +207,16 @@ class Nowhere(V1View):
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise NoSuchAddress
+
+
+def named_generation(request: Request) -> str:
+    """The generation a query names. Raises BadRequest, and UnknownGeneration where it names several."""
+    names = request.query_params.getlist("id")
+    if not any(names):
+        raise BadRequest("Укажите номер генерации: ?id=gen-…", param="id")
+    if len(names) > 1:
+        raise UnknownGeneration
+    return names[0]
 
 
 def call_of(request: HttpRequest) -> Call:

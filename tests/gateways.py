@@ -18,13 +18,17 @@ from billing.money import Micro
 from billing.pricing import Price, PriceList
 from billing.teller import Teller
 from billing.windows import Windows
+from monitoring.health import Health
 from providers.tokens import Tokens
 from providers.transports.aio import Transport
 from providers.upstreams import Login, Timeouts, Upstream
 from routing.admission import Admission
+from routing.attempts import Attempts
 from routing.catalogue import Card, Catalogue
 from routing.gateway import Gateway
-from routing.policy import Route
+from routing.planner import Planner
+from routing.route import Route
+from routing.slots import Slots
 from routing.ticket import Call, Ticket
 from tests.servers import END, Line, Vendor, event, stream_head
 
@@ -80,14 +84,13 @@ class House:
         self.windows = Windows(self._redis, share=1)
         self.admission = Admission(self.book, self.windows)
         names = {name: card for card in cards for name in card.names}
-        self.gateway = Gateway(
-            lambda: Catalogue(names),
-            self._transport,
-            Tokens(self._transport, self._redis),
-            self.admission,
-            now=lambda: datetime.now(UTC),
-            keep_alive=keep_alive,
+        self.health = Health(self._redis)
+        self.slots = Slots(self.windows)
+        self.planner = Planner(
+            lambda: Catalogue(names), self.health.vitals, lambda: datetime.now(UTC), secret=b"secret"
         )
+        attempts = Attempts(Tokens(self._transport, self._redis), self.health, self.slots)
+        self.gateway = Gateway(self.planner, self._transport, attempts, self.admission, keep_alive=keep_alive)
 
     async def __aenter__(self) -> "House":
         await self.windows.close()  # from now on it judges without Redis
@@ -128,11 +131,15 @@ def caller(**facts: Any) -> Caller:
 
 
 def login(number: int = 1, **secret: str) -> Login:
-    return Login(id=number, label=f"login {number}", secret=secret or {"api_key": f"key-{number}"}, slots=1)
+    return Login(
+        id=number, label=f"login {number}", secret=secret or {"api_key": f"key-{number}"}, slots=1000
+    )
 
 
 def route(url: str, slug: str = "a", *, model: str = "m", priority: int = 0, **upstream: Any) -> Route:
-    facts = {"adapter": "openai", "logins": (login(),), "timeouts": QUICK, **upstream}
+    # Each provider's credential is another one.
+    logins = (login(ord(slug[0]) - ord("a") + 1),)
+    facts = {"adapter": "openai", "logins": logins, "timeouts": QUICK, **upstream}
     return Route(
         endpoint_id=priority,
         model=model,

@@ -1,20 +1,44 @@
 """What the web server runs: the express lane for inference, Django for everything else."""
 
+import asyncio
 import gc
+import logging
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
+
+from monitoring import sharing
+
+# Before anything is declared that counts. Where there is no room for figures requests are served without.
+try:
+    if settings.XROUTER_METRICS_DIR:
+        sharing.begin(settings.XROUTER_METRICS_DIR)
+    unshared = ""
+except OSError as exc:
+    unshared = str(exc)
 
 django = get_asgi_application()
 
 # Models can be imported only now.
-from django.conf import settings  # noqa: E402
-
 from routing import express, plane  # noqa: E402
+from xrouter.scrape import Gate  # noqa: E402
+
+if unshared:
+    logging.getLogger(__name__).error("metrics of this process are not shown", extra={"error": unshared})
 
 LANES = {"/v1/chat/completions": express.chat} if settings.XROUTER_EXPRESS else {}
+
+
+def _gate():
+    return Gate.of(
+        settings.XROUTER_METRICS_NETWORKS, settings.XROUTER_TRUSTED_PROXIES, settings.XROUTER_METRICS_TOKEN
+    )
+
+
+_gate()  # a network that is none stops the start
 
 
 async def application(scope, receive, send):
@@ -27,6 +51,9 @@ async def application(scope, receive, send):
         if lane is not None and scope["method"] == "POST":
             await lane(plane.current().desk, scope, receive, send)
             return
+        if scope["path"] == "/metrics" and scope["method"] == "GET" and _gate().lets_in(scope):
+            await _tell(send)
+            return
         await express.read_first(django, scope, receive, send)
     elif scope["type"] == "lifespan":
         await _live(receive, send)
@@ -34,9 +61,23 @@ async def application(scope, receive, send):
 
 async def _alive(send):
     # Beside Django, so that it tells of this process and of nothing else. It listens only once it can serve.
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"3")]
+    await _answer(send, b"text/plain", b"ok\n")
+
+
+async def _tell(send):
+    # To strangers it is a page that does not exist: they are answered by Django.
+    page = await asyncio.to_thread(sharing.page, settings.XROUTER_METRICS_DIR)
+    await _answer(send, sharing.CONTENT_TYPE.encode(), page)
+
+
+async def _answer(send, content_type, body):
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"ok\n"})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _live(receive, send):

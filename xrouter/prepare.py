@@ -20,6 +20,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
 from accounts import keys
+from monitoring import sharing
 from xrouter.errors import CannotStart
 from xrouter.home import Home, read_pairs, write_pairs
 
@@ -39,6 +40,8 @@ def main() -> int:
         call_command("bootstrap", stdout=StringIO())
         say("The catalogue is loaded.")
         make_logins(Home(settings.XROUTER_HOME))
+        if settings.XROUTER_METRICS_DIR:
+            sharing.clear(settings.XROUTER_METRICS_DIR)
     except (CannotStart, CommandError, ImproperlyConfigured) as exc:
         print(" ".join(str(exc).split()), file=sys.stderr)  # noqa: T201
         return 1

@@ -224,6 +224,7 @@ def settle_environment(
     return told | {
         "XROUTER_HOME": str(home.path),
         "XROUTER_WORKERS": str(options.workers),
+        "XROUTER_METRICS_DIR": os.environ.get("XROUTER_METRICS_DIR") or str(home.path / "metrics"),
         "PYTHONUNBUFFERED": "1",
     }
 

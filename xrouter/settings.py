@@ -38,6 +38,11 @@ ALLOWED_HOSTS = env.list("XROUTER_ALLOWED_HOSTS", default=["localhost", "127.0.0
 XROUTER_TRUSTED_PROXIES = env.list("XROUTER_TRUSTED_PROXIES", default=[])
 # Web processes that share each limit of rate while Redis is away.
 XROUTER_WORKERS = env.int("XROUTER_WORKERS", default=os.cpu_count() or 1)
+# Who may read /metrics: these networks, and whoever brings the token, if there is one.
+XROUTER_METRICS_NETWORKS = env.list("XROUTER_METRICS_NETWORKS", default=["127.0.0.1/32", "::1/128"])
+XROUTER_METRICS_TOKEN = env.str("XROUTER_METRICS_TOKEN", default="")
+# Where web processes leave their figures for each other; without it each shows its own only.
+XROUTER_METRICS_DIR = Path(text) if (text := env.str("XROUTER_METRICS_DIR", default="")) else None
 # Inference requests pass beside Django; "0" sends them through Django REST framework.
 XROUTER_EXPRESS = env.bool("XROUTER_EXPRESS", default=True)
 # "auto": a twin stands in for each provider without credentials; "off": such a provider is silent.
@@ -70,7 +75,9 @@ INSTALLED_APPS = [
     "routing",
 ]
 
+# The first and the last of these count what passes through Django; inference does not.
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -81,7 +88,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+# Seconds. Pages take some 10 to 100 ms; each bucket is a series for each page and method.
+PROMETHEUS_LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
 TEMPLATES = [
     {

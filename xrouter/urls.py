@@ -5,7 +5,7 @@ from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
-from routing import views
+from routing import explanations, views
 from xrouter.views import Docs
 
 admin.site.site_header = admin.site.site_title = "XRouter"
@@ -16,6 +16,8 @@ V1 = [
     path("models", views.ModelList.as_view()),
     path("models/", views.ModelList.as_view(schema=None)),
     # Names have slashes in them.
+    re_path(r"^models/(?P<model>.+)/endpoints$", explanations.ModelEndpoints.as_view()),
+    re_path(r"^models/(?P<model>.+)/endpoints/$", explanations.ModelEndpoints.as_view(schema=None)),
     re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
     path("auth/key", views.KeyDetail.as_view()),
     path("auth/key/", views.KeyDetail.as_view(schema=None)),
@@ -25,6 +27,12 @@ V1 = [
     path("credits/", views.Credits.as_view(schema=None)),
     path("generation", views.GenerationDetail.as_view()),
     path("generation/", views.GenerationDetail.as_view(schema=None)),
+    path("generation/route", explanations.GenerationRoute.as_view()),
+    path("generation/route/", explanations.GenerationRoute.as_view(schema=None)),
+    path("route/plan", explanations.RoutePlan.as_view()),
+    path("route/plan/", explanations.RoutePlan.as_view(schema=None)),
+    path("providers/status", explanations.ProviderStatus.as_view()),
+    path("providers/status/", explanations.ProviderStatus.as_view(schema=None)),
     path("openapi.json", views.Schema.as_view(), name="openapi"),
 ]
 

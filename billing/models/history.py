@@ -58,6 +58,12 @@ class Generation(models.Model):
     dropped_fields = ArrayField(
         models.TextField(), verbose_name="непереданные поля", default=list, blank=True
     )
+    route = models.JSONField(
+        "выбор исполнителя",
+        null=True,
+        blank=True,
+        help_text="Вопрос, по которому выбраны исполнители, и ответ; текстов запроса здесь нет.",
+    )
 
     is_test = models.BooleanField("тестовая", default=False)
     streamed = models.BooleanField("потоком", default=False)

@@ -4,7 +4,7 @@ from typing import Self
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Func, OuterRef, Q, Subquery, Sum
+from django.db.models import Func, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Cast, Coalesce, Now
 
 from accounts.models import ApiKey, Client
@@ -25,6 +25,13 @@ class Shift(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class HoldQuerySet(models.QuerySet["Hold"]):
+    def oldest(self) -> float:
+        """For how many seconds the oldest has been there, by the database's clock; 0 where there is none."""
+        age = self.aggregate(age=Now() - Min("created_at"))["age"]
+        return max(age.total_seconds(), 0.0) if age else 0.0
 
 
 class Hold(models.Model):
@@ -52,6 +59,8 @@ class Hold(models.Model):
     model_requested = models.TextField("запрошенная модель", blank=True)
     streamed = models.BooleanField("потоком", default=False)
     is_test = models.BooleanField("тестовая", default=False)
+
+    objects = HoldQuerySet.as_manager()
 
     class Meta:
         verbose_name = "резерв"

@@ -35,6 +35,8 @@ class Adapter(ABC):
 
     # Request field -> what becomes of it. A field that is not here is DROPPED.
     FIELDS: ClassVar[Mapping[str, Support]] = {}
+    # Whether the vendor keeps prompts for a while and charges less for what it meets again.
+    REMEMBERS: ClassVar[bool] = False
     # ``Target.options`` that this dialect knows. ``probe_model`` is the probes'.
     OPTIONS: ClassVar[Mapping[str, Kind]] = {"probe_model": TEXT}
     # A credential's secret is one of these, whole.

@@ -67,6 +67,7 @@ NO_SUCH_FORMAT = "GigaChat не знает такого response_format: быв�
 class GigaChat(Adapter):
     """Sber's GigaChat. A credential is ``{"authorization_key", "scope"}``."""
 
+    REMEMBERS = True
     FIELDS = {
         "model": Support.EXACT,
         "messages": Support.EXACT,

@@ -62,13 +62,14 @@ def report(whole: dict, stream: dict, rest: dict) -> None:
 
 
 async def report_parts() -> None:
-    """Money and limits by themselves, under the same load and at rest."""
+    """Money and limits by themselves, under the same load and at rest; planning, which waits for nobody."""
     from django.conf import settings
 
     from accounts.models import ApiKey
     from routing.bridge import in_thread
     from routing.plane import database
     from tests.bench.parts import limits, money
+    from tests.bench.plans import planning
 
     key = await in_thread(ApiKey.objects.latest, "pk")
     print()
@@ -78,6 +79,8 @@ async def report_parts() -> None:
         print(PART_ROW.format(f"money, {users} at once", *figures(part), f"{share:.1f}"))
         part = await limits(settings.REDIS_URL, users)
         print(PART_ROW.format(f"limits, {users} at once", *figures(part), ""))
+    for name, cpu in planning().items():
+        print(PART_ROW.format(name, f"{cpu / 1000:.3f} ms", "", "", ""))
 
 
 def figures(part) -> list[str]:
@@ -110,7 +113,7 @@ def prepare(upstream_port: int) -> str:
     provider = Provider.objects.create(
         slug="bench", name="Bench", adapter="openai", base_url=f"http://127.0.0.1:{upstream_port}/v1"
     )
-    credential = Credential(provider=provider, label="bench")
+    credential = Credential(provider=provider, label="bench", slots=2 * STREAMS)
     credential.seal({"api_key": "bench"})
     credential.save()
     model = Model.objects.create(

@@ -309,6 +309,7 @@ async def test_holds_and_settlements_at_once_share_batches(rich):
     assert wallet(rich) == {"balance": 1_000_000 - 3_000, "held": 0}
     assert (teller.tally.holds, teller.tally.settlements) == (300, 300)
     assert teller.tally.batches < 20
+    assert (len(teller.tally.sizes), sum(teller.tally.sizes)) == (teller.tally.batches, 600)
 
 
 async def test_of_many_at_once_only_those_that_the_wallet_pays_for_are_let_in(rich):

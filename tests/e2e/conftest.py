@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.installation import Installation, Server, Twins, installed
-from tests.e2e.suspects import Front, front, hole
+from tests.e2e.suspects import Front, front, hole, mute
 
 CLIENT = "Ромашка"
 HASTE = 0.05  # seconds
@@ -21,9 +21,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A migrated database, and no program yet."""
     with installed(tmp_path_factory.mktemp("home")) as installation:
         installation.manage("migrate", "-v0")
-        # Redis counts clients and keys by their numbers, and is other tests' Redis, too.
+        # Redis counts by these numbers, and is other tests' Redis, too.
         first = secrets.randbelow(1 << 40)
-        for table in ("accounts_client", "accounts_apikey"):
+        for table in ("accounts_client", "accounts_apikey", "providers_credential", "routing_endpoint"):
             installation.query(f"ALTER TABLE {table} ALTER id RESTART WITH {first}")
         yield installation
 
@@ -38,6 +38,12 @@ def twins(bare: Installation) -> Twins:
 def others(bare: Installation) -> Twins:
     """Other twins: provider B of the staged models."""
     return bare.start_twins("others")
+
+
+@pytest.fixture(scope="session")
+def frail(bare: Installation) -> Twins:
+    """The providers of the models whose circuits are automatic."""
+    return bare.start_twins("frail")
 
 
 @pytest.fixture(scope="session")
@@ -62,16 +68,24 @@ def wrong_name(twins: Twins, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def installation(
-    bare: Installation, twins: Twins, others: Twins, hasty: Twins, self_signed: Front, wrong_name: Front
+    bare: Installation,
+    twins: Twins,
+    others: Twins,
+    frail: Twins,
+    hasty: Twins,
+    self_signed: Front,
+    wrong_name: Front,
 ) -> Iterator[Installation]:
     """The database with the catalogue and the staged models; no web server yet."""
     bare.manage("bootstrap", XROUTER_TWIN_URL=twins.url)
-    with hole() as port:
+    with hole() as port, mute() as silent:
         places = {
             "a": twins.url,
             "b": others.url,
+            "frail": frail.url,
             "hasty": hasty.url,
             "hole": str(port),
+            "mute": str(silent),
             "self-signed": str(self_signed.port),
             "own-roots-roots": self_signed.certificate,
             "wrong-name": str(wrong_name.port),
@@ -117,10 +131,10 @@ def door(request: pytest.FixtureRequest) -> Server:
 
 
 @pytest.fixture(autouse=True)
-def calm(twins: Twins, others: Twins) -> Iterator[None]:
+def calm(twins: Twins, others: Twins, frail: Twins) -> Iterator[None]:
     """No fault outlives the test that ordered it."""
     yield
-    for one in (twins, others):
+    for one in (twins, others, frail):
         one.calm()
 
 

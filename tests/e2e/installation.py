@@ -228,6 +228,7 @@ class Installation:
             "digest": key.digest,
             "allowed_models": [],
             "allowed_addresses": [],
+            "routing": "{}",
             "created_at": datetime.now().astimezone(),
             **columns,
         }

@@ -139,6 +139,7 @@ def new_client(installation: Installation, amount: int = 1_000 * MICRO, **column
         "inn": "",
         "plan": "paid",
         "is_active": True,
+        "routing": "{}",
         "created_at": datetime.now().astimezone(),
         **ROOMY,
         **columns,

@@ -6,12 +6,14 @@ For each wire there are ``solo/<wire>``, answered by the twins A alone; ``pair/<
 fails, by the twins B; ``slow/<wire>``, by A with all the time in the world. Elsewhere A is given little time,
 so that tests of time-outs are short. ``late/<fault>`` is a pair whose A has that fault. ``odd/<wire>`` is as
 slow as ``slow`` at a price of which no token costs a whole number of micro-roubles; ``dear/openai`` is
-answered by B.
+answered by B. Their circuits stay closed: faults come there by the hundred, and each is to be met.
+Models with automatic circuits are in ``frail``; ``both/<fault>-<fault>`` has these faults of two providers.
 """
 
 import json
 import os
 import sys
+from itertools import product
 from typing import Any
 
 import django
@@ -21,6 +23,7 @@ django.setup()
 
 from providers.models import Provider  # noqa: E402 - models need settings
 from tests import builders  # noqa: E402
+from tests.e2e.frail import BREAKS, EQUALS, FRAIL, Place, api_key  # noqa: E402
 
 # Wire: (path at the twins, path of its tokens, secret, upstream name, options)
 WIRES: dict[str, tuple[str, str, dict[str, str], str, dict[str, str]]] = {
@@ -83,6 +86,42 @@ def main(places: dict[str, str]) -> None:
         _model(f"bad/{wire}", wire, f"bad-{wire}")
         _model(f"pair/bad-{wire}", wire, f"bad-{wire}", f"b-{wire}")
     _model("dear/openai", "openai", "b-openai", price=DEAR)
+    tariff = builders.make_tariff()
+    for name, endpoints in FRAIL.items():
+        _frail(name, endpoints, places["frail"], tariff)
+    _both(places["frail"], tariff)
+
+
+def _frail(name: str, endpoints: tuple[Place, ...], url: str, tariff: Any) -> None:
+    facts: Any = {"max_output": 8192, "context_length": 131_072, "tariff": tariff}
+    model = builders.make_model(f"frail/{name}", **facts)
+    for number, place in enumerate(endpoints):
+        provider = _provider_at(f"{name}-{place.wire}", place.wire, url, _pace(place))
+        for key in range(place.keys):
+            sealed = {"api_key": api_key(name, key)} if place.wire == "openai" else WIRES[place.wire][2]
+            builders.make_credential(provider, sealed, slots=place.slots)
+        builders.make_endpoint(
+            model,
+            provider,
+            upstream_name=WIRES[place.wire][3],
+            priority=0 if name in EQUALS else number,
+            context_length=place.context,
+        )
+
+
+def _pace(place: Place) -> dict[str, float]:
+    return PATIENT if place.is_patient else HURRIED
+
+
+def _both(url: str, tariff: Any) -> None:
+    _provider("both-openai", "openai", url, HURRIED)
+    _provider("both-gen-t", "gen-t", url, HURRIED)
+    for first, second in product(BREAKS, repeat=2):
+        model = builders.make_model(f"both/{first}-{second}", tariff=tariff)
+        for priority, (wire, fault) in enumerate([("openai", first), ("gen-t", second)]):
+            provider: Any = Provider.objects.get(slug=f"both-{wire}")
+            facts: Any = {"priority": priority, "circuit": "closed"}
+            builders.make_endpoint(model, provider, upstream_name=f"{WIRES[wire][3]}--{fault}", **facts)
 
 
 def _unreachable(places: dict[str, str]) -> dict[str, str]:
@@ -91,6 +130,7 @@ def _unreachable(places: dict[str, str]) -> dict[str, str]:
         "refused": "http://127.0.0.1:9/v1",
         "hanging": f"http://127.0.0.1:{places['hole']}/v1",
         "no-name": "http://upstream.invalid/v1",
+        "mute-tls": f"https://127.0.0.1:{places['mute']}/openai/v1",
         "no-tls": f"{places['a'].replace('http:', 'https:')}/openai/v1",
         "self-signed": f"https://127.0.0.1:{places['self-signed']}/openai/v1",
         "wrong-name": f"https://127.0.0.1:{places['wrong-name']}/openai/v1",
@@ -110,8 +150,14 @@ def _wire(wire: str, first: str, second: str) -> None:
 def _provider(
     slug: str, wire: str, url: str, timeouts: dict[str, float], secret: dict[str, str] | None = None
 ) -> None:
-    path, auth_path, usual, _, options = WIRES[wire]
-    provider = builders.make_provider(
+    provider = _provider_at(slug, wire, url, timeouts)
+    builders.make_credential(provider, secret or WIRES[wire][2], slots=1000)
+
+
+def _provider_at(slug: str, wire: str, url: str, timeouts: dict[str, float]) -> Any:
+    """Without a credential."""
+    path, auth_path, _, _, options = WIRES[wire]
+    return builders.make_provider(
         slug,
         adapter=wire,
         base_url=url + path,
@@ -119,18 +165,23 @@ def _provider(
         timeouts=timeouts,
         options=options,
     )
-    builders.make_credential(provider, secret or usual, slots=1000)
 
 
 def _model(
-    slug: str, wire: str, *providers: str, fault: str = "", price: tuple[str, str] = ("500", "500")
+    slug: str,
+    wire: str,
+    *providers: str,
+    fault: str = "",
+    price: tuple[str, str] = ("500", "500"),
+    circuit: str = "closed",
 ) -> None:
     """``fault`` is what the first of ``providers`` does to every answer."""
     model = builders.make_model(slug, max_output=8192, tariff=builders.make_tariff(*price))
     for priority, name in enumerate(providers):
         upstream_name = WIRES[wire][3] + (f"--{fault}" if fault and not priority else "")
         provider: Any = Provider.objects.get(slug=name)
-        builders.make_endpoint(model, provider, upstream_name=upstream_name, priority=priority)
+        facts: Any = {"upstream_name": upstream_name, "priority": priority, "circuit": circuit}
+        builders.make_endpoint(model, provider, **facts)
 
 
 if __name__ == "__main__":

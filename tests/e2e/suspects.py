@@ -1,4 +1,6 @@
-"""Addresses no provider should have: one that never accepts, and some with certificates not to be trusted."""
+"""Addresses no provider should have: where nobody accepts, where nobody speaks, and some whose certificates
+are not to be trusted.
+"""
 
 import asyncio
 import socket
@@ -30,6 +32,15 @@ def hole() -> Iterator[int]:
             filler.setblocking(False)
             filler.connect_ex(address)
         yield int(address[1])
+
+
+@contextmanager
+def mute() -> Iterator[int]:
+    """A port where connections are made, but nobody reads or says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield int(listener.getsockname()[1])
 
 
 @dataclass

@@ -299,6 +299,7 @@ UNREACHABLE = {
     "refused": DOWN,
     "hanging": LATE,
     "no-name": DOWN,
+    "mute-tls": LATE,
     "no-tls": DOWN,
     "self-signed": DOWN,
     "wrong-name": DOWN,

@@ -1,13 +1,21 @@
+from uuid import uuid4
+
 import orjson
 import pytest
 import requests
 import responses
+from django.conf import settings
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from monitoring.models import Probe
-from monitoring.probes import probe
+from monitoring.probes import probe, probe_idle
+from monitoring.stream import FIELD, KEY, Outbox, read
+from monitoring.tally import Tally
 from monitoring.tasks import probe_providers
 from providers.models import Provider
-from tests.builders import make_credential, make_provider
+from tests.builders import make_credential, make_endpoint, make_provider
 
 pytestmark = pytest.mark.django_db
 
@@ -143,3 +151,94 @@ def test_a_probe_keeps_no_secret(vendors, provider):
     found = probe(provider)
 
     assert b"the-key" not in orjson.dumps({name: str(value) for name, value in vars(found).items()})
+
+
+# In turn, by the clock ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis():
+    with Redis.from_url(settings.REDIS_URL) as redis:
+        redis.delete(KEY)
+        yield redis
+
+
+def told(redis) -> dict[int, tuple[int, int]]:
+    """Attempts and failures of each endpoint that the windows have been told of."""
+    return {
+        number: (tally.attempts, tally.failures)
+        for _, entry in read(redis.xrange(KEY))
+        for slot in entry.slots
+        for number, tally in slot.tallies.items()
+    }
+
+
+def ask(redis, *endpoints) -> None:
+    """As customers do."""
+    outbox = Outbox(uuid4().hex)
+    for endpoint in endpoints:
+        outbox.put(endpoint.pk, Tally(attempts=1), 1)
+    redis.xadd(KEY, {FIELD: outbox.packed(1)})
+
+
+def test_an_answer_is_good_news_of_all_enabled_endpoints(vendors, provider, redis):
+    endpoints = [make_endpoint(provider=provider) for _ in range(2)]
+    make_endpoint(provider=provider, is_enabled=False)
+    make_endpoint()
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+
+    probe_idle(redis)
+
+    assert told(redis) == {endpoint.pk: (1, 0) for endpoint in endpoints}
+
+
+def test_no_answer_is_bad_news(vendors, provider, redis):
+    endpoint = make_endpoint(provider=provider)
+    vendors.get("https://vendor.example/v1/models", status=500)
+
+    probe_idle(redis)
+
+    assert told(redis) == {endpoint.pk: (1, 1)}
+
+
+def test_a_question_that_a_vendor_finds_wrong_is_no_news(vendors, provider, redis):
+    make_endpoint(provider=provider)
+    vendors.get("https://vendor.example/v1/models", status=400)
+
+    probe_idle(redis)
+
+    assert Probe.objects.get().kind == "Rejected"
+    assert told(redis) == {}
+
+
+def test_a_provider_that_customers_ask_is_not_probed(vendors, provider, redis):
+    asked = make_endpoint(provider=provider)
+    make_endpoint(provider=provider)
+    other = make_endpoint(provider=make_provider(base_url="https://other.example/v1"))
+    make_credential(other.provider)
+    vendors.get("https://other.example/v1/models", json={"data": []})
+    ask(redis, asked)
+
+    probe_idle(redis)
+
+    assert [found.provider for found in Probe.objects.all()] == [other.provider]
+
+
+def test_a_probe_does_not_keep_the_next_one_away(vendors, provider, redis):
+    make_endpoint(provider=provider)
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+
+    probe_idle(redis)
+    probe_idle(redis)
+
+    assert Probe.objects.count() == 2
+
+
+def test_without_redis_all_are_probed_and_the_rows_kept(vendors, provider, caplog):
+    make_endpoint(provider=provider)
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+
+    probe_idle(Redis.from_url("redis://127.0.0.1:1/0", retry=Retry(NoBackoff(), 0)))
+
+    assert Probe.objects.get().ok
+    assert [r.message.split(":")[0] for r in caplog.records] == ["redis is away"] * 2

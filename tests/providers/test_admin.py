@@ -77,6 +77,7 @@ def test_a_provider_is_made_with_its_credential_on_one_page(operator):
         "base_url": "https://host.example/v1",
         "options": "{}",
         "timeouts": '{"total": 30}',
+        "region": "ru",
         "is_enabled": "on",
         "credentials-TOTAL_FORMS": 1,
         "credentials-INITIAL_FORMS": 0,
@@ -99,7 +100,14 @@ NOT_STORABLE = ['{"a": 1e999}', '{"a": NaN}', '{"a": "\\u0000"}', '{"\\u0000": 1
 
 def provider_form(**more) -> dict:
     form = {"slug": "host", "name": "Свой сервер", "adapter": "openai", "base_url": "https://host.example/v1"}
-    return {**form, **NO_CREDENTIALS, **more}
+    return {**form, "region": "ru", **NO_CREDENTIALS, **more}
+
+
+def test_where_a_provider_is_and_whether_it_learns_is_kept(operator):
+    operator.post(reverse("admin:providers_provider_add"), provider_form(region="kz", collects_data="on"))
+
+    provider = Provider.objects.get()
+    assert (provider.region, provider.collects_data) == ("kz", True)
 
 
 @pytest.mark.parametrize("name", ["options", "timeouts"])
@@ -221,6 +229,7 @@ def test_an_address_without_tls_is_refused(operator):
         "name": "Свой сервер",
         "adapter": "openai",
         "base_url": "http://host.example/v1",
+        "region": "ru",
         **NO_CREDENTIALS,
     }
 

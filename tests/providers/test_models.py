@@ -105,6 +105,25 @@ def test_a_provider_speaks_a_known_dialect():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("region", ["RU", "r", "", "р1", "r\n"])
+def test_a_country_is_two_small_letters(region):
+    provider = make_provider()
+    provider.region = region
+
+    with pytest.raises(ValidationError):
+        provider.full_clean()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Provider.objects.filter(pk=provider.pk).update(region=region)
+
+
+@pytest.mark.django_db
+def test_a_provider_is_at_home_and_learns_nothing_unless_it_is_said():
+    provider = make_provider()
+
+    assert (provider.region, provider.collects_data) == ("ru", False)
+
+
+@pytest.mark.django_db
 def test_a_provider_has_one_twin_and_is_not_its_own():
     provider = make_provider()
     make_twin(provider)

@@ -251,6 +251,22 @@ async def test_after_the_pause_it_is_tried_again(
     assert await tokens.authorization(upstream, login) == "Bearer token-2"
 
 
+async def test_an_exchange_on_a_connection_that_was_closed_meanwhile_is_made_on_another(
+    tokens: Tokens, upstream: Upstream, login: Login, server: Vendor
+) -> None:
+    async def closing(line: Line) -> None:
+        await line.asked()
+        await line.say(reply({"access_token": f"token-{line.number}", "expires_at": 9_999_999_999_000}))
+        await line.asked()
+        line.reset()
+
+    server.script = closing
+    first = await tokens.authorization(upstream, login)
+
+    assert await tokens.renew(upstream, login, first) == "Bearer token-2"
+    assert server.connections == 2
+
+
 async def test_a_failure_tells_the_operator_whose_and_nothing_secret(
     tokens: Tokens, upstream: Upstream, login: Login, oauth: Oauth, caplog: pytest.LogCaptureFixture
 ) -> None:

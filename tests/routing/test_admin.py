@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
@@ -16,7 +18,7 @@ def operator() -> Browser:
 def fields(**more) -> dict:
     model, provider = make_model(), make_provider(adapter="gen-t")
     form = {"model": model.pk, "provider": provider.pk, "upstream_name": "t-pro", "priority": 1, "weight": 1}
-    return {**form, "tools": "native", **more}
+    return {**form, "tools": "native", "circuit": "auto", **more}
 
 
 def test_emptied_settings_are_none(operator):
@@ -51,10 +53,46 @@ def test_what_a_provider_takes_from_us_is_kept(operator):
     assert Endpoint.objects.get().own_tariff == tariff
 
 
+def test_sizes_and_the_circuit_of_an_endpoint_are_kept(operator):
+    sizes = {"context_length": 4096, "max_output": 1024}
+
+    operator.post(reverse("admin:routing_endpoint_add"), fields(**sizes, circuit="open"))
+
+    endpoint = Endpoint.objects.get()
+    assert (endpoint.context_length, endpoint.max_output, endpoint.circuit) == (4096, 1024, "open")
+
+
+@pytest.mark.parametrize("name", ["context_length", "max_output"])
+def test_a_size_of_nothing_is_an_error_in_the_form(operator, name):
+    answer = operator.post(reverse("admin:routing_endpoint_add"), fields(**{name: 0}))
+
+    assert answer.context["adminform"].form.errors.keys() == {name}
+
+
 def test_a_models_density_is_on_its_page(operator):
     page = operator.get(reverse("admin:routing_model_add")).context["adminform"].form
 
     assert "characters_per_token" in page.fields
+
+
+def test_a_models_marks_are_on_its_page_and_the_general_one_in_the_list(operator):
+    model = make_model(quality={"general": 61, "code": 77})
+
+    form = operator.get(reverse("admin:routing_model_change", args=[model.pk])).context["adminform"].form
+    listed = operator.get(reverse("admin:routing_model_changelist")).content.decode()
+
+    assert json.loads(form["quality"].value()) == {"general": 61, "code": 77}
+    assert '<td class="field-general_quality">61</td>' in listed
+
+
+def test_a_mark_for_no_kind_of_task_is_an_error_in_the_form(operator):
+    model = make_model()
+
+    answer = operator.post(
+        reverse("admin:routing_model_change", args=[model.pk]), {"quality": '{"general": 50, "poker": 50}'}
+    )
+
+    assert "poker" in answer.context["adminform"].form.errors["quality"][0]
 
 
 @pytest.mark.parametrize("typed", ["null", '{"temperature": 1e999}'])

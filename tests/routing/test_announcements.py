@@ -99,6 +99,28 @@ def test_a_key_is_announced_by_its_prefix(heard):
     assert plaintext not in announced
 
 
+def test_default_preferences_of_a_key_and_of_a_client_are_announced(heard):
+    api_key, _ = make_key()
+    heard()
+
+    ApiKey.objects.update(routing={"sort": "price"})
+    assert heard() == [f"key {api_key.prefix}"]
+
+    Client.objects.update(routing={"region": "ru"})
+    assert heard() == [f"client {api_key.client_id}"]
+
+
+def test_facts_of_providers_and_endpoints_are_announced(heard):
+    make_endpoint()
+    heard()
+
+    Provider.objects.update(region="kz", collects_data=True)
+    assert heard() == ["catalogue"]
+
+    Endpoint.objects.update(context_length=4096, max_output=1024, circuit="open")
+    assert heard() == ["catalogue"]
+
+
 def test_a_key_that_changes_its_prefix_is_announced_by_both(heard):
     api_key, _ = make_key()
     heard()
@@ -127,6 +149,15 @@ def test_a_client_is_announced_by_its_number(heard):
     number = client.pk
     client.delete()
     assert heard() == [f"client {number}"]
+
+
+def test_a_new_mark_of_a_model_is_announced(heard):
+    make_model()
+    heard()
+
+    Model.objects.update(quality={"general": 70})
+
+    assert heard() == ["catalogue"]
 
 
 def test_a_new_rate_is_announced(heard):

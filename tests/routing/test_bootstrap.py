@@ -115,6 +115,15 @@ def test_families_share_what_a_model_does_not_say_itself():
     assert Endpoint.objects.get(model=long).tools == "emulated"
 
 
+def test_marks_are_for_stable_versions_and_larger_models_have_higher_ones():
+    bootstrap({})
+
+    marks = {model.slug: model.quality.get("general") for model in Model.objects.all()}
+    assert marks["gigachat/lite"] < marks["gigachat/pro"] < marks["gigachat/max"]
+    assert marks["yandexgpt/lite"] < marks["yandexgpt/pro"]
+    assert {model.version for model in Model.objects.filter(quality={})} == {"rc", "deprecated"}
+
+
 def test_a_repeated_bootstrap_makes_and_changes_nothing():
     bootstrap(TWINS)
     rows = [
@@ -131,7 +140,7 @@ def test_a_repeated_bootstrap_makes_and_changes_nothing():
 
 def test_what_an_operator_edited_stays():
     bootstrap(TWINS)
-    Model.objects.filter(slug="gigachat/pro").update(name="Наша лучшая", is_enabled=False)
+    Model.objects.filter(slug="gigachat/pro").update(name="Наша лучшая", is_enabled=False, quality={})
     Endpoint.objects.filter(model__slug="gigachat/pro").update(priority=7)
     Rate.objects.filter(tariff__slug="gigachat-pro").update(prompt=1)
     Provider.objects.filter(slug="gigachat").update(
@@ -143,6 +152,7 @@ def test_what_an_operator_edited_stays():
 
     model = Model.objects.get(slug="gigachat/pro")
     assert (model.name, model.is_enabled, model.endpoints.get().priority) == ("Наша лучшая", False, 7)
+    assert model.quality == {}
     assert model.tariff.rates.get().prompt == 1
     provider = Provider.objects.get(slug="gigachat")
     assert (provider.timeouts, provider.base_url) == ({"total": 30}, "https://mine.example/v1")
@@ -255,6 +265,7 @@ def test_a_bad_variable_is_one_sentence_and_changes_nothing(monkeypatch):
         ('adapter = "gigachat"', 'adapter = "telepathy"', "catalogue.toml: GigaChat: .*telepathy"),
         ('"GigaChat-Pro"', '"gigachat/lite"', "catalogue.toml: gigachat/lite: Так уже называется модель"),
         ('"json_schema"', '"json_shema"', "catalogue.toml: .*json_shema"),
+        ("general = 75", "generally = 75", "catalogue.toml: gigachat/max: Неизвестные виды задач"),
     ],
 )
 def test_a_slip_in_the_catalogue_is_told_where_it_is(tmp_path, find, replace, said):

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from django.db import InterfaceError, OperationalError
+from prometheus_client import REGISTRY
 
 from accounts.callers import Caller, Callers
 from accounts.keys import Kind, new_key
@@ -357,3 +358,52 @@ async def test_a_model_no_endpoint_serves_is_503_with_reasons() -> None:
 
     assert (answer.status, kind(answer)) == (503, "no_route")
     assert orjson.loads(answer.body)["error"]["metadata"]["reasons"]
+
+
+# Figures --------------------------------------------------------------------------------------------
+
+
+def asked() -> dict[tuple[str, ...], float]:
+    """How many requests were counted, by status, error, streamed and model."""
+    labels = ("status", "error", "streamed", "model")
+    return {
+        tuple(sample.labels[label] for label in labels): sample.value
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.name == "xrouter_requests_total"
+    }
+
+
+@pytest.mark.parametrize(
+    ("how", "counted"),
+    [
+        ({}, ("2xx", "", "false", "m")),
+        ({"body": {**CHAT, "model": "unheard-of"}}, ("4xx", "model_not_found", "", "")),
+        ({"body": b"{"}, ("4xx", "invalid_request", "", "")),
+        ({"authorization": f"Bearer {new_key(Kind.LIVE).plaintext}"}, ("4xx", "invalid_api_key", "", "")),
+        ({"flaw": TooManyBytes(1)}, ("4xx", "request_too_large", "", "")),
+        ({"flaw": ZeroDivisionError()}, ("5xx", "internal_error", "", "")),
+    ],
+)
+async def test_a_request_is_counted_once(
+    desk: Reception, how: dict[str, Any], counted: tuple[str, ...]
+) -> None:
+    before = asked()
+
+    await desk.answer(**how)
+
+    assert {key: n - before.get(key, 0) for key, n in asked().items() if n != before.get(key, 0)} == {
+        counted: 1
+    }
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_that_no_provider_answers_is_counted_once(desk: Reception, stream: bool) -> None:
+    desk.server.script = saying(reply({"error": {"message": "no"}}, 500))
+    before = asked()
+
+    await desk.answer({**CHAT, "stream": stream})
+
+    key = ("5xx", "provider_unavailable", str(stream).lower(), "")
+    assert sum(asked().values()) - sum(before.values()) == 1
+    assert asked()[key] - before.get(key, 0) == 1

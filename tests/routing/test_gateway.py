@@ -11,9 +11,9 @@ import pytest
 from accounts.errors import ModelNotAllowed
 from billing.errors import InsufficientFunds
 from providers.errors import Broken, Busy, DeadCredential, Rejected, TimedOut, Truncated, Unreachable
+from routing.attempts import ATTEMPTS
 from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
-from routing.gateway import ATTEMPTS
-from routing.policy import Route
+from routing.route import Route
 from routing.ticket import Call
 from tests.gateways import (
     ANSWER,
@@ -378,6 +378,9 @@ async def test_the_next_credential_is_tried_where_the_first_is_dead(two: tuple[V
 # Tokens ---------------------------------------------------------------------------------------------
 
 
+GIGACHAT = {**ANSWER, "object": "chat.completion", "created": 1, "model": "GigaChat"}
+
+
 def oauth(*, refuse: Callable[[str], bool]) -> Script:
     """GigaChat: exchanges keys for tokens, and refuses those it is told to."""
     given = 0
@@ -392,9 +395,7 @@ def oauth(*, refuse: Callable[[str], bool]) -> Script:
             elif refuse(asked.headers["authorization"]):
                 await line.say(reply({"status": 401, "message": "Token has expired"}, 401))
             else:
-                await line.say(
-                    reply({**ANSWER, "object": "chat.completion", "created": 1, "model": "GigaChat"})
-                )
+                await line.say(reply(GIGACHAT))
 
     return script
 
@@ -414,6 +415,31 @@ async def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> Non
 
     assert [a["outcome"] for a in house.book.records[0].attempts] == ["TokenRefused", "ok"]
     assert sum("/oauth" in r.line for r in server.requests) == 2
+
+
+async def test_a_token_is_renewed_also_on_a_connection_that_was_closed_meanwhile() -> None:
+    """A stale connection and a token that has ended are one failure each, and neither is the vendor's."""
+
+    async def script(line: Line) -> None:
+        while True:
+            asked = await line.asked()
+            if "/oauth" in asked.line:
+                await line.say(
+                    reply({"access_token": f"token-{line.number}", "expires_at": 9_999_999_999_000})
+                )
+                continue
+            if line.number == 1 and line.count == 3:
+                line.reset()
+                return
+            is_over = line.number == 2 and asked.headers["authorization"] == "Bearer token-1"
+            await line.say(reply({"status": 401}, 401) if is_over else reply(GIGACHAT))
+
+    async with Vendor(script) as server, House(card(gigachat(server))) as house:
+        await house.complete()
+        await house.complete()
+
+    outcomes = [attempt["outcome"] for attempt in house.book.records[1].attempts]
+    assert outcomes == ["Stale", "TokenRefused", "ok"]
 
 
 async def test_a_session_is_recorded_as_it_is_and_told_to_vendors_under_another_name() -> None:

@@ -52,7 +52,17 @@ def test_a_provider_serves_a_model_under_an_upstream_name_once():
         make_endpoint(endpoint.model, endpoint.provider, upstream_name="GigaChat-2")
 
 
-@pytest.mark.parametrize("wrong", [{"tools": "magic"}, {"features": ["telepathy"]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tools": "magic"},
+        {"features": ["telepathy"]},
+        {"context_length": 0},
+        {"max_output": 0},
+        {"context_length": 0, "max_output": 5},
+        {"circuit": "ajar"},
+    ],
+)
 def test_the_database_refuses_an_endpoint_that_cannot_be(wrong):
     endpoint = make_endpoint()
 
@@ -60,8 +70,54 @@ def test_the_database_refuses_an_endpoint_that_cannot_be(wrong):
         Endpoint.objects.filter(pk=endpoint.pk).update(**wrong)
 
 
+@pytest.mark.parametrize("name", ["context_length", "max_output"])
+def test_an_endpoint_may_have_a_size_of_its_own(name):
+    make_endpoint(**{name: 4096}).full_clean()
+
+
+def test_an_endpoint_has_the_sizes_of_its_model_and_a_circuit_of_its_own_accord():
+    endpoint = make_endpoint()
+
+    assert (endpoint.context_length, endpoint.max_output, endpoint.circuit) == (None, None, "auto")
+
+
 def test_a_twin_is_not_an_endpoint_of_its_own():
     twin = make_twin(make_provider())
 
     with pytest.raises(ValidationError, match="Двойника"):
         make_endpoint(provider=twin).full_clean()
+
+
+@pytest.mark.parametrize("marks", [{}, {"general": 50}, {"general": 0, "math": 99.5, "code": 100}])
+def test_a_models_marks_are_by_kind_of_task(marks):
+    make_model(quality=marks).full_clean()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([50], "Нужен объект JSON"),
+        ({"general": 50, "poker": 50}, "Неизвестные виды задач: poker. Есть general, code, "),
+        ({"general": 101}, "число от 0 до 100"),
+        ({"general": -1}, "число от 0 до 100"),
+        ({"general": True}, "число от 0 до 100"),
+        ({"general": "50"}, "число от 0 до 100"),
+        ({"general": float("nan")}, "бесконечность"),
+        ({"math": 50}, "Нужна оценка general"),
+    ],
+)
+def test_marks_that_say_nothing_are_refused(wrong, said):
+    model = make_model()
+    model.quality = wrong
+
+    with pytest.raises(ValidationError, match=said) as refused:
+        model.full_clean()
+
+    assert refused.value.message_dict.keys() == {"quality"}
+
+
+def test_no_model_may_be_called_like_the_automatic_choice():
+    with pytest.raises(ValidationError):
+        Model(slug="xrouter/auto").clean()
+    with pytest.raises(ValidationError):
+        Alias(name="XRouter/Auto", model=make_model()).clean()

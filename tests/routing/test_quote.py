@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 from billing.pricing import FREE, UNPRICED, Price, PriceList
 from routing.meter import measure
-from routing.quote import quotes
+from routing.needs import needs_of
+from routing.quote import quote as quote_of
 from tests.gateways import NOBODY, route
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -19,7 +20,9 @@ def priced(*prices, **facts):
 
 def quoted(*routes, is_free=False, moment=NOON, **chat):
     asked = {**CHAT, **chat}
-    return quotes(routes, asked, measure(asked), moment, is_free=is_free)
+    needs = needs_of(asked, measure(asked))
+    found = [quote_of(route, needs, moment, is_free=is_free) for route in routes]
+    return [quote for quote in found if quote is not None]
 
 
 def test_the_ceiling_pays_for_the_prompt_and_the_largest_answer():

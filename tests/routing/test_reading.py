@@ -131,6 +131,29 @@ GOOD = {
             "something_new": [1],
         }
     ),
+    "provider with nulls": chat_of(
+        provider={
+            "order": None,
+            "only": None,
+            "ignore": None,
+            "allow_fallbacks": None,
+            "require_parameters": None,
+            "data_collection": None,
+            "sort": {"by": None, "partition": None},
+            "max_price": {"prompt": None, "completion": None, "request": None, "image": None},
+            "preferred_min_throughput": {"p50": None, "p75": None, "p90": None, "p99": None},
+            "preferred_max_latency": None,
+            "region": None,
+        }
+    ),
+    "provider with insides": chat_of(
+        provider={
+            "sort": {"by": "latency", "partition": "none", "new": 1},
+            "max_price": {"prompt": "0.5", "completion": 2**63, "request": 0, "image": "1", "new": []},
+            "preferred_min_throughput": 1e-9,
+            "preferred_max_latency": {"p50": 1, "p99": 2.5, "p42": "x"},
+        }
+    ),
     "reasoning": chat_of(reasoning={"effort": "high", "exclude": True}, reasoning_effort="minimal"),
     "an escaped backslash before u0000": chat_of(messages=[user("C:\\u0000")]),
     "odd characters": chat_of(messages=[user("\u202e" + "е\u0301" * 1000)]),
@@ -341,7 +364,38 @@ BAD_FIELDS = [
     ({"provider": {"order": "gigachat"}}, "provider.order"),
     ({"provider": {"only": [1]}}, "provider.only[0]"),
     ({"provider": {"data_collection": "maybe"}}, "provider.data_collection"),
-    ({"provider": {"require_parameters": "yes"}}, "provider.require_parameters"),
+    *[
+        ({"provider": {name: value}}, f"provider.{name}")
+        for name, values in {
+            "order": ["x", {}, 1, True, ["x"] * 257],
+            "only": ["x", {}, 1],
+            "ignore": ["x", {}, 1],
+            "allow_fallbacks": ["true", 1, 0, [], {}],
+            "require_parameters": ["yes", 1, []],
+            "data_collection": ["maybe", "", "Deny", True, 1, []],
+            "sort": ["speed", "", "Price", 1, True, []],
+            "max_price": ["1", 1, True, []],
+            "preferred_min_throughput": [0, -1, -0.5, "50", True, []],
+            "preferred_max_latency": [0, -1, "1", False, []],
+            "region": [1, True, [], {}, "x" * 257],
+        }.items()
+        for value in values
+    ],
+    *[
+        ({"provider": {name: {inner: value}}}, f"provider.{name}.{inner}")
+        for name, inners, values in [
+            ("sort", ["by"], ["speed", "", 1, {}, []]),
+            ("sort", ["partition"], ["all", True, 1, []]),
+            ("max_price", ["prompt", "completion", "request", "image"], [-1, -1e-9, "", "1,5", "-1", "1e3"]),
+            ("max_price", ["prompt"], [True, [], {}, "١", "1\n", "1.", ".5", "1" * 13, "0." + "1" * 13]),
+            ("preferred_min_throughput", ["p50", "p75", "p90", "p99"], [0, -1, "1", True, [], {}]),
+            ("preferred_max_latency", ["p50", "p75", "p90", "p99"], [0, -1, "1", True, [], {}]),
+        ]
+        for inner in inners
+        for value in values
+    ],
+    ({"provider": {"order": ["a", None]}}, "provider.order[1]"),
+    ({"provider": {"ignore": ["x" * 257]}}, "provider.ignore[0]"),
     ({"logit_bias": {"5": 101}}, "logit_bias[...]"),
     ({"metadata": "x"}, "metadata"),
     ({"user": "x" * 257}, "user"),
@@ -377,6 +431,38 @@ SENTENCES = [
     ({"verbosity": "x"}, "verbosity: ожидается одно из значений high, low, medium, получено другое значение"),
     ({"logit_bias": {"5": 101}}, "logit_bias[...]: ожидается число от -100 до 100."),
     ({"stream": "yes"}, "stream: ожидается true или false, получена строка"),
+    (
+        {"provider": {"sort": "speed"}},
+        "provider.sort: ожидается одно из значений latency, price, throughput или объект, "
+        "получено другое значение.",
+    ),
+    (
+        {"provider": {"sort": {"partition": 1}}},
+        "provider.sort.partition: ожидается одно из значений model, none, получено 1.",
+    ),
+    (
+        {"provider": {"preferred_max_latency": 0}},
+        "provider.preferred_max_latency: ожидается число больше 0 или объект, получено 0.",
+    ),
+    (
+        {"provider": {"preferred_min_throughput": {"p90": "fast"}}},
+        "provider.preferred_min_throughput.p90: ожидается число больше 0, получена строка.",
+    ),
+    ({"provider": {"max_price": 5}}, "provider.max_price: ожидается объект, получено 5."),
+    (
+        {"provider": {"max_price": {"prompt": -0.5}}},
+        "provider.max_price.prompt: ожидается число не меньше 0 или строка вида 0.25, "
+        "не больше 12 цифр до и после точки, получено -0.5.",
+    ),
+    (
+        {"provider": {"max_price": {"request": "1,5"}}},
+        "provider.max_price.request: ожидается число не меньше 0 или строка вида 0.25, "
+        "не больше 12 цифр до и после точки, получена строка из 3 символов.",
+    ),
+    (
+        {"provider": {"only": ["x"] * 257}},
+        "provider.only: ожидается массив не длиннее 256 элементов, получен массив из 257 элементов.",
+    ),
 ]
 
 
@@ -451,6 +537,10 @@ def test_images_are_counted():
         {"model": "a", "prompt": SECRET, "metadata": {SECRET: "\0"}},
         {"model": "a", "prompt": SECRET, "logit_bias": {SECRET: SECRET}},
         {"model": "a", "prompt": SECRET, "stop": [SECRET] * 5},
+        {"model": "a", "prompt": SECRET, "provider": {"sort": SECRET}},
+        {"model": "a", "prompt": SECRET, "provider": {"max_price": {"prompt": SECRET}}},
+        {"model": "a", "prompt": SECRET, "provider": {"preferred_max_latency": {"p50": SECRET}}},
+        {"model": "a", "prompt": SECRET, "provider": {"data_collection": SECRET}},
         {"model": "a", "messages": [user(SECRET + "\ud800")]},
         image(f"http://{SECRET}"),
     ],

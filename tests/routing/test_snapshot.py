@@ -93,6 +93,13 @@ def test_the_catalogue_is_there_when_start_returns():
     assert not snapshot._thread.is_alive()
 
 
+def test_it_is_known_to_be_fresh_again_and_again(snapshot):
+    seen_at = snapshot.seen_at
+
+    assert becomes(lambda: snapshot.seen_at > seen_at, within=5)
+    assert snapshot.seen_at == pytest.approx(time.time(), abs=5)
+
+
 def test_a_new_model_is_seen_within_a_second(snapshot):
     make_model("ya/m")
 

@@ -9,7 +9,8 @@ from providers.errors import Broken, Busy, Rejected
 from routing.emitter import Emitter
 from routing.errors import NobodyAnswered
 from routing.meter import LONGEST_TOKEN, measure
-from routing.quote import quotes
+from routing.needs import needs_of
+from routing.policy import Group, Question, decide
 from routing.ticket import Call, Ticket
 from tests.gateways import BEGINNING, NOBODY, PRICE, caller, route
 
@@ -24,11 +25,11 @@ DETAILED = {
 def ticket(*routes: Any, held: int | None = None, is_test: bool = False, **chat: Any) -> Ticket:
     """Admitted with all the money it asks for, or with ``held`` micro-roubles."""
     asked = {"model": "m", "messages": [{"role": "user", "content": "Привет"}], **chat}
-    routes = routes or (route(NOBODY, "a"), route(NOBODY, "b"))
-    size = measure(asked)
-    offers = quotes(routes, asked, size, BEGINNING, is_free=is_test)
+    routes = routes or (route(NOBODY, "a", priority=1), route(NOBODY, "b", priority=2))
+    needs = needs_of(asked, measure(asked))
+    question = Question((Group(routes),), needs, BEGINNING, "seed", is_test=is_test)
     call = Call("req_1", "127.0.0.1")
-    made = Ticket(caller(is_test=is_test), asked, call, offers, size, moment=BEGINNING)
+    made = Ticket(caller(is_test=is_test), asked, call, question, decide(question))
     amount = made.ask().amount if held is None else held
     made.granted(Grant(amount, available=0, balance=amount))
     return made

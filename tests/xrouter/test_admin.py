@@ -26,6 +26,7 @@ from billing.models import (
     Transfer,
 )
 from monitoring.models import Probe
+from routing.models import CatalogueVersion
 from tests.builders import (
     alice,
     make_client,
@@ -40,7 +41,10 @@ from tests.builders import (
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
-READ_ONLY = [Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment]
+READ_ONLY = [
+    *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
+    CatalogueVersion,
+]
 
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 
@@ -60,6 +64,7 @@ def rows(operator) -> None:
     make_credential(endpoint.provider)
     make_twin(make_provider())
     Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
+    CatalogueVersion.objects.create(version="0123456789abcdef", description={"cards": []})
     Generation.objects.create(
         id=uuid4(),
         client=client,

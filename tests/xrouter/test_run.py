@@ -103,12 +103,26 @@ def test_it_becomes_ready(installation: Installation) -> None:
     assert "XRouter is ready." in installation.screen, installation.screen
 
 
-def test_the_screen_shows_a_curl_line_that_works_when_pasted(installation: Installation) -> None:
+def asked(installation: Installation) -> str:
+    """What comes when the screen's curl line is pasted."""
     pasted = installation.screen[installation.screen.index("curl ") :].split("\n\n")[0]
+    command = ["sh", "-c", f"{pasted} --silent"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    done = subprocess.run(["sh", "-c", f"{pasted} --silent"], capture_output=True, text=True, check=True)
 
-    assert json.loads(done.stdout)["choices"][0]["message"]["content"]
+def figures(installation: Installation) -> str:
+    address = f"http://127.0.0.1:{installation.environment['XROUTER_PORT']}/metrics"
+    return subprocess.run(["curl", "-sf", address], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_screen_shows_a_curl_line_that_works_when_pasted(installation: Installation) -> None:
+    assert json.loads(asked(installation))["choices"][0]["message"]["content"]
+
+
+def test_figures_of_what_was_asked_are_shown(installation: Installation) -> None:
+    asked(installation)
+
+    assert 'xrouter_requests_total{error="",model="gigachat/pro",status="2xx",' in figures(installation)
 
 
 def test_the_screen_names_the_providers_that_are_simulated(installation: Installation) -> None:
@@ -173,6 +187,7 @@ def test_a_killed_web_process_is_started_again(installation: Installation) -> No
 def test_it_stops_in_order_and_leaves_nothing_running_and_starts_again_with_the_same_key(
     installation: Installation,
 ) -> None:
+    asked(installation)
     programs = installation.programs()
     key = read_pairs(installation.home / "logins")["api_key"]
 
@@ -182,6 +197,7 @@ def test_it_stops_in_order_and_leaves_nothing_running_and_starts_again_with_the_
     assert not any(program.is_running() for program in programs)
     again = install(installation.home)
     assert key in again.screen
+    assert "xrouter_requests_total{" not in figures(again)
     assert again.stop() == 0
 
 

@@ -1,4 +1,4 @@
-"""Why a chat does not fit its declared shape: the field's path and a sentence about it.
+"""Why a JSON value does not fit its declared shape: the field's path and a sentence about it. Pure.
 
 What was expected is read off the declaration, what came off the value; of msgspec's own report only
 the path is used. Strings are never quoted: a prompt may stand in any of them.
@@ -6,13 +6,11 @@ the path is used. Strings are never quoted: a prompt may stand in any of them.
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
-
-from routing.errors import BadRequest
-from routing.shape import ChatRequest
 
 Kind = inspect.Type
 
@@ -20,19 +18,26 @@ _AT = " - at `$"  # msgspec ends its report with the path, unless the root is at
 _STEP = re.compile(r"\.(?P<field>\w+)|\[(?P<index>\d+)\]")
 _UNSEEN = object()  # the path leads to a value that msgspec does not name
 
-_ROOT = inspect.type_info(ChatRequest)
+_root = cache(inspect.type_info)
 
 
-def misfit(chat: dict[str, Any], report: msgspec.ValidationError) -> BadRequest:
-    """The customer's view of msgspec's ``report`` on ``chat``."""
+class Misfit(NamedTuple):
+    """The path of the field at fault, and a sentence that names it."""
+
+    field: str
+    said: str
+
+
+def misfit(shape: type, whole: dict[str, Any], report: msgspec.ValidationError) -> Misfit:
+    """The reader's view of msgspec's ``report`` on ``whole``, which was to be a ``shape``."""
     path = _path(str(report))
-    kinds, value = _follow(path, chat)
+    kinds, value = _follow(path, _root(shape), whole)
     missing = _missing_field(kinds, value)
     if missing:
         field = f"{path}.{missing}".lstrip(".")
-        return BadRequest(f"Нет обязательного поля {field}.", param=field)
+        return Misfit(field, f"Нет обязательного поля {field}.")
     field = path.lstrip(".")
-    return BadRequest(f"Поле {field}: ожидается {_expected(kinds)}{_received(kinds, value)}.", param=field)
+    return Misfit(field, f"Поле {field}: ожидается {_expected(kinds)}{_received(kinds, value)}.")
 
 
 def _path(report: str) -> str:
@@ -40,9 +45,9 @@ def _path(report: str) -> str:
     return path.rstrip("`") if found else ""
 
 
-def _follow(path: str, chat: Any) -> tuple[list[Kind], Any]:
+def _follow(path: str, root: Kind, whole: Any) -> tuple[list[Kind], Any]:
     """The kinds declared at ``path`` and the value found there."""
-    kinds, value = [_ROOT], chat
+    kinds, value = [root], whole
     for step in _STEP.finditer(path):
         if step["field"]:
             kinds = _field_kinds(kinds, value, step["field"])
@@ -100,7 +105,11 @@ def _described(kind: Kind) -> str:
 
 def _number(noun: str) -> Callable[[Any], str]:
     def described(kind: Any) -> str:
-        return noun if kind.ge is None else f"{noun} от {kind.ge:g} до {kind.le:g}"
+        if kind.gt is not None:
+            return f"{noun} больше {kind.gt:g}"
+        if kind.ge is None:
+            return noun
+        return f"{noun} не меньше {kind.ge:g}" if kind.le is None else f"{noun} от {kind.ge:g} до {kind.le:g}"
 
     return described
 

@@ -1,0 +1,27 @@
+"""Fields of the admin's forms."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
+
+from accounts.preferences import validate_preferences
+
+
+class PreferencesField(forms.JSONField):
+    """A ``provider`` object; nothing typed is an empty one."""
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values:
+            return {}
+        try:
+            parsed = super().to_python(value)
+        except (ValueError, RecursionError) as exc:  # a number of thousands of digits; brackets without end
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from exc
+        validate_preferences(parsed)  # also null, which as an empty value would meet no validator
+        return parsed
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed, as it was typed."""
+        return InvalidJSONInput(data or "")

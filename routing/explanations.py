@@ -1,0 +1,94 @@
+"""``/v1`` through Django REST framework: how it is decided who answers, and how those do who may."""
+
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.models import Generation
+from monitoring.vitals import Vitals
+from routing import legacy, plane
+from routing.conditions import (
+    GenerationRouteAnswerSerializer,
+    ModelEndpointsAnswerSerializer,
+    RouteAnswerSerializer,
+    StatusesSerializer,
+    model_endpoints,
+    provider_statuses,
+)
+from routing.desk import json_body
+from routing.errors import UnknownGeneration
+from routing.meter import measure
+from routing.policy import decide
+from routing.reading import read_chat
+from routing.replay import Unrepeatable, replayed
+from routing.schema import CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
+from routing.statements import record
+from routing.table import table, told_attempts
+from routing.ticket import new_id
+from routing.views import V1View, arrival_of, caller_of, named_generation
+
+
+class RoutePlan(V1View):
+    @extend_schema(operation_id="planRoute", request=CHAT_REQUEST, responses=PLAN_RESPONSES, tags=["routing"])
+    def post(self, request: Request) -> Response:
+        """Кто и почему ответил бы на такой запрос. Ничего не стоит и никого не спрашивает."""
+        caller = caller_of(request)
+        chat = read_chat(async_to_sync(json_body)(arrival_of(request._request)))
+        if legacy.is_legacy(chat) or legacy.has_history(chat):
+            chat = legacy.with_tools(chat)
+        planner = plane.current().planner
+        question = planner.question(caller, chat, measure(chat), new_id().hex)
+        told = {"snapshot": planner.version, **table(question, decide(question))}
+        return Response(RouteAnswerSerializer({"data": told}).data)
+
+
+class GenerationRoute(V1View):
+    @extend_schema(
+        operation_id="retrieveGenerationRoute",
+        responses={200: GenerationRouteAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)},
+        tags=["routing"],
+        parameters=[OpenApiParameter("id", str, required=True, description="`gen-…`.")],
+    )
+    def get(self, request: Request) -> Response:
+        """Как был выбран исполнитель одной генерации, и что вышло."""
+        caller = caller_of(request)
+        row = record(caller.client_id, named_generation(request)).row
+        return Response(GenerationRouteAnswerSerializer({"data": _told(row)}).data)
+
+
+class ProviderStatus(V1View):
+    @extend_schema(
+        operation_id="listProviderStatuses", responses=StatusesSerializer, auth=[{}], tags=["routing"]
+    )
+    def get(self, request: Request) -> Response:
+        """Состояние провайдеров за последние минуты. Ключ не нужен."""
+        return Response(StatusesSerializer({"data": provider_statuses(_vitals())}).data)
+
+
+class ModelEndpoints(V1View):
+    @extend_schema(
+        operation_id="listModelEndpoints",
+        responses=ModelEndpointsAnswerSerializer,
+        auth=[{}],
+        tags=["models"],
+        parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
+    )
+    def get(self, request: Request, model: str) -> Response:
+        """Исполнители модели: возможности, скорость, доступность. Ключ не нужен."""
+        return Response(ModelEndpointsAnswerSerializer({"data": model_endpoints(model, _vitals())}).data)
+
+
+def _vitals() -> dict[int, Vitals]:
+    return dict(plane.current().health.vitals())
+
+
+def _told(row: Generation) -> dict[str, Any]:
+    try:
+        again = replayed(row)
+    except Unrepeatable as exc:
+        raise UnknownGeneration(str(exc)) from exc
+    facts = {"id": f"gen-{row.id.hex}", "model": row.model, "provider": row.provider}
+    return {**again.table, **facts, "attempts": told_attempts(row.attempts)}

@@ -1,0 +1,129 @@
+"""From a customer's chat to a question for the policy: which models, which wishes, which seed."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from accounts.callers import Caller
+from accounts.errors import ModelNotAllowed
+from monitoring.vitals import Vitals
+from providers.adapters import ADAPTERS
+from providers.wire import Chat
+from routing.catalogue import Card, Catalogue
+from routing.classifier import classify
+from routing.errors import UnknownModel
+from routing.meter import Size
+from routing.models import AUTO
+from routing.needs import needs_of
+from routing.policy import Group, Question
+from routing.reading import nearest
+from routing.route import Route
+from routing.wishes import SUFFIXES, split_suffix, wishes_of
+
+# Messages by which a conversation is known again: what opens it stays the same while it grows.
+OPENING = 2
+
+
+class Planner:
+    """One per web worker. Knows the catalogue, health and the time; decides nothing."""
+
+    def __init__(
+        self,
+        catalogue: Callable[[], Catalogue],
+        vitals: Callable[[], Mapping[int, Vitals]],
+        now: Callable[[], datetime],
+        *,
+        secret: bytes,
+    ) -> None:
+        """``now``: the database's time. ``secret``: with it nobody can tell a conversation from its mark."""
+        self._catalogue = catalogue
+        self._vitals = vitals
+        self._now = now
+        self._secret = hashlib.blake2b(secret).digest()
+
+    @property
+    def version(self) -> str:
+        """Of the catalogue that is in force."""
+        return self._catalogue().version
+
+    def question(self, caller: Caller, chat: Chat, size: Size, seed: str) -> Question:
+        """What to decide. ``seed``: the generation's, for a draw that no session has a part in.
+
+        Raises UnknownModel or ModelNotAllowed.
+        """
+        catalogue = self._catalogue()
+        groups = _distinct([self._group(catalogue, caller, chat, name) for name in _wanted(chat)])
+        return Question(
+            groups=groups,
+            needs=needs_of(chat, size),
+            moment=self._now(),
+            seed=self.mark(caller, chat) if _remembers(groups) else seed,
+            wishes=wishes_of(chat.get("provider"), *caller.defaults),
+            vitals=self._vitals(),
+            is_test=caller.is_test,
+        )
+
+    def mark(self, caller: Caller, chat: Chat) -> str:
+        """What the requests of one conversation have in common: 32 hexadecimal digits that name nobody."""
+        session = chat.get("session_id")
+        told = session.encode() if session else orjson.dumps(chat["messages"][:OPENING])
+        digest = hashlib.blake2b(key=self._secret, digest_size=16)
+        digest.update(b"%d:%d:" % (caller.client_id, bool(session)))
+        digest.update(told)
+        return digest.hexdigest()
+
+    def _group(self, catalogue: Catalogue, caller: Caller, chat: Chat, name: str) -> Group:
+        card, suffix = catalogue.find(name), ""
+        if card is None:
+            name, suffix = split_suffix(name)
+            card = catalogue.find(name)
+        how: Any = {"sort": SUFFIXES.get(suffix) or "", "is_free": suffix == "free"}
+        if card is not None:
+            caller.check_model(*card.names)
+            return Group(_routes(card, caller), **how)
+        if name.lower() == AUTO:
+            return Group(_choice(catalogue, caller), task=classify(chat).kind, **how)
+        raise UnknownModel(name, nearest(name, [AUTO, *catalogue.names()]))
+
+
+def _wanted(chat: Chat) -> list[str]:
+    """The models the customer would take, in his order."""
+    names = [chat["model"]] if chat.get("model") else []
+    return list(dict.fromkeys(names + list(chat.get("models") or ())))
+
+
+def _routes(card: Card, caller: Caller) -> tuple[Route, ...]:
+    return card.twin_routes if caller.is_test else card.routes
+
+
+def _choice(catalogue: Catalogue, caller: Caller) -> tuple[Route, ...]:
+    """The endpoints of all models that ``auto`` may choose for ``caller``. Raises ModelNotAllowed."""
+    allowed = catalogue.candidates()
+    if caller.models:
+        allowed = [card for card in allowed if not caller.models.isdisjoint(card.names)]
+    if not allowed:
+        raise ModelNotAllowed
+    return tuple(chain.from_iterable(_routes(card, caller) for card in allowed))
+
+
+def _distinct(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """Each endpoint in the first group that has it: two names may mean the same model."""
+    if len(groups) == 1:
+        return tuple(groups)
+    found: list[Group] = []
+    seen: set[int] = set()
+    for group in groups:
+        routes = tuple(route for route in group.routes if route.endpoint_id not in seen)
+        seen.update(route.endpoint_id for route in routes)
+        if routes or not found:
+            found.append(Group(routes, group.sort, group.is_free, group.task))
+    return tuple(found)
+
+
+def _remembers(groups: Iterable[Group]) -> bool:
+    """Whether one of the providers has a cache that a conversation is the cheaper for meeting again."""
+    return any(ADAPTERS[route.upstream.adapter].REMEMBERS for group in groups for route in group.routes)

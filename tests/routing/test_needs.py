@@ -1,0 +1,38 @@
+import pytest
+
+from routing.meter import measure
+from routing.needs import needs_of, needs_tools
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "Привет"}]}
+
+
+def needs(**chat):
+    asked = {**CHAT, **chat}
+    return needs_of(asked, measure(asked))
+
+
+@pytest.mark.parametrize("extra", [{}, {"seed": None}, {"n": 1}, {"stop": None}, {"response_format": None}])
+def test_what_asks_for_nothing_needs_nothing(extra):
+    assert needs(**extra) == needs()
+    assert (needs().fields, needs().form, needs().limit) == ((), "", None)
+
+
+def test_the_smaller_of_two_limits_counts():
+    assert needs(max_tokens=100, max_completion_tokens=50).limit == 50
+
+
+@pytest.mark.parametrize(("limit", "answer"), [(None, 300), (10, 10), (10_000, 300)])
+def test_the_usual_answer_is_no_longer_than_the_limit(limit, answer):
+    assert needs(max_tokens=limit).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({}, False),
+        ({"tools": [{}]}, True),
+        ({"messages": [{"role": "tool", "tool_call_id": "1", "content": "{}"}]}, True),
+    ],
+)
+def test_tool_history_needs_tools_too(extra, expected):
+    assert needs_tools({**CHAT, **extra}) is expected
