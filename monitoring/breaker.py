@@ -36,11 +36,12 @@ class Breaker:
         self._trial_at = NEVER
         self._is_tried = False
         self.is_closed = True
+        self.is_vouched = False
 
     @property
     def until(self) -> float:
         """When trials begin, if the circuit is not closed."""
-        return self._opened_at + self._pause
+        return NEVER if self.is_vouched else self._opened_at + self._pause
 
     def circuit(self, now: float) -> Circuit:
         if self.is_closed:
@@ -71,6 +72,14 @@ class Breaker:
         elif tally.failed > self._opened_at and self.circuit(at) is Circuit.HALF_OPEN:
             self._open(at, min(2 * self._pause, LONGEST_PAUSE))
 
+    def vouch(self, tally: Tally) -> None:
+        """Take notice of a probe that was answered: a request may find out at once whether it is true.
+
+        It proves less than an answer: who tells its list of models may keep silent in a chat.
+        """
+        if not self.is_closed and tally.answered > self._opened_at:
+            self.is_vouched = True
+
     def _watch(self, tally: Tally, at: float) -> None:
         is_news = tally.failed >= self._closed_at
         failures = tally.failures if is_news else 0
@@ -87,11 +96,11 @@ class Breaker:
         return is_in_share or self._in_a_row >= max(FAILURES, ROW_SHARE * attempts)
 
     def _open(self, at: float, pause: float) -> None:
-        self.is_closed = False
+        self.is_closed = self.is_vouched = False
         self._opened_at, self._pause = at, pause
         self._trial_at, self._is_tried = NEVER, False
 
     def _close(self, at: float) -> None:
-        self.is_closed = True
+        self.is_closed, self.is_vouched = True, False
         self._closed_at, self._in_a_row = at, 0
         self._window = Window(SPAN, 1)

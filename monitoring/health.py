@@ -51,11 +51,14 @@ class Chart:
         self._latency: Spread | None = None
         self._throughput: Spread | None = None
 
-    def add(self, tally: Tally, at: float) -> None:
+    def add(self, tally: Tally, at: float, *, is_probe: bool = False) -> None:
         self.seen_at = max(self.seen_at, at)
         self._all.add(tally, at)
         self._recent.add(Tally(tally.attempts, tally.failures), at)
-        self.breaker.count(tally, at)
+        if is_probe and tally.successes:
+            self.breaker.vouch(tally)
+        else:
+            self.breaker.count(tally, at)
 
     def measure(self, now: float) -> None:
         """Forget what is too old, and tell percentiles anew: they take longer than all the rest."""
@@ -67,6 +70,7 @@ class Chart:
         self._recent.forget(now)
         return Vitals(
             circuit=self.breaker.circuit(now),
+            is_vouched=self.breaker.is_vouched,
             recent=self._recent.total.attempts,
             recent_failures=self._recent.total.failures,
             attempts=self._all.total.attempts,
@@ -235,7 +239,7 @@ class Health:
             at = slot.at + ahead
             for endpoint_id, tally in slot.tallies.items() if at > now - stream.SPAN else ():
                 tally.shift(ahead)
-                self._chart(endpoint_id).add(tally, at)
+                self._chart(endpoint_id).add(tally, at, is_probe=entry.is_probe)
 
     def _miss(self, exc: Exception) -> None:
         self._misses += 1

@@ -27,6 +27,7 @@ class Vitals:
     """One endpoint's. Customers' own faults and those who left are no failures."""
 
     circuit: Circuit = Circuit.CLOSED
+    is_vouched: bool = False  # not closed, but a probe was answered: a request is to find out
     recent: int = 0  # attempts in the last 30 s
     recent_failures: int = 0
     attempts: int = 0  # in the last 5 min

@@ -7,7 +7,7 @@ answer, or a stream whose first output has come.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -144,7 +144,7 @@ class _Search:
 
     def _candidates(self) -> Iterator[tuple[Quote, Login]]:
         """Endpoints with their credentials, as long as one more may be asked."""
-        for quote in self._ticket.quotes:
+        for quote in self._due_first():
             route = quote.route
             if route.context_length <= self._smallest_context:
                 continue
@@ -162,6 +162,18 @@ class _Search:
                     yield quote, login
                 else:
                     self._fail(paused, quote, login)
+
+    def _due_first(self) -> Sequence[Quote]:
+        """The order decided on; but before it an endpoint that a probe says is well, and nobody has tried.
+
+        It stands behind all others until one request has been answered by it.
+        """
+        quotes, vitals = self._ticket.quotes, self._health.vitals()
+        for quote in quotes[1:]:
+            route = quote.route
+            if route.circuit == "auto" and vitals.get(route.endpoint_id, UNKNOWN).is_vouched:
+                return [quote, *(other for other in quotes if other is not quote)]
+        return quotes
 
     def _may_go_on(self) -> bool:
         return len(self._ticket.attempts) < ATTEMPTS and self._clock() < self._deadline

@@ -312,3 +312,39 @@ def test_failures_while_it_is_open_do_not_prolong_it(opened):
 
     opened.passes(0.125)
     assert opened.circuit is Circuit.HALF_OPEN
+
+
+def vouched(endpoint: Endpoint, *, ago: float = 0.0) -> Endpoint:
+    tally = Tally()
+    tally.count(WELL, endpoint.now - ago)
+    endpoint.breaker.vouch(tally)
+    return endpoint
+
+
+def test_a_probe_lets_a_request_try_at_once(opened):
+    opened.passes(0.5)
+
+    vouched(opened)
+
+    assert (opened.circuit, opened.may_try(), opened.may_try()) == (Circuit.HALF_OPEN, True, False)
+
+
+@pytest.mark.parametrize(("kind", "circuit"), [("", Circuit.CLOSED), ("Broken", Circuit.OPEN)])
+def test_it_is_the_request_that_decides(opened, kind, circuit):
+    opened.passes(0.5)
+    vouched(opened).may_try()
+    opened.passes(0.1)
+
+    opened.ends(kind)
+
+    assert (opened.circuit, opened.breaker.is_vouched) == (circuit, False)
+
+
+def test_a_probe_from_before_the_opening_says_nothing(opened):
+    opened.passes(0.5)
+
+    assert vouched(opened, ago=1).circuit is Circuit.OPEN
+
+
+def test_of_who_is_well_a_probe_says_nothing_new(endpoint):
+    assert not vouched(endpoint).breaker.is_vouched

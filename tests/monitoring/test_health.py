@@ -327,15 +327,20 @@ async def test_failures_elsewhere_open_the_circuit_here_and_a_success_closes_it(
         await until(lambda: patient.circuit(health) is Circuit.CLOSED)
 
 
-async def test_a_probe_that_is_answered_closes_the_circuit(health, clock, patient):
+async def test_after_a_probe_that_is_answered_a_request_may_find_out(health, clock, patient):
     patient.fails(health, 5)
     clock.passes(1)
+    assert not health.may_try(patient.id)
 
     with sync_redis.Redis.from_url(settings.REDIS_URL) as redis:
         report(redis, [Outcome(patient.id)])
-        await until(lambda: patient.circuit(health) is Circuit.CLOSED)
+        await until(lambda: patient.vitals(health).is_vouched)
+        assert patient.circuit(health) is Circuit.HALF_OPEN
+        assert health.may_try(patient.id)
+
         report(redis, [Outcome(patient.id, "Unreachable")])
         await until(lambda: patient.vitals(health).failures == 6)
+        assert (patient.circuit(health), patient.vitals(health).is_vouched) == (Circuit.OPEN, False)
 
 
 async def test_a_worker_that_starts_reads_five_minutes_back(clock, patient):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monitoring.health import Outcome
+from monitoring.tally import Tally
 from monitoring.vitals import UNKNOWN, Circuit
 from providers.errors import Busy, ContextTooLong, DeadCredential
 from providers.upstreams import Login, Timeouts
@@ -162,6 +163,23 @@ async def test_a_trial_is_kept_for_who_may_still_ask(two: tuple[Vendor, Vendor])
         assert await outcomes(house, 1) == ["NobodyAnswered"]
 
         assert (await house.complete(model="alone"))["provider"] == "b"
+
+
+async def test_who_is_said_to_be_well_by_a_probe_is_tried_before_the_others(
+    two: tuple[Vendor, Vendor],
+) -> None:
+    two[0].script = BROKEN
+    async with both(two) as house:
+        await outcomes(house, 10)
+        asked = len(two[0].requests)
+        for turn in range(2):  # of which the probe knew more than was true
+            probe = Tally()
+            probe.count(Outcome(0), house.health._clock())
+            house.health._chart(0).add(probe, house.health._clock(), is_probe=True)
+            house.health._renew_all()
+
+            assert await outcomes(house, 5) == ["b"] * 5
+            assert len(two[0].requests) == asked + turn + 1
 
 
 # Credentials ----------------------------------------------------------------------------------------
