@@ -1,15 +1,21 @@
 """Decisions that are kept can be made again: from JSON, with a catalogue from JSON, to the last endpoint."""
 
+from dataclasses import fields, replace
 from random import Random
 
 import orjson
 import pytest
 
+from providers.upstreams import Upstream
 from routing import archive
 from routing.archive import asked_again, described, kept, revived, version_of
 from routing.catalogue import Catalogue
+from routing.meter import Size
+from routing.needs import Needs
 from routing.policy import Decision, Question, decide
+from routing.route import Route
 from routing.table import table
+from routing.wishes import Wishes
 from tests.routing.questions import PROMPT, SECRET, World, chat, world
 
 WORLDS, QUESTIONS = 100, 100
@@ -97,3 +103,49 @@ def test_a_decision_is_not_made_again_of_another_catalogue():
 
     with pytest.raises(LookupError, match="another"):
         asked_again(told, place.catalogue, moment=question.moment, is_test=question.is_test)
+
+
+# Of an endpoint and its provider, what has no part in any decision.
+UNSEEN = {"options", "base_url", "auth_url", "ca_bundle", "timeouts"}
+NEEDS = Needs(Size(7, 1, 1, 2, 3, True), 5, ("seed", "tools"), True, True, "json_schema", True)
+WISHES = Wishes(
+    order=("b", "a"),
+    only=frozenset({"a", "b"}),
+    ignore=frozenset({"c"}),
+    allow_fallbacks=False,
+    require_parameters=True,
+    sort="latency",
+    is_sort_asked=True,
+    across_models=True,
+    min_throughput={"p50": 1.5},
+    max_latency={"p90": 10**12},
+    max_price={"prompt": 10**15},
+    keeps_data_private=True,
+    region="ru",
+)
+
+
+def test_all_that_a_request_needs_and_wishes_is_kept():
+    rng = Random(1)
+    place = world(rng, models=3, endpoints=3)
+    [question] = questions(rng, place, 1)
+    question = replace(question, needs=NEEDS, wishes=WISHES)
+
+    repeated = again(question, decide(question), remembered(place.catalogue))
+
+    assert (repeated.needs, repeated.wishes) == (NEEDS, WISHES)
+
+
+@pytest.mark.parametrize("whole", [NEEDS, WISHES], ids=lambda whole: type(whole).__name__)
+def test_no_field_is_left_out_of_that_test(whole):
+    usual = type(whole)() if isinstance(whole, Wishes) else Needs(Size(0, 0, 0, 0, 0, False))
+
+    assert not [f.name for f in fields(whole) if getattr(whole, f.name) == getattr(usual, f.name)]
+
+
+def test_nothing_of_an_endpoint_is_forgotten():
+    kept_apart = {"upstream", "features", "quality", "prices", "own_prices", "logins"}
+
+    known = {*archive.ROUTE, *archive.UPSTREAM, *kept_apart, *UNSEEN}
+
+    assert {f.name for kind in (Route, Upstream) for f in fields(kind)} == known
