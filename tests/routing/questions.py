@@ -14,7 +14,8 @@ from providers.adapters import ADAPTERS
 from providers.upstreams import Login, Upstream
 from routing.catalogue import Card, Catalogue
 from routing.meter import measure
-from routing.planner import AUTO, Planner
+from routing.models import AUTO
+from routing.planner import Planner
 from routing.policy import Question
 from routing.route import Route
 from routing.scoring import GENERAL
@@ -87,6 +88,7 @@ def chat(rng: Random, catalogue: Catalogue) -> dict[str, Any]:
     optional: dict[str, Any] = {
         "models": [_name(rng, catalogue) for _ in range(rng.randint(0, 3))],
         "session_id": PROMPT,
+        "stream": True,
         "max_tokens": rng.choice([1, 100, 5_000, 100_000]),
         "temperature": 0.5,
         "seed": 1,
