@@ -221,6 +221,7 @@ def _translate(exc: Exception, *, just_reused: bool) -> UpstreamError:
         return Misaddressed(detail=detail)
     if isinstance(exc, aiohttp.ClientConnectorError):
         return Unreachable(detail=detail)
-    if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+    # ConnectionError: what aiohttp finds closed when it begins to write is no ClientOSError.
+    if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
         return Stale(detail=detail) if just_reused else Broken(detail=detail)
     return Broken(detail=detail)

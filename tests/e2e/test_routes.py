@@ -78,7 +78,7 @@ def test_the_answer_keeps_silent_where_nobody_asks(sdk: OpenAI):
 
 def test_decisions_are_repeated_from_what_was_kept(installation: Installation, sdk: OpenAI):
     for number in range(5):
-        told = traced(sdk, stream=bool(number % 2), model="gigachat/pro", max_tokens=5)
+        told = traced(sdk, stream=bool(number % 2), model="solo/gigachat", max_tokens=5)
 
     one = json.loads(installation.manage("replay_route", "--id", told["generation_id"]))
     counted = installation.manage("replay_route", "--last", "500")

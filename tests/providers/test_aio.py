@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from providers.errors import Broken, Misaddressed, Stale, TimedOut, Truncated, Unreachable, UpstreamError
-from providers.transports.aio import ANSWER_LIMIT, ERROR_LIMIT, STALE_WITHIN, Transport
+from providers.transports.aio import ANSWER_LIMIT, ERROR_LIMIT, STALE_WITHIN, Transport, _translate
 from providers.upstreams import Timeouts, Upstream
 from providers.wire import UpstreamRequest
 from tests.servers import END, Line, Vendor, chunk, head, reply, stream_head, vendor
@@ -834,3 +835,17 @@ async def test_a_closed_transport_opens_nothing(transport: Transport) -> None:
 
         assert type(await outcome(transport, "complete", post(server.url), upstream())) is Broken
         assert server.connections == 0
+
+
+@pytest.mark.parametrize("is_reused", [False, True])
+@pytest.mark.parametrize(
+    "exc",
+    [
+        aiohttp.ClientConnectionResetError("Cannot write to closing transport"),
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientOSError(104, "reset"),
+        BrokenPipeError(),
+    ],
+)
+def test_however_a_kept_connection_is_found_closed_it_is_stale(exc: Exception, is_reused: bool) -> None:
+    assert type(_translate(exc, just_reused=is_reused)) is (Stale if is_reused else Broken)
