@@ -62,12 +62,13 @@ def report(whole: dict, stream: dict, rest: dict) -> None:
 
 
 async def report_parts() -> None:
-    """Money and limits by themselves, under the same load and at rest; planning, which waits for nobody."""
+    """Money and limits by themselves, under load and at rest; planning and health, which wait for nobody."""
     from django.conf import settings
 
     from accounts.models import ApiKey
     from routing.bridge import in_thread
     from routing.plane import database
+    from tests.bench.outcomes import counting
     from tests.bench.parts import limits, money
     from tests.bench.plans import planning
 
@@ -79,7 +80,7 @@ async def report_parts() -> None:
         print(PART_ROW.format(f"money, {users} at once", *figures(part), f"{share:.1f}"))
         part = await limits(settings.REDIS_URL, users)
         print(PART_ROW.format(f"limits, {users} at once", *figures(part), ""))
-    for name, cpu in planning().items():
+    for name, cpu in {**planning(), **counting()}.items():
         print(PART_ROW.format(name, f"{cpu / 1000:.3f} ms", "", "", ""))
 
 

@@ -569,29 +569,3 @@ async def test_what_waits_at_the_close_is_told(neighbour, patient):
 async def test_without_redis_the_close_ends(patient):
     async with at_work(NOWHERE, tick=60) as health:
         patient.fails(health, 3)
-
-
-# Cost -----------------------------------------------------------------------------------------------
-
-
-async def test_counting_is_cheap():
-    # Some five times of what was measured, for slow machines.
-    health = Health(Redis.from_url(NOWHERE))
-    patients = [Patient() for _ in range(50)]
-    outcomes = [
-        Outcome(p.id, first_token=0.01 * n, duration=0.02 * n, tokens=9 + n)
-        for n in range(1, 101)
-        for p in patients
-    ]
-
-    begun = time.process_time()
-    for outcome in outcomes:
-        health.record(outcome)
-    each = (time.process_time() - begun) / len(outcomes)
-    begun = time.process_time()
-    health._renew_all()
-    renewal = time.process_time() - begun
-
-    assert each < 25e-6
-    assert renewal < 0.025
-    assert len(health.vitals()) == 50
