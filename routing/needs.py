@@ -45,7 +45,7 @@ def needs_of(chat: Chat, size: Size) -> Needs:
     return Needs(
         size=size,
         limit=min(asked, default=None),
-        fields=tuple(name for name in chat if name in VENDOR_FIELDS and chat[name] is not None),
+        fields=tuple([name for name in chat if name in VENDOR_FIELDS and chat[name] is not None]),
         calls_tools=bool(chat.get("tools") or chat.get("functions")),
         has_images=bool(size.images),
         form="" if form == "text" else form,

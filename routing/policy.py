@@ -7,11 +7,11 @@ The same question always has the same answer, so that a decision can be shown be
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from billing.money import Micro
@@ -67,8 +67,7 @@ class Step(IntEnum):
 NONE, SHAKY, DOWN, CLOSED = Step.NONE, Step.SHAKY, Step.DOWN, Circuit.CLOSED
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """One of the models asked for: its endpoints, and what the suffix of its name wants of them."""
 
     routes: tuple[Route, ...]
@@ -77,8 +76,7 @@ class Group:
     task: str = ""  # the kind of task, where it is ours to choose among the models of these endpoints
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """All that a decision depends on."""
 
     groups: tuple[Group, ...]  # in the customer's order
@@ -86,7 +84,7 @@ class Question:
     moment: datetime  # the database's time: prices in force then are meant
     seed: str  # of the draw: the generation, or what a session has in common
     wishes: Wishes = NO_WISHES
-    vitals: Mapping[int, Vitals] = field(default_factory=dict)  # by endpoint
+    vitals: Mapping[int, Vitals] = MappingProxyType({})  # by endpoint
     is_test: bool = False  # asked with a test key: nothing costs anything
 
 
@@ -105,8 +103,7 @@ class Place(NamedTuple):
 Found: TypeAlias = tuple[tuple[float, ...], Quote, Step, Vitals, Micro]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Endpoints in the order to try, and each one left out with the rule that did it."""
 
     places: tuple[Place, ...]
@@ -341,7 +338,7 @@ def _shares(run: Sequence[Place]) -> list[float]:
     own = [place.key[7] for place in run]
     # Customers pay the same at each endpoint of a model: there it is our own cost that differs.
     costs = own if all(own) else [place.key[6] for place in run]
-    return [place.quote.route.weight / max(cost, 1) ** 2 for place, cost in zip(run, costs, strict=True)]
+    return [place.quote.route.weight / (cost * cost or 1) for place, cost in zip(run, costs, strict=True)]
 
 
 def _unit(begun: "hashlib.blake2b", endpoint_id: int) -> float:

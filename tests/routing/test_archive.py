@@ -1,6 +1,6 @@
 """Decisions that are kept can be made again: from JSON, with a catalogue from JSON, to the last endpoint."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from random import Random
 
 import orjson
@@ -129,7 +129,7 @@ def test_all_that_a_request_needs_and_wishes_is_kept():
     rng = Random(1)
     place = world(rng, models=3, endpoints=3)
     [question] = questions(rng, place, 1)
-    question = replace(question, needs=NEEDS, wishes=WISHES)
+    question = question._replace(needs=NEEDS, wishes=WISHES)
 
     repeated = again(question, decide(question), remembered(place.catalogue))
 

@@ -29,10 +29,10 @@ def questions(draw) -> Question:
 def shuffled(question: Question, rng: Random) -> Question:
     """The same question, with everything in another order that has none."""
     groups = tuple(
-        replace(group, routes=tuple(rng.sample(group.routes, len(group.routes)))) for group in question.groups
+        group._replace(routes=tuple(rng.sample(group.routes, len(group.routes)))) for group in question.groups
     )
     numbers = rng.sample(sorted(question.vitals), len(question.vitals))
-    return replace(question, groups=groups, vitals={n: question.vitals[n] for n in numbers})
+    return question._replace(groups=groups, vitals={n: question.vitals[n] for n in numbers})
 
 
 @laws
@@ -81,7 +81,7 @@ def test_the_order_does_not_depend_on_the_order_of_what_was_asked(question, rng)
 @laws
 @given(questions())
 def test_without_fallbacks_only_those_put_in_order_are_tried_or_one(question):
-    question = replace(question, wishes=replace(question.wishes, allow_fallbacks=False))
+    question = question._replace(wishes=replace(question.wishes, allow_fallbacks=False))
 
     decision = decide(question)
 
@@ -94,7 +94,7 @@ def test_without_fallbacks_only_those_put_in_order_are_tried_or_one(question):
 @given(questions())
 def test_within_a_model_nobody_healthy_comes_behind_a_broken_circuit(question):
     for group in question.groups:
-        asked = decide(replace(question, groups=(group,)))
+        asked = decide(question._replace(groups=(group,)))
         broken = [place.step is Step.DOWN for place in asked.places]
 
         assert broken == sorted(broken)
@@ -103,7 +103,7 @@ def test_within_a_model_nobody_healthy_comes_behind_a_broken_circuit(question):
 @laws
 @given(questions())
 def test_chances_are_one_together_where_something_is_drawn(question):
-    question = replace(question, wishes=replace(question.wishes, allow_fallbacks=True))
+    question = question._replace(wishes=replace(question.wishes, allow_fallbacks=True))
     decision = decide(question)
     found = chances(question, decision)
 
@@ -116,13 +116,13 @@ def test_chances_are_one_together_where_something_is_drawn(question):
 @given(questions())
 def test_who_loses_an_endpoint_that_was_not_drawn_keeps_his_own(question):
     # Not where a score compares offers with one another, nor where our own cost is known of some only.
-    group = replace(question.groups[0], task="")
-    group = replace(group, routes=tuple(replace(route, own_prices=own(route)) for route in group.routes))
-    places = decide(replace(question, groups=(group,))).places
+    group = question.groups[0]._replace(task="")
+    group = group._replace(routes=tuple(replace(route, own_prices=own(route)) for route in group.routes))
+    places = decide(question._replace(groups=(group,))).places
     for lost in places[1:]:
-        rest = replace(group, routes=tuple(r for r in group.routes if r is not lost.quote.route))
+        rest = group._replace(routes=tuple(r for r in group.routes if r is not lost.quote.route))
 
-        after = decide(replace(question, groups=(rest,)))
+        after = decide(question._replace(groups=(rest,)))
 
         assert after.places[0].quote.route is places[0].quote.route
 
