@@ -21,12 +21,13 @@ from monitoring import metrics
 from monitoring.logs import report_bug
 from providers.errors import UpstreamError
 from routing.bridge import in_thread
+from routing.call import Call, call_from
 from routing.envelope import envelope, row_of
 from routing.errors import NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
 from routing.rates import NAMES, rate_headers
 from routing.reading import read_chat
-from routing.ticket import Call, Ticket, call_from
+from routing.ticket import Ticket
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
 from typing import Any
 
+from routing.call import call_from
 from routing.desk import Arrival, CustomerLeft, Desk, Reply, refusal
 from routing.errors import BodyTimedOut, RequestError, TooManyBytes
 from routing.reading import MAX_BYTES
-from routing.ticket import call_from
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
 from routing.admission import Admission
 from routing.attempts import Attempt, Attempts
+from routing.call import Call
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
 from routing.errors import NoRoute, RequestError
@@ -30,7 +31,7 @@ from routing.planner import Planner
 from routing.policy import decide
 from routing.route import Route
 from routing.stops import cut_completion, stops_of
-from routing.ticket import Call, Ticket, new_id
+from routing.ticket import Ticket, new_id
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,9 @@
 """What admission grants, and what becomes of it: one request's facts from the first byte to its record."""
 
 import os
-import re
-import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +16,7 @@ from billing.pricing import FREE, cost_details, cost_of
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
 from routing.archive import kept
+from routing.call import Call
 from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.meter import is_over, is_plausible, tokens_of
@@ -28,36 +26,8 @@ from routing.route import Route
 from routing.slots import Slot
 from routing.table import table, told_attempts
 
-# What of a customer's own request id may stand in a log and a record.
-SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
-# Values of X-XRouter-Trace by which an answer is asked to explain itself.
-TRACED = {"1", "true", "route"}
 # A hold outlives the time that all attempts may take by so many seconds: customers may read slowly.
 GRACE = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The circumstances of a request: who it is to the logs, when it began."""
-
-    request_id: str
-    address: str
-    client_request_id: str = ""
-    string_codes: bool = False  # error codes as words instead of numbers
-    wants_trace: bool = False  # the answer is to say why it came from where it came
-    started: float = field(default_factory=time.perf_counter)
-
-
-def call_from(headers: Mapping[str, str], address: str) -> Call:
-    """A new call. ``headers`` have their names in lower case, or do not care."""
-    theirs = headers.get("x-request-id", "")
-    return Call(
-        request_id=f"req_{secrets.token_hex(12)}",
-        address=address,
-        client_request_id=theirs if SAFE_ID.fullmatch(theirs) else "",
-        string_codes=headers.get("x-xrouter-error-codes") == "string",
-        wants_trace=headers.get("x-xrouter-trace", "").lower() in TRACED,
-    )
 
 
 def new_id() -> UUID:

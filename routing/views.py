@@ -23,6 +23,7 @@ from accounts.errors import AccessDenied
 from billing.statements import key_statement, wallet_statement
 from monitoring.logs import report_bug
 from routing import plane
+from routing.call import Call, call_from
 from routing.desk import OPEN, Arrival, Reply, refusal
 from routing.errors import (
     BadRequest,
@@ -54,7 +55,6 @@ from routing.statements import (
     KeyAnswerSerializer,
     record,
 )
-from routing.ticket import Call, call_from
 
 log = logging.getLogger(__name__)
 

@@ -24,12 +24,13 @@ from providers.transports.aio import Transport
 from providers.upstreams import Login, Timeouts, Upstream
 from routing.admission import Admission
 from routing.attempts import Attempts
+from routing.call import Call
 from routing.catalogue import Card, Catalogue
 from routing.gateway import Gateway
 from routing.planner import Planner
 from routing.route import Route
 from routing.slots import Slots
-from routing.ticket import Call, Ticket
+from routing.ticket import Ticket
 from tests.servers import END, Line, Vendor, event, stream_head
 
 QUICK = Timeouts(connect=1, first_byte=0.3, first_token=0.3, between_tokens=0.3, total=2)

@@ -12,9 +12,9 @@ from accounts.errors import ModelNotAllowed
 from billing.errors import InsufficientFunds
 from providers.errors import Broken, Busy, DeadCredential, Rejected, TimedOut, Truncated, Unreachable
 from routing.attempts import ATTEMPTS
+from routing.call import Call
 from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
 from routing.route import Route
-from routing.ticket import Call
 from tests.gateways import (
     ANSWER,
     DONE,

@@ -24,6 +24,7 @@ from providers.transports.aio import Transport
 from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.bridge import in_thread
+from routing.call import Call
 from routing.catalogue import Catalogue, load_catalogue
 from routing.errors import RequestError
 from routing.gateway import Gateway
@@ -32,7 +33,6 @@ from routing.planner import Planner
 from routing.replay import _catalogue
 from routing.slots import Slots
 from routing.snapshot import kept
-from routing.ticket import Call
 from tests.builders import (
     make_client,
     make_credential,

@@ -6,12 +6,13 @@ import pytest
 from billing.holds import Grant
 from billing.pricing import Price, PriceList
 from providers.errors import Broken, Busy, Rejected
+from routing.call import Call
 from routing.emitter import Emitter
 from routing.errors import NobodyAnswered
 from routing.meter import LONGEST_TOKEN, measure
 from routing.needs import needs_of
 from routing.policy import Group, Question, decide
-from routing.ticket import Call, Ticket
+from routing.ticket import Ticket
 from tests.gateways import BEGINNING, NOBODY, PRICE, caller, route
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
