@@ -112,16 +112,7 @@ class Desk:
 
     async def chat(self, arrival: Arrival) -> Reply:
         """Answer ``POST /v1/chat/completions``. Raises only what the door itself raises, while reading."""
-        call = call_from(arrival.headers, self._address(arrival))
-        try:
-            return await self._chat(arrival, call)
-        except (AccessDenied, RequestError, UpstreamError, BillingError) as exc:
-            return refusal(exc, call)
-        except CustomerLeft:
-            raise
-        except Exception as exc:  # noqa: BLE001 - the last edge: our bug is a 500 with a number, never a traceback
-            report_bug(log, exc, call.request_id)
-            return refusal(exc, call)
+        return await self._answered(arrival, self._chat)
 
     def caller(self, arrival: Arrival) -> Caller:
         """Who is calling, for a thread that may wait. Raises AccessDenied, and what the database raises."""
@@ -129,6 +120,19 @@ class Desk:
         caller = self._callers.remembered(key) or self._callers.look_up(key)
         caller.check(self._address(arrival))
         return caller
+
+    async def _answered(self, arrival: Arrival, answer: Callable[[Arrival, Call], Awaitable[Reply]]) -> Reply:
+        """What ``answer`` brings, or the refusal that tells why it brings nothing."""
+        call = call_from(arrival.headers, self._address(arrival))
+        try:
+            return await answer(arrival, call)
+        except (AccessDenied, RequestError, UpstreamError, BillingError) as exc:
+            return refusal(exc, call)
+        except CustomerLeft:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the last edge: our bug is a 500 with a number, never a traceback
+            report_bug(log, exc, call.request_id)
+            return refusal(exc, call)
 
     async def _chat(self, arrival: Arrival, call: Call) -> Reply:
         ticket = await self._let_in(arrival, call)

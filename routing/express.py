@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from routing.call import call_from
-from routing.desk import Arrival, CustomerLeft, Desk, Reply, refusal
+from routing.desk import Arrival, CustomerLeft, Reply, refusal
 from routing.errors import BodyTimedOut, RequestError, TooManyBytes
 from routing.reading import MAX_BYTES
 
@@ -21,14 +21,20 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Write = Callable[..., Awaitable[None]]  # of any number of messages
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+Answer = Callable[[Arrival], Awaitable[Reply]]
 
 # Seconds for the whole body, and for a customer who reads nothing of what we write.
 BODY = 30.0
 STALLED = 60.0
 
 
-async def chat(desk: Desk, scope: Message, receive: Receive, send: Send, *, stalled: float = STALLED) -> None:
-    """Serve one ``POST /v1/chat/completions``. ``stalled``: seconds for which nothing of it may be read."""
+async def serve(
+    answer: Answer, scope: Message, receive: Receive, send: Send, *, stalled: float = STALLED
+) -> None:
+    """Serve one request by ``answer``, a method of the desk's.
+
+    ``stalled``: seconds for which nothing of the reply may be read.
+    """
     watch: asyncio.Task[None] | None = None
 
     async def read_body() -> bytes:
@@ -39,7 +45,7 @@ async def chat(desk: Desk, scope: Message, receive: Receive, send: Send, *, stal
         return body
 
     try:
-        reply = await desk.chat(Arrival(_headers(scope), _peer(scope), read_body))
+        reply = await answer(Arrival(_headers(scope), _peer(scope), read_body))
         await _send_reply(reply, _while_read(send, stalled))
     except CustomerLeft:
         return

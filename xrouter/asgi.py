@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+from functools import partial
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
 
@@ -24,12 +25,13 @@ django = get_asgi_application()
 
 # Models can be imported only now.
 from routing import express, plane  # noqa: E402
+from routing.desk import Desk  # noqa: E402
 from xrouter.scrape import Gate  # noqa: E402
 
 if unshared:
     logging.getLogger(__name__).error("metrics of this process are not shown", extra={"error": unshared})
 
-LANES = {"/v1/chat/completions": express.chat} if settings.XROUTER_EXPRESS else {}
+LANES = {"/v1/chat/completions": Desk.chat} if settings.XROUTER_EXPRESS else {}
 
 
 def _gate():
@@ -49,7 +51,7 @@ async def application(scope, receive, send):
             return
         lane = LANES.get(scope["path"])
         if lane is not None and scope["method"] == "POST":
-            await lane(plane.current().desk, scope, receive, send)
+            await express.serve(partial(lane, plane.current().desk), scope, receive, send)
             return
         if scope["path"] == "/metrics" and scope["method"] == "GET" and _gate().lets_in(scope):
             await _tell(send)

@@ -27,17 +27,6 @@ class Stream:
             self.is_closed = True
 
 
-class Reception:
-    """A desk that has one reply for everybody."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-
-    async def chat(self, arrival: Arrival) -> Reply:
-        await arrival.read_body()
-        return self._reply
-
-
 async def streamed(stream: Stream) -> Reply:
     events = stream.events()
     return Reply(200, {}, events=Begun(await anext(events), events))
@@ -56,8 +45,12 @@ async def serve(reply: Reply, *, reads: int) -> list[str]:
             await asyncio.get_running_loop().create_future()
         sent.append(message["type"])
 
+    async def answer(arrival: Arrival) -> Reply:
+        await arrival.read_body()
+        return reply
+
     async with asyncio.timeout(5):
-        await express.chat(Reception(reply), SCOPE, receive, send, stalled=0.05)  # type: ignore[arg-type]
+        await express.serve(answer, SCOPE, receive, send, stalled=0.05)
     return sent
 
 
