@@ -6,11 +6,12 @@ A price is in micro-roubles for a million tokens, so that 0.0001 ₽ for 1,000 t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from billing.money import MICRO_PER_ROUBLE, Micro
 
 TOKENS_PRICED = 1_000_000
+Part = Literal["prompt", "completion", "request"]
 # A cost before rounding is counted in millionths of a micro-rouble.
 PER_ROUBLE = TOKENS_PRICED * MICRO_PER_ROUBLE
 
@@ -25,6 +26,15 @@ class Price:
     reasoning: Micro = 0
     request: Micro = 0
     embedding: Micro = 0
+
+    @property
+    def dearest(self) -> "dict[Part, Micro]":
+        """Of each part of a bill the most that a token, or the request, can cost."""
+        return {
+            "prompt": _dearest_prompt(self),
+            "completion": _dearest(self),
+            "request": self.request,
+        }
 
 
 FREE = Price()

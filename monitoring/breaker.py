@@ -63,6 +63,10 @@ class Breaker:
         if asked > self._opened_at:
             self._is_tried = False
 
+    def give_back(self) -> None:
+        """Whoever took the trial has learnt nothing by it: the next one may have it at once."""
+        self._trial_at, self._is_tried = NEVER, False
+
     def count(self, tally: Tally, at: float) -> None:
         """Take notice of attempts that ended until ``at``."""
         if self.is_closed:

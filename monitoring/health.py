@@ -130,6 +130,11 @@ class Health:
         chart = self._charts.get(endpoint_id)
         return chart is None or chart.breaker.may_try(self._clock())
 
+    def give_back(self, endpoint_id: int) -> None:
+        """A request that ``may_try`` let through was not sent, or its customer has left."""
+        if (chart := self._charts.get(endpoint_id)) is not None:
+            chart.breaker.give_back()
+
     async def run(self) -> None:
         """Exchange what is counted with the other workers until ``close``."""
         loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ UpstreamError            another endpoint may be tried
 ├── Truncated            the answer began and did not end
 └── Rejected             the request itself is at fault; nobody else will like it better
     ├── ContextTooLong   more tokens than the model takes
+    ├── Refused          the vendor's moderation will not have it; another model may
     └── TooLarge         413: more bytes than the vendor takes; another may take them
 """
 
@@ -97,6 +98,10 @@ class ContextTooLong(Rejected):
         "This model's maximum context length is exceeded. "
         "Запрос вместе с ответом не помещается в контекст модели: сократите сообщения или max_tokens."
     )
+
+
+class Refused(Rejected):
+    said = "Провайдер отказался отвечать на этот запрос: так решила его модерация."
 
 
 class TooLarge(Rejected):

@@ -21,6 +21,7 @@ from providers.errors import (
     DeadCredential,
     Misaddressed,
     Misconfigured,
+    Refused,
     Rejected,
     Stale,
     TokenRefused,
@@ -126,7 +127,9 @@ class _Search:
         self._failure: UpstreamError | None = None
         self._soon: tuple[Quote, Login, float] | None = None  # who is busy, and until when
         self._blocked: list[Route] = []  # whose breakers let nobody through
+        self._left: Sequence[Quote] = ()  # endpoints whose turn is still to come
         self._smallest_context = 0  # tokens: contexts up to this one were too short
+        self._refused: set[str] = set()  # models whose vendors refuse to answer this
 
     async def run(self) -> Any:
         full: list[tuple[Quote, Login]] = []
@@ -144,46 +147,61 @@ class _Search:
 
     def _candidates(self) -> Iterator[tuple[Quote, Login]]:
         """Endpoints with their credentials, as long as one more may be asked."""
-        for quote in self._due_first():
-            route = quote.route
-            if route.context_length <= self._smallest_context:
+        quotes, made = self._ticket.quotes, self._ticket.attempts
+        for place, quote in enumerate(quotes, 1):
+            self._left = quotes[place:]
+            if not self._suits(quote.route):
                 continue
             # In this order: a yes of the breaker may be a trial, which is for who makes use of it.
             if not self._may_go_on():
                 return
-            if not self._may_ask(route):
-                self._blocked.append(route)
+            if not self._may_ask(quote.route):
+                self._blocked.append(quote.route)
                 continue
-            for login in route.upstream.logins:
-                if not self._may_go_on():
-                    return
-                paused = None if route.circuit == "closed" else self._slots.paused_by(login)
-                if paused is None:
+            before = len(made)
+            for login in quote.route.upstream.logins:
+                if not (self._may_go_on() if len(made) == before else self._may_stay()):
+                    break
+                if (paused := self._paused(quote.route, login)) is None:
                     yield quote, login
                 else:
                     self._fail(paused, quote, login)
+            if len(made) == before:
+                self._health.give_back(quote.route.endpoint_id)
 
-    def _due_first(self) -> Sequence[Quote]:
-        """The order decided on; but before it an endpoint that a probe says is well, and nobody has tried.
+    def _suits(self, route: Route) -> bool:
+        """Whether nothing that others have answered speaks against asking it."""
+        return route.context_length > self._smallest_context and route.model not in self._refused
 
-        It stands behind all others until one request has been answered by it.
-        """
-        quotes, vitals = self._ticket.quotes, self._health.vitals()
-        for quote in quotes[1:]:
-            route = quote.route
-            if route.circuit == "auto" and vitals.get(route.endpoint_id, UNKNOWN).is_vouched:
-                return [quote, *(other for other in quotes if other is not quote)]
-        return quotes
+    def _paused(self, route: Route, login: Login) -> UpstreamError | None:
+        return None if route.circuit == "closed" else self._slots.paused_by(login)
 
     def _may_go_on(self) -> bool:
         return len(self._ticket.attempts) < ATTEMPTS and self._clock() < self._deadline
 
+    def _may_stay(self) -> bool:
+        """Whether the endpoint that was just asked may be asked again: others come before that."""
+        spare = ATTEMPTS - len(self._ticket.attempts) - sum(map(self._may_serve, self._left))
+        return spare > 0 and self._may_go_on()
+
+    def _may_serve(self, quote: Quote) -> bool:
+        """Whether an endpoint whose turn is still to come looks as if it could be asked then."""
+        route = quote.route
+        return (
+            self._suits(route)
+            and self._is_well(route)
+            and not all(self._paused(route, login) for login in route.upstream.logins)
+        )
+
     def _may_ask(self, route: Route) -> bool:
         """Whether the endpoint's breaker lets this request through."""
-        if route.circuit == "closed":
-            return True
-        vitals = self._health.vitals().get(route.endpoint_id, UNKNOWN)
-        return vitals.circuit is Circuit.CLOSED or self._health.may_try(route.endpoint_id)
+        return self._is_well(route) or self._health.may_try(route.endpoint_id)
+
+    def _is_well(self, route: Route) -> bool:
+        return route.circuit == "closed" or self._circuit(route) is Circuit.CLOSED
+
+    def _circuit(self, route: Route) -> Circuit:
+        return self._health.vitals().get(route.endpoint_id, UNKNOWN).circuit
 
     def _fail(self, exc: UpstreamError, quote: Quote, login: Login) -> None:
         """Remember why there is no answer yet, and who may give one in a moment."""
@@ -237,7 +255,7 @@ class _Search:
         except UpstreamError as exc:
             self._slots.give_back(slot)
             self._learn(exc, quote, slot.login)
-            if not exc.retryable and not self._may_fit(exc, quote):
+            if not (exc.retryable or self._may_fit(exc, quote) or self._may_please(exc, quote)):
                 raise
             self._fail(exc, quote, slot.login)
             return None
@@ -253,6 +271,13 @@ class _Search:
             return False
         self._smallest_context = quote.route.context_length
         return any(other.route.context_length > self._smallest_context for other in self._ticket.quotes)
+
+    def _may_please(self, exc: UpstreamError, quote: Quote) -> bool:
+        """Whether what this model's vendor refuses may be answered by another model."""
+        if not isinstance(exc, Refused):
+            return False
+        self._refused.add(quote.route.model)
+        return any(self._suits(other.route) for other in self._ticket.quotes)
 
     def _learn(self, exc: UpstreamError, quote: Quote, login: Login) -> None:
         _report(exc, self._ticket, login)
@@ -297,7 +322,9 @@ class _Search:
             return False
         if isinstance(exc, TokenRefused):
             return self._tokens.can_renew(upstream, login)
-        return exc.repeatable and (isinstance(exc, FREE_TO_REPEAT) or budget.spend(self._clock()))
+        if isinstance(exc, FREE_TO_REPEAT):
+            return exc.repeatable
+        return exc.repeatable and self._may_stay() and budget.spend(self._clock())
 
     def _budget(self, upstream: Upstream) -> Budget:
         if upstream.slug not in self._budgets:
@@ -315,9 +342,15 @@ class _Search:
             with self._ticket.attempt(quote):
                 yield
         except UpstreamError as exc:
-            if not isinstance(exc, (Rejected, *spared)):  # what is rejected is itself at fault
-                taken = self._clock() - started
-                self._health.record(Outcome(quote.route.endpoint_id, type(exc).__name__, duration=taken))
+            number, taken = quote.route.endpoint_id, self._clock() - started
+            if not isinstance(exc, (Rejected, *spared)):
+                self._health.record(Outcome(number, type(exc).__name__, duration=taken))
+            elif isinstance(exc, Rejected) and self._circuit(quote.route) is not Circuit.CLOSED:
+                # What is rejected is itself at fault, and has been read: that is what a trial is to find out.
+                self._health.record(Outcome(number, duration=taken))
+            raise
+        except BaseException:
+            self._health.give_back(quote.route.endpoint_id)
             raise
 
 

@@ -63,6 +63,7 @@ ENVELOPES: dict[type[BaseException], Row] = {
     billing.DailyQuotaReached: Row(429, "rate_limit_error", "daily_quota_reached", is_final=True),
     providers.Rejected: Row(400, "invalid_request_error", "provider_rejected"),
     providers.ContextTooLong: Row(400, "invalid_request_error", "context_length_exceeded"),
+    providers.Refused: Row(400, "invalid_request_error", "content_policy_violation"),
     providers.TooLarge: Row(413, "invalid_request_error", "request_too_large"),
     providers.Busy: Row(429, "rate_limit_error", "provider_overloaded", retryable=True, wait=5),
     providers.TimedOut: Row(504, "api_error", "provider_timeout", retryable=True),

@@ -19,7 +19,7 @@ from monitoring.vitals import UNKNOWN, Circuit, Vitals
 from routing.needs import Needs
 from routing.quote import Quote, quote
 from routing.route import Route
-from routing.scoring import Offer, Score, scores
+from routing.scoring import Offer, Score, quality, scores
 from routing.wishes import NO_WISHES, By, Wishes
 
 # No text has more characters in a token on the average: what exceeds a context by this count cannot fit.
@@ -60,7 +60,7 @@ class Step(IntEnum):
     SHORT = 1  # it lacks something that was asked for, but may serve all the same
     SLOW = 2  # it misses a preferred latency or throughput
     SHAKY = 3  # it had an outage in the last 30 s
-    DOWN = 4  # its breaker is open: only where nobody else is left
+    DOWN = 4  # its breaker is open, and no probe has been answered: only where nobody else is left
 
 
 # A member of an enumeration takes longer to find than all there is to do with it.
@@ -207,22 +207,23 @@ def _unwanted(route: Route, needs: Needs, wishes: Wishes) -> Rule | None:
 
 
 def _too_dear(offer: Quote, group: Group, wishes: Wishes) -> Rule | None:
-    price = offer.price
-    if group.is_free and any((price.prompt, price.completion, price.request)):
+    if not (group.is_free or wishes.max_price):
+        return None
+    dearest = offer.price.dearest
+    if group.is_free and any(dearest.values()):
         return NOT_FREE
-    if wishes.max_price and any(getattr(price, part) > most for part, most in wishes.max_price.items()):
-        return TOO_DEAR
-    return None
+    return TOO_DEAR if any(dearest[part] > most for part, most in wishes.max_price.items()) else None
 
 
 # --- The order -----------------------------------------------------------------------------------------
 
 
 def _step(route: Route, needs: Needs, wishes: Wishes, vitals: Vitals, prompt: int) -> Step:
-    if vitals.circuit is not CLOSED:
+    if vitals.circuit is CLOSED:
+        if vitals.recent_failures >= OUTAGE and vitals.recent_failures >= OUTAGE_SHARE * vitals.recent:
+            return SHAKY
+    elif not vitals.is_vouched:
         return DOWN
-    if vitals.recent_failures >= OUTAGE and vitals.recent_failures >= OUTAGE_SHARE * vitals.recent:
-        return SHAKY
     if wishes is not NO_WISHES and _misses(vitals, wishes):
         return Step.SLOW
     return Step.SHORT if _is_short(route, needs, prompt) else NONE
@@ -262,8 +263,8 @@ def _tail(route: Route, sort: By, vitals: Vitals, expected: Micro, own: Micro) -
 def _index(route: Route, order: tuple[str, ...]) -> int:
     if not order:
         return 0
-    names = (route.upstream.slug, route.upstream.stands_for)
-    return next((place for place, name in enumerate(order) if name in names), len(order))
+    upstream = route.upstream
+    return next((place for place, name in enumerate(order) if upstream.is_among((name,))), len(order))
 
 
 def _measure(sort: By, vitals: Vitals, expected: Micro) -> float:
@@ -353,7 +354,7 @@ def _scored(found: list[Found], task: str, needs: Needs) -> list[Place]:
     offers = [
         Offer(
             quoted.route.endpoint_id,
-            _quality(quoted.route, task),
+            quality(quoted.route.quality, task),
             expected,
             duration(vitals, needs),
             vitals.attempts,
@@ -367,11 +368,6 @@ def _scored(found: list[Found], task: str, needs: Needs) -> list[Place]:
     ]
 
 
-def _quality(route: Route, task: str) -> float:
-    mark = route.quality.get(task)
-    return (route.quality.get("general", 0) if mark is None else mark) / 100
-
-
 def duration(vitals: Vitals, needs: Needs) -> float | None:
     """Seconds that the answer takes in all likelihood; None where nothing was measured."""
     if vitals.throughput is None:
@@ -382,5 +378,6 @@ def duration(vitals: Vitals, needs: Needs) -> float | None:
 
 def _without_fallbacks(places: list[Place], wishes: Wishes) -> list[Place]:
     """The providers the customer has put in order, or the very first endpoint if he named none."""
-    named = [place for place in places if wishes.order and place.key[2] < len(wishes.order)]
-    return named or places[:1]
+    if wishes.order:
+        return [place for place in places if place.key[2] < len(wishes.order)]
+    return places[:1]

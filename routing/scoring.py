@@ -69,8 +69,9 @@ class Score(NamedTuple):
 
 
 def quality(marks: Mapping[str, float], kind: str) -> float:
-    """A model's mark for ``kind`` as a share of the highest. Not for a model without marks."""
-    return marks.get(kind, marks[GENERAL]) / BEST
+    """A model's mark for ``kind`` as a share of the highest; 0 for a model without marks."""
+    mark = marks.get(kind)
+    return (marks.get(GENERAL, 0) if mark is None else mark) / BEST
 
 
 def scores(kind: str, offers: Sequence[Offer]) -> list[Score]:
@@ -79,11 +80,6 @@ def scores(kind: str, offers: Sequence[Offer]) -> list[Score]:
     cheapest = min((offer.cost for offer in offers), default=0)
     fastest = min((offer.duration for offer in offers if offer.duration is not None), default=0.0)
     return [_score(offer, weights, cheapest, fastest) for offer in offers]
-
-
-def ranked(found: Sequence[Score]) -> list[Score]:
-    """The best first; equals by the number of the endpoint."""
-    return sorted(found, key=lambda score: (-score.total, score.endpoint_id))
 
 
 def _score(offer: Offer, weights: Weights, cheapest: int, fastest: float) -> Score:

@@ -4,19 +4,18 @@ Pure. The objects have been checked: a request's at the door, the kept ones when
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
 
 from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
-from billing.pricing import TOKENS_PRICED
+from billing.pricing import TOKENS_PRICED, Part
 from providers.wire import NOTHING
 
 By = Literal["", "price", "throughput", "latency"]
 Percentile = Literal["p50", "p75", "p90", "p99"]
 PERCENTILES: tuple[Percentile, ...] = ("p50", "p75", "p90", "p99")
-Part = Literal["prompt", "completion", "request"]
 
 # Customers write roubles for so many tokens.
 TOKENS_CAPPED = 1_000
@@ -83,12 +82,6 @@ def split_suffix(name: str) -> tuple[str, str]:
     head, _, tail = name.rpartition(":")
     suffix = tail.lower()
     return (head, suffix) if head and suffix in SUFFIXES else (name, "")
-
-
-def with_suffix(wishes: Wishes, suffix: str) -> Wishes:
-    """``wishes`` sorted as ``suffix`` says, unless the request itself has said how."""
-    by = SUFFIXES.get(suffix)
-    return replace(wishes, sort=by) if by and not wishes.is_sort_asked else wishes
 
 
 def _merged(*objects: Mapping[str, Any]) -> dict[str, Any]:

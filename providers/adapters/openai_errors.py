@@ -16,6 +16,7 @@ from providers.errors import (
     DeadCredential,
     Misconfigured,
     NotRead,
+    Refused,
     Rejected,
     TimedOut,
     TooLarge,
@@ -48,6 +49,8 @@ STATUSES: Mapping[int, Kind] = {
 
 # Symbolic codes and types say more than the status: they are looked up first.
 CODES: Codes = {
+    "content_filter": Refused,
+    "content_policy_violation": Refused,
     "context_length_exceeded": ContextTooLong,
     "exceed_context_size_error": ContextTooLong,  # llama.cpp
     "insufficient_quota": DeadCredential,  # the operator's account is empty; waiting does not help

@@ -121,6 +121,16 @@ def test_free_is_what_costs_nothing():
     assert order(Group((route(), free), is_free=True)) == ["b"]
 
 
+@pytest.mark.parametrize("part", ["reasoning", "cached_prompt"])
+def test_the_dearest_that_a_token_may_cost_is_what_counts(part):
+    hidden = PriceList(((datetime(2026, 1, 1, tzinfo=UTC), Price(**{part: 10**9})),))
+    free = route("a", prices=hidden)
+
+    assert order(Group((free,), is_free=True)) == []
+    assert order([free], provider={"max_price": {"prompt": 0, "completion": 0}}) == []
+    assert order([free], provider={"max_price": {"prompt": 1, "completion": 1}}) == ["a"]
+
+
 def test_with_a_test_key_everything_is_free():
     assert order([route()], is_test=True, provider={"max_price": {"prompt": 0}}) == ["a"]
 
@@ -153,6 +163,25 @@ def test_without_fallbacks_those_put_in_order_are_tried():
     provider = {"order": ["b", "c"], "allow_fallbacks": False}
 
     assert order(routes("a", "b", "c"), provider=provider) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "wish", [{"order": ["z"]}, {"order": ["a"], "ignore": ["a"]}, {"order": [""]}, {"order": ["b", "z"]}]
+)
+def test_who_is_not_named_replaces_nobody_that_is(wish):
+    asked = order(routes("a", "b"), provider={**wish, "allow_fallbacks": False})
+
+    assert asked == (["b"] if "b" in wish["order"] else [])
+
+
+@pytest.mark.parametrize("recent_failures", [0, 9])
+def test_an_endpoint_that_a_probe_says_is_well_stands_where_it_would_if_it_were(recent_failures):
+    vouched = replace(DOWN, circuit=Circuit.HALF_OPEN, is_vouched=True, recent_failures=recent_failures)
+    first, second = routes("a", "b", priority=1)
+
+    assert order([replace(first, priority=0), second], vitals={1: vouched}) == ["a", "b"]
+    assert order([replace(first, priority=2), second], vitals={1: vouched}) == ["b", "a"]
+    assert order([first, second], vitals={1: vouched}, provider={"order": ["b"]}) == ["b", "a"]
 
 
 @pytest.mark.parametrize(

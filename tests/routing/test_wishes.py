@@ -5,7 +5,7 @@ import pytest
 
 from billing.money import LARGEST
 from billing.pricing import Price, ceiling
-from routing.wishes import NO_WISHES, Wishes, split_suffix, wishes_of, with_suffix
+from routing.wishes import NO_WISHES, Wishes, split_suffix, wishes_of
 
 
 @pytest.mark.parametrize("nothing", [(None,), ({},), (None, {}, {}), ({}, {})])
@@ -173,24 +173,6 @@ def test_what_was_given_is_left_as_it_was():
 )
 def test_a_suffix_is_cut_off_a_name(name, parts):
     assert split_suffix(name) == parts
-
-
-@pytest.mark.parametrize(("suffix", "sort"), [("floor", "price"), ("nitro", "throughput")])
-def test_a_suffix_asks_for_an_order(suffix, sort):
-    assert with_suffix(NO_WISHES, suffix) == Wishes(sort=sort)
-
-
-@pytest.mark.parametrize("suffix", ["", "free"])
-def test_other_suffixes_ask_for_none(suffix):
-    assert with_suffix(NO_WISHES, suffix) is NO_WISHES
-
-
-def test_the_requests_own_sort_wins_over_a_suffix_and_a_suffix_over_a_default():
-    asked = wishes_of({"sort": "latency"}, {"sort": "price"})
-    kept = wishes_of({"sort": None, "region": "ru"}, {"sort": "latency"})
-
-    assert with_suffix(asked, "nitro") is asked
-    assert with_suffix(kept, "nitro") == Wishes(sort="throughput", region="ru")
 
 
 # 18446744073709551615 seconds are no integer of 64 bits in milliseconds, 1e308 are infinitely many.
