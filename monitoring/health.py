@@ -114,6 +114,10 @@ class Health:
             self._renew(self._changed)
         return self._vitals
 
+    def latest(self) -> Mapping[int, Vitals]:
+        """The same as it was last worked out, for threads: all else here is the event loop's."""
+        return self._vitals
+
     def record(self, outcome: Outcome) -> None:
         """Count an attempt that has ended, whatever way."""
         now = self._clock()
@@ -182,7 +186,7 @@ class Health:
         self._fold_all()
         now = self._clock()
         oldest = now - stream.SPAN
-        # Bounds what is kept, also when endpoints come and go.
+        # Bounds what is kept, also when endpoints come and go. Probes keep in mind who was given up.
         self._charts = {number: chart for number, chart in self._charts.items() if chart.seen_at > oldest}
         self._heard = {name: heard for name, heard in self._heard.items() if heard[1] > oldest}
         for chart in self._charts.values():

@@ -20,23 +20,38 @@ from providers.wire import Target
 
 log = logging.getLogger(__name__)
 
-# Seconds without a customer's request after which a provider is probed.
+# Seconds without a customer's request after which an endpoint's provider is probed.
 IDLE = 60
 # A vendor that finds fault with our question is there and has read it; how it does with chats is not known.
 NO_NEWS = {kind.__name__ for kind in (Rejected, *Rejected.__subclasses__())}
 
 
 def probe_idle(redis: Redis) -> None:
-    """Probe every provider that is enabled, has a credential and is not being asked anyway. Blocks.
+    """Probe every enabled provider with a credential and an endpoint that is not asked anyway. Blocks.
 
-    What comes of it counts in the health of all its endpoints. Redis away: all are probed, only rows tell.
+    What comes of it counts in the health of those endpoints. Redis away: all are probed, only rows tell.
     """
     busy = _asked(redis)
     providers = Provider.objects.filter(is_enabled=True, credentials__is_enabled=True).distinct()
-    for provider in providers:
-        endpoints = list(provider.endpoints.filter(is_enabled=True).values_list("pk", flat=True))
-        if busy.isdisjoint(endpoints):
-            _tell(redis, probe(provider), endpoints)
+    for provider in providers.select_related("twin_of"):
+        endpoints = _endpoints(provider)
+        idle = [number for number in endpoints if number not in busy]
+        if idle or not endpoints:
+            _tell(redis, probe(provider), idle)
+
+
+def _endpoints(provider: Provider) -> list[int]:
+    """The numbers by which health knows its endpoints: a twin answers test keys under negative ones."""
+    real = provider.twin_of
+    if real is None:
+        return _numbers(provider)
+    numbers = _numbers(real)
+    in_its_stead = [] if real.credentials.exists() else numbers
+    return [*(-number for number in numbers), *in_its_stead]
+
+
+def _numbers(provider: Provider) -> list[int]:
+    return list(provider.endpoints.filter(is_enabled=True).values_list("pk", flat=True))
 
 
 def _asked(redis: Redis) -> set[int]:

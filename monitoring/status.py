@@ -34,16 +34,20 @@ class Status:
     last_updated: datetime | None
 
 
-def status_of(vitals: Sequence[Vitals], probes: Sequence[Probe]) -> Status:
-    """``vitals`` of all endpoints of a provider; its ``probes``, the newest first."""
+def status_of(vitals: Sequence[Vitals], probes: Sequence[Probe], *, is_asked: bool = True) -> Status:
+    """``vitals`` of all endpoints of a provider; its ``probes``, the newest first.
+
+    ``is_asked``: whether requests may be sent there at all; else it is down, whatever was.
+    """
     attempts = sum(each.attempts for each in vitals)
     failures = sum(each.failures for each in vitals)
     if attempts >= FEWEST:
         success = 1 - failures / attempts
     else:
-        success = sum(probe.ok for probe in probes) / len(probes) if probes else 1.0
+        success = sum(probe.ok for probe in probes) / len(probes) if probes else float(is_asked)
+    newest = probes[0] if attempts < FEWEST and probes else None
     return Status(
-        condition=_condition(vitals, success, probes[0] if attempts < FEWEST and probes else None),
+        condition=_condition(vitals, success, newest) if is_asked else Condition.DOWN,
         latency=_latency(vitals, probes),
         success_rate=round(success, 4),
         last_updated=_last(vitals, probes),

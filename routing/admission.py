@@ -6,9 +6,13 @@ Limits first: they cost no database, and whoever floods us must not reach it.
 import asyncio
 import logging
 from contextlib import suppress
+from uuid import uuid4
 
+from accounts.callers import Caller
+from accounts.limits import Limits
 from billing.errors import BillingError
 from billing.generations import GenerationRecord
+from billing.limits import Visit
 from billing.money import LARGEST
 from billing.teller import Teller
 from billing.windows import Windows
@@ -17,6 +21,9 @@ from routing.errors import Unavailable
 from routing.ticket import Ticket
 
 log = logging.getLogger(__name__)
+
+# Questions to the planner by one client: they ask no provider, but take the time of the event loop.
+LOOKS = Limits(requests_per_minute=60)
 
 
 class Admission:
@@ -50,6 +57,12 @@ class Admission:
             raise
         self._unsettled += 1
         self._all_settled.clear()
+
+    async def look(self, caller: Caller) -> None:
+        """Count a question that costs nothing, by limits of its own. Raises RateLimited."""
+        visit = Visit(uuid4().hex, ((f"p:{caller.client_id}", LOOKS),))
+        await self._windows.enter(visit)
+        self._windows.leave(visit, 0)
 
     async def settle(self, ticket: Ticket) -> None:
         """Charge what was delivered and write the record, once, also when the customer hangs up meanwhile."""

@@ -110,12 +110,12 @@ def _revived_route(told: Mapping[str, Any]) -> Route:
 # --- Decisions -----------------------------------------------------------------------------------------
 
 
-def kept(question: Question, decision: Decision, version: str) -> dict[str, Any]:
+def kept(question: Question, decision: Decision) -> dict[str, Any]:
     """The decision as JSON, for the record of the generation."""
     known = question.vitals
     seen = {route.endpoint_id for group in question.groups for route in group.routes}
     return {
-        "snapshot": version,
+        "snapshot": question.version,
         "seed": question.seed,
         "groups": [_group(group) for group in question.groups],
         "needs": question.needs,
@@ -140,18 +140,21 @@ def asked_again(
         wishes=_revived_wishes(told["wishes"]),
         vitals={int(number): msgspec.convert(each, Vitals) for number, each in told["vitals"].items()},
         is_test=is_test,
+        version=catalogue.version,
     )
 
 
 def _group(group: Group) -> dict[str, Any]:
     models = list(dict.fromkeys(route.model for route in group.routes))
-    return {"models": models, "sort": group.sort, "is_free": group.is_free, "task": group.task}
+    told = {"models": models, "sort": group.sort, "is_free": group.is_free, "task": group.task}
+    return {**told, "cues": group.cues} if group.cues else told
 
 
 def _revived_group(told: Mapping[str, Any], catalogue: Catalogue, *, is_test: bool) -> Group:
     found = [catalogue.cards[slug.lower()] for slug in told["models"]]
     routes = [route for card in found for route in (card.twin_routes if is_test else card.routes)]
-    return Group(tuple(routes), told["sort"], told["is_free"], told["task"])
+    cues = tuple(told.get("cues", ()))
+    return Group(tuple(routes), told["sort"], told["is_free"], told["task"], cues)
 
 
 def _wishes(wishes: Wishes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is told of providers and endpoints: how they do, and the declared form of the answers."""
+"""How providers and endpoints do, as customers are told, and the declared form of the answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,6 @@ from monitoring.vitals import UNKNOWN, Circuit, Spread, Vitals
 from providers.models import Provider
 from routing.listing import PricingSerializer, listing
 from routing.models import Endpoint
-from routing.statements import AttemptSerializer
 
 Known = Mapping[int, Vitals]
 
@@ -20,22 +19,28 @@ def provider_statuses(vitals: Known) -> dict[str, Status]:
     providers = list(
         Provider.objects.filter(is_enabled=True)
         .select_related("twin")
-        .prefetch_related("endpoints", "credentials")
+        .prefetch_related("endpoints", "credentials", "twin__credentials")
     )
     probes = fresh_probes(provider.pk for provider in providers)
     found = {}
     for provider in providers:
-        numbers = [endpoint.pk for endpoint in provider.endpoints.all() if endpoint.is_enabled]
-        if numbers:
-            seen = [vitals[number] for number in numbers if number in vitals]
-            found[provider.slug] = status_of(seen, probes[_asked(provider)])
+        endpoints = [endpoint for endpoint in provider.endpoints.all() if endpoint.is_enabled]
+        if endpoints:
+            seen = [vitals[endpoint.pk] for endpoint in endpoints if endpoint.pk in vitals]
+            asked = _asked(provider)
+            is_asked = _has_credentials(asked) and any(each.circuit != "open" for each in endpoints)
+            found[provider.slug] = status_of(seen, probes[asked.pk], is_asked=is_asked)
     return found
 
 
-def _asked(provider: Provider) -> int:
-    """The number of who is asked in its name: its twin, where it has no credentials."""
+def _asked(provider: Provider) -> Provider:
+    """Who is asked in its name: its twin, where it has no credentials."""
     twin = getattr(provider, "twin", None)
-    return twin.pk if twin is not None and not provider.credentials.all() else provider.pk
+    return twin if twin is not None and not provider.credentials.all() else provider
+
+
+def _has_credentials(provider: Provider) -> bool:
+    return any(credential.is_enabled for credential in provider.credentials.all())
 
 
 def model_endpoints(name: str, vitals: Known) -> dict[str, Any]:
@@ -135,84 +140,3 @@ class ModelEndpointsSerializer(serializers.Serializer):
 
 class ModelEndpointsAnswerSerializer(serializers.Serializer):
     data = ModelEndpointsSerializer()
-
-
-class CandidatePricingSerializer(serializers.Serializer):
-    prompt = serializers.CharField(help_text="₽ за 1000 токенов.")
-    completion = serializers.CharField(help_text="₽ за 1000 токенов.")
-    request = serializers.CharField(help_text="₽ за запрос.")
-
-
-class PredictedSerializer(serializers.Serializer):
-    first_token_ms = serializers.IntegerField()
-    duration_ms = serializers.IntegerField()
-    is_measured = serializers.BooleanField(help_text="false — замеров ещё нет, это обычные значения.")
-
-
-class HealthSerializer(serializers.Serializer):
-    circuit = serializers.ChoiceField(list(Circuit))
-    success_rate = serializers.FloatField()
-    attempts = serializers.IntegerField(help_text="За 5 минут.")
-    recent_failures = serializers.IntegerField(help_text="За 30 секунд.")
-
-
-class ScoreSerializer(serializers.Serializer):
-    """Each part is from 0 to 1; ``total`` is their weighted sum."""
-
-    total = serializers.FloatField()
-    quality = serializers.FloatField()
-    price = serializers.FloatField()
-    speed = serializers.FloatField()
-    health = serializers.FloatField()
-
-
-class CandidateSerializer(serializers.Serializer):
-    position = serializers.IntegerField()
-    model = serializers.CharField()
-    provider = serializers.CharField()
-    is_twin = serializers.BooleanField()
-    pricing = CandidatePricingSerializer()
-    expected_cost = serializers.FloatField(help_text="Скорее всего, ₽.")
-    max_cost = serializers.FloatField(help_text="Самое большее, ₽.")
-    max_tokens = serializers.IntegerField()
-    predicted = PredictedSerializer()
-    health = HealthSerializer()
-    step_back = serializers.ChoiceField(
-        ["none", "short", "slow", "shaky", "down"], help_text="Почему стоит позади других."
-    )
-    chance = serializers.FloatField(allow_null=True, help_text="С какой вероятностью выпадает первым.")
-    score = ScoreSerializer(allow_null=True, help_text="Для xrouter/auto.")
-
-
-class ExcludedSerializer(serializers.Serializer):
-    model = serializers.CharField()
-    provider = serializers.CharField()
-    is_twin = serializers.BooleanField()
-    rule = serializers.CharField(help_text="Единственное правило, по которому исключён.")
-    message = serializers.CharField()
-
-
-class RouteSerializer(serializers.Serializer):
-    """Who is asked, in which order and why; who is not, and why."""
-
-    strategy = serializers.ChoiceField(["draw", "order", "price", "throughput", "latency", "auto"])
-    task = serializers.CharField(allow_null=True, help_text="Вид задачи для xrouter/auto.")
-    seed = serializers.CharField()
-    snapshot = serializers.CharField(help_text="Версия каталога.")
-    candidates = CandidateSerializer(many=True)
-    excluded = ExcludedSerializer(many=True)
-
-
-class RouteAnswerSerializer(serializers.Serializer):
-    data = RouteSerializer()
-
-
-class GenerationRouteSerializer(RouteSerializer):
-    id = serializers.CharField()
-    model = serializers.CharField(help_text="Кто ответил; пусто, если никто.")
-    provider = serializers.CharField()
-    attempts = AttemptSerializer(many=True)
-
-
-class GenerationRouteAnswerSerializer(serializers.Serializer):
-    data = GenerationRouteSerializer()

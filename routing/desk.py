@@ -114,6 +114,10 @@ class Desk:
         """Answer ``POST /v1/chat/completions``. Raises only what the door itself raises, while reading."""
         return await self._answered(arrival, self._chat)
 
+    async def plan(self, arrival: Arrival) -> Reply:
+        """Answer ``POST /v1/route/plan``."""
+        return await self._answered(arrival, self._plan)
+
     def caller(self, arrival: Arrival) -> Caller:
         """Who is calling, for a thread that may wait. Raises AccessDenied, and what the database raises."""
         key = _key(arrival.headers)
@@ -147,6 +151,11 @@ class Desk:
             return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
         headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
         return Reply(200, headers, orjson.dumps(completion))
+
+    async def _plan(self, arrival: Arrival, call: Call) -> Reply:
+        caller = await self._caller(arrival.headers, call)
+        told = await self._gateway.plan(caller, read_chat(await json_body(arrival)))
+        return Reply(200, {**JSON, "x-request-id": call.request_id}, orjson.dumps({"data": told}))
 
     async def _let_in(self, arrival: Arrival, call: Call) -> Ticket:
         try:

@@ -3,46 +3,37 @@
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.models import Generation
 from monitoring.vitals import Vitals
-from routing import legacy, plane
+from routing import plane
 from routing.conditions import (
-    GenerationRouteAnswerSerializer,
     ModelEndpointsAnswerSerializer,
-    RouteAnswerSerializer,
     StatusesSerializer,
     model_endpoints,
     provider_statuses,
 )
-from routing.desk import json_body
 from routing.errors import UnknownGeneration
-from routing.meter import measure
-from routing.policy import decide
-from routing.reading import read_chat
 from routing.replay import Unrepeatable, replayed
+from routing.route_schema import GenerationRouteAnswerSerializer
 from routing.schema import CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
 from routing.statements import record
 from routing.table import table, told_attempts
-from routing.ticket import new_id
-from routing.views import V1View, arrival_of, caller_of, named_generation
+from routing.views import V1View, arrival_of, caller_of, named_generation, response
 
 
 class RoutePlan(V1View):
     @extend_schema(operation_id="planRoute", request=CHAT_REQUEST, responses=PLAN_RESPONSES, tags=["routing"])
-    def post(self, request: Request) -> Response:
-        """Кто и почему ответил бы на такой запрос. Ничего не стоит и никого не спрашивает."""
-        caller = caller_of(request)
-        chat = read_chat(async_to_sync(json_body)(arrival_of(request._request)))
-        if legacy.is_legacy(chat) or legacy.has_history(chat):
-            chat = legacy.with_tools(chat)
-        planner = plane.current().planner
-        question = planner.question(caller, chat, measure(chat), new_id().hex)
-        told = {"snapshot": planner.version, **table(question, decide(question))}
-        return Response(RouteAnswerSerializer({"data": told}).data)
+    def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
+        """Кто и почему ответил бы на такой запрос. Ничего не стоит и никого не спрашивает.
+
+        Не больше 60 раз в минуту; в лимиты запросов к моделям не входит.
+        """
+        return response(async_to_sync(plane.current().desk.plan)(arrival_of(request._request)))
 
 
 class GenerationRoute(V1View):
@@ -82,7 +73,7 @@ class ModelEndpoints(V1View):
 
 
 def _vitals() -> dict[int, Vitals]:
-    return dict(plane.current().health.vitals())
+    return dict(plane.current().health.latest())
 
 
 def _told(row: Generation) -> dict[str, Any]:
@@ -91,4 +82,5 @@ def _told(row: Generation) -> dict[str, Any]:
     except Unrepeatable as exc:
         raise UnknownGeneration(str(exc)) from exc
     facts = {"id": f"gen-{row.id.hex}", "model": row.model, "provider": row.provider}
-    return {**again.table, **facts, "attempts": told_attempts(row.attempts)}
+    told = {**table(again.question, again.decision), **facts, "is_identical": again.is_identical}
+    return {**told, "attempts": told_attempts(row.attempts)}

@@ -37,6 +37,7 @@ class Flow:
         self._ready: list[Chunk] = []
         self._failure: UpstreamError | None = None
         self._is_over = False
+        self.held_up = 0.0  # seconds for which the customer was waited for, who may read slowly
 
     async def begin(self) -> None:
         """Read until there is something a customer would miss. Raises UpstreamError if nothing comes."""
@@ -55,15 +56,18 @@ class Flow:
         Raises UpstreamError where the answer breaks, after everything that came before.
         """
         ready, self._ready = self._ready, []
+        heard = self._clock()
         if ready:
             yield ready
-        heard = self._clock()
+            heard = self._resumed(heard)
         silent_until = heard + silence
         while not self._is_over:
             data = await self._next(silent_until, heard)
             chunks = [] if data is None else self._chunks(data)
             if chunks or data is None:
+                given = self._clock()
                 yield chunks
+                self._resumed(given)
             # What tells the customer nothing (comments, counts) breaks no silence. After the yield: the time
             # he takes to read is not the vendor's.
             if any(map(is_output, chunks)):
@@ -73,6 +77,12 @@ class Flow:
                 silent_until = self._clock() + silence
         if self._failure is not None:
             raise self._failure
+
+    def _resumed(self, given: float) -> float:
+        """The time, now that the customer has taken what was given him then."""
+        now = self._clock()
+        self.held_up += now - given
+        return now
 
     async def finish(self) -> None:
         """Let the vendor end its part, so that the connection can serve another answer."""

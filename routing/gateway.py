@@ -31,12 +31,15 @@ from routing.planner import Planner
 from routing.policy import decide
 from routing.route import Route
 from routing.stops import cut_completion, stops_of
+from routing.table import table
 from routing.ticket import Ticket, new_id
 
 log = logging.getLogger(__name__)
 
 # A comment goes to a customer who has had no event for so many seconds; proxies cut at 15 and more.
 KEEP_ALIVE = 10.0
+# A stream tells its vendor's speed if no more than this share of its time was spent waiting for its reader.
+HELD_UP = 0.2
 
 
 class Gateway:
@@ -64,19 +67,26 @@ class Gateway:
         Raises UnknownModel, ModelNotAllowed, NoRoute or Unavailable; RateLimited, InsufficientFunds,
         CapReached or TellerAway.
         """
-        wants_functions = legacy.is_legacy(chat)
-        if wants_functions or legacy.has_history(chat):
-            chat = legacy.with_tools(chat)
+        wants_functions, chat = legacy.is_legacy(chat), _in_one_form(chat)
         number = new_id()
         question = self._planner.question(caller, chat, measure(chat), number.hex)
         decision = decide(question)
         if not decision.places:
             raise NoRoute(decision.reasons)
-        version = self._planner.version
-        how: Any = {"number": number, "version": version, "wants_functions": wants_functions}
+        how: Any = {"number": number, "wants_functions": wants_functions}
         ticket = Ticket(caller, chat, call, question, decision, **how)
         await self._admission.enter(ticket)
         return ticket
+
+    async def plan(self, caller: Caller, chat: Chat) -> dict[str, Any]:
+        """Whom such a request would be sent to, as ``routing.table`` tells it; nobody is asked or charged.
+
+        Raises UnknownModel, ModelNotAllowed or RateLimited.
+        """
+        await self._admission.look(caller)
+        chat = _in_one_form(chat)
+        question = self._planner.question(caller, chat, measure(chat), new_id().hex)
+        return table(question, decide(question))
 
     async def complete(self, ticket: Ticket) -> Completion:
         """The whole answer. Raises NobodyAnswered or Rejected."""
@@ -123,7 +133,7 @@ class Gateway:
                     is_whole = True
                     self._attempts.give_back(ticket)  # the vendor is done: another may have its place
             ticket.streamed(emitter)
-            self._note_speed(ticket)
+            self._note_speed(ticket, flow)
             await self._admission.settle(ticket)
             yield emitter.finish(ticket.bill(), ticket.trace())
             if is_whole:
@@ -142,10 +152,15 @@ class Gateway:
                 self._attempts.give_back(ticket)
                 await self._admission.settle(ticket)
 
-    def _note_speed(self, ticket: Ticket) -> None:
-        """How fast a streamed answer came; that it came was noted at its beginning."""
-        times = {"first_token": ticket.first_token_seconds, "duration": ticket.answer_seconds}
-        self._attempts.note(ticket, **times, tokens=ticket.answer_tokens, is_attempt=False)
+    def _note_speed(self, ticket: Ticket, flow: Flow) -> None:
+        """How fast a streamed answer came; that it came was noted at its beginning.
+
+        Where its customer was the slower one, nothing can be told of the vendor.
+        """
+        first, whole = ticket.first_token_seconds or 0.0, ticket.answer_seconds
+        if flow.held_up <= HELD_UP * (whole - first):
+            times = {"first_token": first, "duration": whole}
+            self._attempts.note(ticket, **times, tokens=ticket.answer_tokens, is_attempt=False)
 
     def _note_break(self, exc: BaseException, ticket: Ticket, emitter: Emitter) -> None:
         """That an answer broke off; of what failed before its first output the attempts have told."""
@@ -195,6 +210,11 @@ class Gateway:
             flow.close()
             raise
         return flow
+
+
+def _in_one_form(chat: Chat) -> Chat:
+    """The chat with tools, where it has the functions that came before them."""
+    return legacy.with_tools(chat) if legacy.is_legacy(chat) or legacy.has_history(chat) else chat
 
 
 def _events(ticket: Ticket, emitter: Emitter, chunks: list[Chunk]) -> bytes:

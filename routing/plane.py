@@ -49,14 +49,14 @@ class Plane:
         self._snapshot.on_change = self._forget
         self._admission = Admission(self._teller, self._windows)
         self.health = Health(self._redis)
-        self.planner = Planner(
+        planner = Planner(
             lambda: self._snapshot.catalogue,
             self.health.vitals,
             self._snapshot.now,
             secret=settings.SECRET_KEY.encode(),
         )
         attempts = Attempts(self._tokens, self.health, self._slots)
-        gateway = Gateway(self.planner, self._transport, attempts, self._admission)
+        gateway = Gateway(planner, self._transport, attempts, self._admission)
         self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
         self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
 

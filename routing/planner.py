@@ -45,11 +45,6 @@ class Planner:
         self._now = now
         self._secret = hashlib.blake2b(secret).digest()
 
-    @property
-    def version(self) -> str:
-        """Of the catalogue that is in force."""
-        return self._catalogue().version
-
     def question(self, caller: Caller, chat: Chat, size: Size, seed: str) -> Question:
         """What to decide. ``seed``: the generation's, for a draw that no session has a part in.
 
@@ -65,6 +60,7 @@ class Planner:
             wishes=wishes_of(chat.get("provider"), *caller.defaults),
             vitals=self._vitals(),
             is_test=caller.is_test,
+            version=catalogue.version,
         )
 
     def mark(self, caller: Caller, chat: Chat) -> str:
@@ -86,7 +82,8 @@ class Planner:
             caller.check_model(*card.names)
             return Group(_routes(card, caller), **how)
         if name.lower() == AUTO:
-            return Group(_choice(catalogue, caller), task=classify(chat).kind, **how)
+            task = classify(chat)
+            return Group(_choice(catalogue, caller), task=task.kind, cues=task.reasons, **how)
         raise UnknownModel(name, nearest(name, [AUTO, *catalogue.names()]))
 
 
@@ -120,7 +117,7 @@ def _distinct(groups: Sequence[Group]) -> tuple[Group, ...]:
         routes = tuple(route for route in group.routes if route.endpoint_id not in seen)
         seen.update(route.endpoint_id for route in routes)
         if routes or not found:
-            found.append(Group(routes, group.sort, group.is_free, group.task))
+            found.append(group._replace(routes=routes))
     return tuple(found)
 
 

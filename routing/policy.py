@@ -74,6 +74,7 @@ class Group(NamedTuple):
     sort: By = ""
     is_free: bool = False
     task: str = ""  # the kind of task, where it is ours to choose among the models of these endpoints
+    cues: tuple[str, ...] = ()  # what told the kind, the weightiest first
 
 
 class Question(NamedTuple):
@@ -86,6 +87,7 @@ class Question(NamedTuple):
     wishes: Wishes = NO_WISHES
     vitals: Mapping[int, Vitals] = MappingProxyType({})  # by endpoint
     is_test: bool = False  # asked with a test key: nothing costs anything
+    version: str = ""  # of the catalogue that the endpoints are of
 
 
 class Place(NamedTuple):
@@ -287,13 +289,17 @@ def _drawn(places: list[Place], question: Question) -> list[Place]:
     return ordered
 
 
-def chances(question: Question, decision: Decision) -> dict[int, float]:
-    """By endpoint, with what chance it was to be asked first of its model; empty where nothing was drawn."""
+def chances(question: Question, decision: Decision, *, is_public: bool = False) -> dict[int, float]:
+    """By endpoint, with what chance it was to be asked first of its model; empty where nothing was drawn.
+
+    ``is_public``: not where our own costs make the chances, since these would tell their ratio.
+    """
     if question.wishes.sort or question.wishes.order:
         return {}
     found: dict[int, float] = {}
     for run, _ in _runs(sorted(decision.places, key=attrgetter("key")), question):
-        shares = _shares(run) if len(run) > 1 else []
+        is_secret = is_public and all(_own_costs(run))
+        shares = _shares(run) if len(run) > 1 and not is_secret else []
         found |= {
             place.quote.route.endpoint_id: share / sum(shares)
             for place, share in zip(run, shares, strict=False)
@@ -336,10 +342,15 @@ def _draw(run: Sequence[Place], seed: str) -> Place:
 
 def _shares(run: Sequence[Place]) -> list[float]:
     """What each one's chance to be drawn is in proportion to: its weight and 1/price²."""
-    own = [place.key[7] for place in run]
+    own = _own_costs(run)
     # Customers pay the same at each endpoint of a model: there it is our own cost that differs.
     costs = own if all(own) else [place.key[6] for place in run]
     return [place.quote.route.weight / (cost * cost or 1) for place, cost in zip(run, costs, strict=True)]
+
+
+def _own_costs(run: Sequence[Place]) -> list[float]:
+    """What we pay for each; 0 where nobody has said."""
+    return [place.key[7] for place in run]
 
 
 def _unit(begun: "hashlib.blake2b", endpoint_id: int) -> float:

@@ -1,6 +1,7 @@
 """What one web worker tells of itself to those who watch it, once a second."""
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from django.db import Error as DatabaseError
@@ -14,6 +15,8 @@ from monitoring.vitals import UNKNOWN
 from routing.bridge import in_thread
 from routing.slots import Slots
 from routing.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
 
 BEAT = 1.0
 # Seconds between two looks at what is on hold. Every worker looks; it is one small table.
@@ -67,8 +70,11 @@ class Pulse:
 
     async def _beat(self) -> None:
         while True:
-            self.tell()
-            self.show_endpoints()
+            try:
+                self.tell()
+                self.show_endpoints()
+            except Exception:
+                log.exception("figures of this process were not told")  # the next beat may
             await asyncio.sleep(BEAT)
 
     async def _look(self) -> None:

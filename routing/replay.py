@@ -1,15 +1,14 @@
 """Decides again what was decided before, from the record of a generation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from billing.models import Generation
 from routing.archive import asked_again, revived
 from routing.catalogue import Catalogue
 from routing.models import CatalogueVersion
-from routing.policy import Decision, decide
-from routing.table import table
+from routing.policy import Decision, Place, Question, decide
 
 
 class Unrepeatable(Exception):
@@ -18,10 +17,13 @@ class Unrepeatable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A decision made again. ``is_identical``: the same endpoints in the same order, the same left out."""
+    """A decision made again, in the order that was kept, as far as its endpoints may still serve.
 
+    ``is_identical``: it came out as it had; else the rules have changed since.
+    """
+
+    question: Question
     decision: Decision
-    table: dict[str, Any]
     is_identical: bool
 
 
@@ -36,10 +38,16 @@ def replayed(generation: Generation) -> Replay:
     order = [place.quote.route.endpoint_id for place in decision.places]
     excluded = {str(route.endpoint_id): rule.code for route, rule in decision.excluded}
     return Replay(
-        decision,
-        {"snapshot": told["snapshot"], **table(question, decision)},
+        question,
+        decision._replace(places=_in_order(decision.places, told["order"])),
         order == told["order"] and excluded == told["excluded"],
     )
+
+
+def _in_order(places: Sequence[Place], order: Sequence[int]) -> tuple[Place, ...]:
+    """``places`` by the numbers of endpoints in ``order``; others come last."""
+    turns = {number: turn for turn, number in enumerate(order)}
+    return tuple(sorted(places, key=lambda place: turns.get(place.quote.route.endpoint_id, len(turns))))
 
 
 @lru_cache(maxsize=32)

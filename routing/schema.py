@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from msgspec import UNSET, Struct, UnsetType
 
 from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey, ModelNotAllowed
-from routing.conditions import RouteAnswerSerializer
+from billing.errors import RateLimited
 from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
     BadRequest,
@@ -26,6 +26,7 @@ from routing.errors import (
     WrongMethod,
 )
 from routing.listing import ModelSerializer
+from routing.route_schema import RouteAnswerSerializer
 from routing.shape import ToolCall, chat_schema
 from routing.statements import CreditsAnswerSerializer, GenerationAnswerSerializer, KeyAnswerSerializer
 
@@ -190,7 +191,7 @@ GENERATION_RESPONSES = {
 
 PLAN_RESPONSES = {
     200: RouteAnswerSerializer,
-    **refusals(*OF_KEYS, BadRequest, TooManyBytes, NotJson, UnknownModel, ModelNotAllowed),
+    **refusals(*OF_KEYS, BadRequest, TooManyBytes, NotJson, UnknownModel, ModelNotAllowed, RateLimited),
 }
 
 KEY_EXAMPLE = {

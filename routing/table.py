@@ -21,12 +21,18 @@ OUTCOMES = {
 }
 
 
-def table(question: Question, decision: Decision) -> dict[str, Any]:
-    """The candidates in the order to try, and those left out with the one rule that did it."""
-    drawn = chances(question, decision)
+def table(question: Question, decision: Decision, *, is_public: bool = True) -> dict[str, Any]:
+    """The candidates in the order to try, and those left out with the one rule that did it.
+
+    ``is_public``: for customers, who are not to learn what providers take from us.
+    """
+    drawn = chances(question, decision, is_public=is_public)
+    task, cues = next(((group.task, list(group.cues)) for group in question.groups if group.task), (None, []))
     return {
+        "snapshot": question.version,
         "strategy": strategy(question),
-        "task": next((group.task for group in question.groups if group.task), None),
+        "task": task,
+        "cues": cues,
         "seed": question.seed,
         "candidates": [
             _row(position, place, question.needs, drawn.get(place.quote.route.endpoint_id))

@@ -47,13 +47,11 @@ class Ticket:
         decision: Decision,
         *,
         number: UUID | None = None,
-        version: str = "",
         wants_functions: bool = False,
     ) -> None:
         """``decision``: the endpoints to try, in order, which ``question`` led to.
 
-        ``version``: of the catalogue. ``wants_functions``: the customer speaks the form of calls that came
-        before tools.
+        ``wants_functions``: the customer speaks the form of calls that came before tools.
         """
         self.id = number or new_id()
         self.created_at = question.moment
@@ -65,7 +63,6 @@ class Ticket:
         self.quotes = tuple(decision.quotes)
         self.size = question.needs.size
         self.slot: Slot | None = None  # the place at the provider that the answer takes
-        self._version = version
         self.entered: Visit | None = None
         self.standing: Standing | None = None
         self._wants_functions = wants_functions
@@ -328,7 +325,7 @@ class Ticket:
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
             attempts=self.attempts,
             dropped_fields=self.dropped,
-            route=kept(self.question, self.decision, self._version),
+            route=kept(self.question, self.decision),
         )
 
     @property

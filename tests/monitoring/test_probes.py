@@ -211,9 +211,8 @@ def test_a_question_that_a_vendor_finds_wrong_is_no_news(vendors, provider, redi
     assert told(redis) == {}
 
 
-def test_a_provider_that_customers_ask_is_not_probed(vendors, provider, redis):
+def test_a_provider_that_customers_ask_everything_of_is_not_probed(vendors, provider, redis):
     asked = make_endpoint(provider=provider)
-    make_endpoint(provider=provider)
     other = make_endpoint(provider=make_provider(base_url="https://other.example/v1"))
     make_credential(other.provider)
     vendors.get("https://other.example/v1/models", json={"data": []})
@@ -222,6 +221,34 @@ def test_a_provider_that_customers_ask_is_not_probed(vendors, provider, redis):
     probe_idle(redis)
 
     assert [found.provider for found in Probe.objects.all()] == [other.provider]
+
+
+def test_an_endpoint_that_nobody_asks_is_known_of_by_a_probe_beside_one_that_is_asked(
+    vendors, provider, redis
+):
+    asked, idle = make_endpoint(provider=provider), make_endpoint(provider=provider)
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+    ask(redis, asked)
+    redis_knew = told(redis)
+
+    probe_idle(redis)
+
+    assert told(redis) == {**redis_knew, idle.pk: (1, 0)}
+
+
+@pytest.mark.parametrize("has_credentials", [False, True])
+def test_what_a_twin_answers_is_news_of_whom_it_answers_for(vendors, provider, redis, has_credentials):
+    real = make_provider(base_url="https://real.example/v1")
+    if has_credentials:
+        make_credential(real, is_enabled=False)
+    endpoint = make_endpoint(provider=real)
+    Provider.objects.filter(pk=provider.pk).update(twin_of=real)
+    vendors.get("https://vendor.example/v1/models", json={"data": []})
+
+    probe_idle(redis)
+
+    numbers = [-endpoint.pk] if has_credentials else [-endpoint.pk, endpoint.pk]
+    assert told(redis) == dict.fromkeys(numbers, (1, 0))
 
 
 def test_a_probe_does_not_keep_the_next_one_away(vendors, provider, redis):

@@ -29,7 +29,7 @@ def remembered(catalogue: Catalogue) -> Catalogue:
 
 def again(question: Question, decision: Decision, catalogue: Catalogue) -> Question:
     """The question as it is told by the record of its generation."""
-    told = orjson.loads(orjson.dumps(kept(question, decision, catalogue.version)))
+    told = orjson.loads(orjson.dumps(kept(question, decision)))
     return asked_again(told, catalogue, moment=question.moment, is_test=question.is_test)
 
 
@@ -80,8 +80,7 @@ def test_nothing_of_a_prompt_or_a_secret_is_kept(seed):
     place = world(rng, models=10, endpoints=6)
     texts = [orjson.dumps(described(place.catalogue)).decode()]
     texts += [
-        orjson.dumps(kept(question, decide(question), "v")).decode()
-        for question in questions(rng, place, 100)
+        orjson.dumps(kept(question, decide(question))).decode() for question in questions(rng, place, 100)
     ]
 
     assert not [text for text in texts if PROMPT in text or SECRET in text]
@@ -99,7 +98,8 @@ def test_a_decision_is_not_made_again_of_another_catalogue():
     rng = Random(1)
     place = world(rng, models=3, endpoints=3)
     [question] = questions(rng, place, 1)
-    told = archive.kept(question, decide(question), "another")
+    question = question._replace(version="another")
+    told = archive.kept(question, decide(question))
 
     with pytest.raises(LookupError, match="another"):
         asked_again(told, place.catalogue, moment=question.moment, is_test=question.is_test)

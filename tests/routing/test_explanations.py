@@ -4,15 +4,19 @@ import json
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.test import Client as Browser
 from django.utils import timezone
 
+from accounts.limits import Limits
 from billing.models import Account
 from monitoring.health import Outcome
 from monitoring.models import Probe
 from providers.models import Provider
-from routing import plane
+from routing import admission, plane
 from routing.catalogue import load_catalogue
+from routing.models import Endpoint
 from routing.snapshot import kept
 from tests.builders import (
     eve,
@@ -30,8 +34,11 @@ CHAT = {"model": "family/pro", "messages": [{"role": "user", "content": "Сек�
 
 
 @pytest.fixture
-def here(monkeypatch, db) -> plane.Plane:
-    """A plane that was not opened, with a catalogue of one model at two providers."""
+def here(monkeypatch, transactional_db) -> plane.Plane:
+    """A plane that was not opened, with a catalogue of one model at two providers.
+
+    Its callers are looked up by another thread; its limits are judged without Redis.
+    """
     model = make_model("family/pro", quality={"general": 80})
     for slug in ("a", "b"):
         provider = make_provider(slug)
@@ -39,6 +46,7 @@ def here(monkeypatch, db) -> plane.Plane:
         make_endpoint(model, provider)
     make_endpoint(model, make_provider("keyless"))
     opened = plane.Plane()
+    async_to_sync(opened._windows.close)()
     opened._snapshot.catalogue = kept(load_catalogue(with_twins=False))
     monkeypatch.setattr(plane, "_current", [opened])
     return opened
@@ -62,7 +70,7 @@ def test_a_plan_tells_who_would_be_asked_and_who_would_not(here):
     assert [each["position"] for each in told["candidates"]] == [1, 2]
     assert sum(each["chance"] for each in told["candidates"]) == pytest.approx(1)
     assert [(each["provider"], each["rule"]) for each in told["excluded"]] == [("keyless", "no_credentials")]
-    assert told["snapshot"] == here.planner.version != ""
+    assert told["snapshot"] == here._snapshot.catalogue.version != ""
     first = told["candidates"][0]
     assert 0 < first["expected_cost"] < first["max_cost"]
     assert first["pricing"] == {"prompt": "0.5", "completion": "0.5", "request": "0"}
@@ -78,10 +86,19 @@ def test_a_plan_costs_nothing_and_leaves_no_trace(here):
     assert not client.generations.exists()
 
 
+def test_auto_tells_what_it_took_the_task_for_and_why(here):
+    messages = [{"role": "user", "content": "Реши уравнение x^2 - 5x + 6 = 0"}]
+
+    told = plan({"model": "xrouter/auto", "messages": messages}).json()["data"]
+
+    assert told["task"] == "math"
+    assert "слово: уравнени…" in told["cues"]
+
+
 def test_auto_is_planned_with_its_scores(here):
     told = plan({**CHAT, "model": "xrouter/auto"}).json()["data"]
 
-    assert (told["strategy"], bool(told["task"])) == ("auto", True)
+    assert (told["strategy"], told["task"]) == ("auto", "chat")
     assert set(told["candidates"][0]["score"]) == {"total", "quality", "price", "speed", "health"}
 
 
@@ -97,6 +114,18 @@ def test_a_plan_is_refused_as_the_request_itself_would_be(here, body, status, ki
     answer = plan(body)
 
     assert (answer.status_code, answer.json()["error"]["metadata"]["error_type"]) == (status, kind)
+
+
+def test_plans_are_limited_by_client_whichever_key_asks(here, monkeypatch):
+    # Without Redis a process goes by its share of a limit.
+    monkeypatch.setattr(admission, "LOOKS", Limits(requests_per_minute=2 * settings.XROUTER_WORKERS))
+    client, other = make_client(), make_client()
+
+    answers = [plan(headers=headers(client)) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert plan(headers=headers(other)).status_code == 200
 
 
 def test_a_plan_is_for_those_with_a_key(here):
@@ -132,6 +161,18 @@ def statuses() -> dict[str, Any]:
 def test_the_status_of_providers_is_for_everybody(here):
     assert set(statuses()) == {"a", "b", "keyless"}
     assert set(statuses()["a"]) == {"status", "latency", "success_rate", "last_updated"}
+
+
+def test_who_cannot_be_asked_is_down(here):
+    Endpoint.objects.filter(provider__slug="b").update(circuit="open")
+
+    told = statuses()
+
+    assert {slug: each["status"] for slug, each in told.items()} == {
+        "a": "operational",
+        "b": "down",
+        "keyless": "down",
+    }
 
 
 @pytest.mark.parametrize(

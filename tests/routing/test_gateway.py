@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from accounts.errors import ModelNotAllowed
@@ -275,7 +276,8 @@ async def test_there_are_never_more_than_three_attempts() -> None:
                 await house.complete()
 
     assert caught.value.attempts == len(server.requests) == ATTEMPTS
-    assert [r.headers["authorization"] for r in server.requests] == [f"Bearer key-{n}" for n in (1, 2, 3)]
+    asked = [orjson.loads(request.body)["model"] for request in server.requests]
+    assert asked == [f"m-at-v{n}" for n in range(3)]
 
 
 async def test_all_attempts_together_take_no_longer_than_the_longest_may() -> None:

@@ -30,7 +30,7 @@ from routing.errors import RequestError
 from routing.gateway import Gateway
 from routing.models import CatalogueVersion, Endpoint
 from routing.planner import Planner
-from routing.replay import _catalogue
+from routing.replay import _catalogue, replayed
 from routing.slots import Slots
 from routing.snapshot import kept
 from tests.builders import (
@@ -171,6 +171,18 @@ async def test_a_decision_that_comes_out_otherwise_is_an_error():
         await in_thread(replay, "--id", f"gen-{generation.id.hex}")
     with pytest.raises(CommandError, match=r"Иначе: 1"):
         await in_thread(replay, "--last", "1000")
+
+
+async def test_where_rules_have_changed_the_order_is_the_one_that_was_and_that_is_said():
+    await a_busy_hour()
+    generation = await in_thread(the_first)
+    was = await in_thread(replayed, generation)
+    generation.route["order"].reverse()
+
+    again = await in_thread(replayed, generation)
+
+    assert (was.is_identical, again.is_identical) == (True, False)
+    assert again.decision.places == was.decision.places[::-1]
 
 
 def test_a_generation_without_a_decision_says_so():

@@ -20,15 +20,15 @@ FIELDS = {
 }
 
 
-def told(*groups, **facts):
+def told(*groups, is_public=True, **facts):
     asked = question(*groups, **facts)
-    return table(asked, decide(asked))
+    return table(asked, decide(asked), is_public=is_public)
 
 
 def test_a_table_has_all_there_is_to_know_and_is_json():
     whole = told([route("a"), route("b", number=2, logins=0)], vitals={1: WELL})
 
-    assert set(whole) == {"strategy", "task", "seed", "candidates", "excluded"}
+    assert set(whole) == {"snapshot", "strategy", "task", "cues", "seed", "candidates", "excluded"}
     assert [set(row) for row in whole["candidates"]] == [FIELDS]
     assert [set(row) for row in whole["excluded"]] == [{"model", "provider", "is_twin", "rule", "message"}]
     assert orjson.loads(orjson.dumps(whole)) == whole
@@ -58,13 +58,21 @@ def test_the_strategy_is_what_the_order_was_made_by(group, provider, expected):
 def test_chances_are_one_within_a_model_and_none_for_who_takes_no_part():
     last = route("f", number=9, priority=7)
 
-    rows = told([*own(1, 2, 2), last], [route("z", number=10, model="n")])["candidates"]
+    rows = told([*own(1, 2, 2), last], [route("z", number=10, model="n")], is_public=False)["candidates"]
 
     chances = {row["provider"]: row["chance"] for row in rows}
     assert sum(chances[slug] for slug in "abc") == pytest.approx(1)
     assert chances["a"] == pytest.approx(4 / 6)
     assert chances["f"] is None
     assert chances["z"] is None  # alone, with nobody to draw from
+
+
+def test_customers_do_not_learn_what_providers_take_from_us():
+    ours = told(own(1, 3))["candidates"]
+    theirs = told([route("a", weight=3), route("b", number=2, weight=1)])["candidates"]
+
+    assert [row["chance"] for row in ours] == [None, None]
+    assert {row["provider"]: row["chance"] for row in theirs} == {"a": 0.75, "b": 0.25}
 
 
 def test_where_nothing_is_drawn_nobody_has_a_chance():

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from billing.models import Generation
 from routing.replay import Unrepeatable, replayed
+from routing.table import table
 
 
 class Command(BaseCommand):
@@ -34,7 +35,8 @@ class Command(BaseCommand):
             again = replayed(generation)
         except Unrepeatable as exc:
             raise CommandError(str(exc)) from exc
-        self.stdout.write(orjson.dumps(again.table, option=orjson.OPT_INDENT_2).decode())
+        told = table(again.question, again.decision, is_public=False)
+        self.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
         if not again.is_identical:
             raise CommandError("Выбор повторился иначе.")
 
