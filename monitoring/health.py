@@ -50,6 +50,8 @@ class Chart:
         self._all = Window(stream.SPAN, stream.STEP)
         self._latency: Spread | None = None
         self._throughput: Spread | None = None
+        self._late = 0  # requests in a row that wait longer than usual, the last of them since ``_late_at``
+        self._late_at = NEVER
 
     def add(self, tally: Tally, at: float, *, is_probe: bool = False) -> None:
         self.seen_at = max(self.seen_at, at)
@@ -57,8 +59,10 @@ class Chart:
         self._recent.add(Tally(tally.attempts, tally.failures), at)
         if is_probe and tally.successes:
             self.breaker.vouch(tally)
-        else:
-            self.breaker.count(tally, at)
+            return
+        self._late = tally.late + (0 if tally.successes else self._late)
+        self._late_at = at if tally.late else self._late_at
+        self.breaker.count(tally, at)
 
     def measure(self, now: float) -> None:
         """Forget what is too old, and tell percentiles anew: they take longer than all the rest."""
@@ -77,6 +81,7 @@ class Chart:
             failures=self._all.total.failures,
             latency=self._latency,
             throughput=self._throughput,
+            late=self._late if self._late_at > now - RECENT else 0,
             seen_at=time.time() - (now - self.seen_at),
         )
 
@@ -128,6 +133,14 @@ class Health:
             chart.breaker.end_trial(now - outcome.duration)
             self._fold(outcome.endpoint_id, chart, now)
             self._changed.add(outcome.endpoint_id)
+
+    def note_late(self, endpoint_id: int) -> None:
+        """A request waits there far longer than usual. It may be answered yet: no matter for the breaker."""
+        now = self._clock()
+        chart = self._chart(endpoint_id)
+        chart.own.late += 1
+        self._fold(endpoint_id, chart, now)
+        self._changed.add(endpoint_id)
 
     def may_try(self, endpoint_id: int) -> bool:
         """May a request be sent there? Where the circuit is half open, a yes is for this request alone."""

@@ -37,6 +37,7 @@ class Tally(msgspec.Struct, array_like=True):
     failed: float = NEVER  # when the latest of the failed was asked
     latency: Sketch = {}  # milliseconds; msgspec gives each tally its own
     throughput: Sketch = {}  # tokens a second
+    late: int = 0  # requests after the last success that wait far longer than usual; no attempts yet
 
     @property
     def successes(self) -> int:
@@ -49,7 +50,7 @@ class Tally(msgspec.Struct, array_like=True):
         self.attempts += 1
         asked = now - outcome.duration
         if not outcome.kind:
-            self.in_a_row = 0
+            self.in_a_row = self.late = 0
             self.answered = max(self.answered, asked)
             self._measure(outcome)
         elif outcome.kind == BUSY:
@@ -77,6 +78,7 @@ class Tally(msgspec.Struct, array_like=True):
         self.failures += later.failures
         self.busy += later.busy
         self.in_a_row = later.in_a_row + (0 if later.successes else self.in_a_row)
+        self.late = later.late + (0 if later.successes else self.late)
         self.answered = max(self.answered, later.answered)
         self.failed = max(self.failed, later.failed)
         add(self.latency, later.latency)

@@ -34,6 +34,7 @@ class Vitals:
     failures: int = 0
     latency: Spread | None = None  # milliseconds to the first token, over 5 min; None: not measured
     throughput: Spread | None = None  # tokens a second after it, over 5 min
+    late: int = 0  # requests in a row, in the last 30 s, that waited far longer than usual
     seen_at: float | None = None  # Unix seconds of the last attempt
 
     @property

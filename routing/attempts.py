@@ -51,6 +51,8 @@ QUEUE = 10.0
 # how long is let alone for BREATHER.
 SHORT_WAIT = 2.0
 BREATHER = 1.0
+# A stream's first token is overdue after so many seconds, and so many times what 99 of 100 take at most.
+OVERDUE, OVERDUE_BY = 3.0, 3
 # Errors after which a repeat costs the provider nothing: it had not begun.
 FREE_TO_REPEAT = (Stale, TokenRefused)
 
@@ -337,7 +339,7 @@ class _Search:
 
         ``spared``: errors of which its health is not told, since they are about to be mended.
         """
-        started = self._clock()
+        started, timer = self._clock(), self._timer(quote.route)
         try:
             with self._ticket.attempt(quote):
                 yield
@@ -352,6 +354,20 @@ class _Search:
         except BaseException:
             self._health.give_back(quote.route.endpoint_id)
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _timer(self, route: Route) -> asyncio.TimerHandle | None:
+        """Tells health when the first token is long overdue; None where it is not known when one is due.
+
+        Time-outs are for the slowest answers: meanwhile many would be sent to a provider that fell silent.
+        """
+        usual = self._health.vitals().get(route.endpoint_id, UNKNOWN).latency
+        if usual is None or route.circuit == "closed" or not self._ticket.is_streamed:
+            return None
+        overdue = max(OVERDUE, OVERDUE_BY * usual.p99 / 1000)
+        return asyncio.get_running_loop().call_later(overdue, self._health.note_late, route.endpoint_id)
 
 
 def _report(exc: UpstreamError, ticket: Ticket, login: Login) -> None:

@@ -24,8 +24,10 @@ from routing.wishes import NO_WISHES, By, Wishes
 
 # No text has more characters in a token on the average: what exceeds a context by this count cannot fit.
 LONGEST_TOKEN = 8
-# An outage is significant from so many failures and this share of attempts in the last 30 s.
+# An outage is significant from so many failures and this share of attempts in the last 30 s; or from so many
+# requests in a row that wait far longer than usual, which tells of it before they have timed out.
 OUTAGE, OUTAGE_SHARE = 2, 0.2
+LATE = 3
 # Where there is no first token and no speed yet, an answer is taken to come after so many seconds, with so
 # many tokens a second: for the forecast that people read, never for the order.
 USUAL_LATENCY, USUAL_THROUGHPUT = 1.0, 40.0
@@ -222,7 +224,8 @@ def _too_dear(offer: Quote, group: Group, wishes: Wishes) -> Rule | None:
 
 def _step(route: Route, needs: Needs, wishes: Wishes, vitals: Vitals, prompt: int) -> Step:
     if vitals.circuit is CLOSED:
-        if vitals.recent_failures >= OUTAGE and vitals.recent_failures >= OUTAGE_SHARE * vitals.recent:
+        failures = vitals.recent_failures
+        if (failures >= OUTAGE and failures >= OUTAGE_SHARE * vitals.recent) or vitals.late >= LATE:
             return SHAKY
     elif not vitals.is_vouched:
         return DOWN

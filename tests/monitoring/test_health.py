@@ -204,6 +204,30 @@ async def test_thirty_seconds_and_five_minutes_are_forgotten(health, clock, pati
     assert (patient.vitals(health).latency, patient.vitals(health).throughput) == (None, None)
 
 
+async def test_requests_that_wait_are_counted_until_one_is_answered(health, clock, patient):
+    for _ in range(3):
+        health.note_late(patient.id)
+    assert (patient.vitals(health).late, patient.vitals(health).attempts) == (3, 0)
+    assert patient.circuit(health) is Circuit.CLOSED
+
+    patient.well(health)
+    await turns(health)
+    assert patient.vitals(health).late == 0
+    health.note_late(patient.id)
+    assert patient.vitals(health).late == 1
+    clock.passes(31)
+    await turns(health)
+    assert patient.vitals(health).late == 0
+
+
+async def test_the_others_hear_who_lets_requests_wait(neighbour, patient):
+    async with at_work(tick=0.02) as health:
+        health.note_late(patient.id)
+        health.note_late(patient.id)
+
+        await until(lambda: patient.vitals(neighbour).late == 2)
+
+
 async def test_endpoints_that_come_and_go_are_not_kept(health, clock):
     for _ in range(20):
         for _ in range(100):

@@ -174,6 +174,13 @@ def test_who_is_not_named_replaces_nobody_that_is(wish):
     assert asked == (["b"] if "b" in wish["order"] else [])
 
 
+@pytest.mark.parametrize(("late", "asked"), [(2, ["a", "b"]), (3, ["b", "a"])])
+def test_who_lets_several_wait_in_a_row_steps_back(late, asked):
+    first, second = route("a"), route("b", number=2, priority=1)
+
+    assert order([first, second], vitals={1: Vitals(recent=400, late=late)}) == asked
+
+
 @pytest.mark.parametrize("recent_failures", [0, 9])
 def test_an_endpoint_that_a_probe_says_is_well_stands_where_it_would_if_it_were(recent_failures):
     vouched = replace(DOWN, circuit=Circuit.HALF_OPEN, is_vouched=True, recent_failures=recent_failures)

@@ -9,9 +9,11 @@ import pytest
 
 from monitoring.health import Outcome
 from monitoring.tally import Tally
+from monitoring.vitals import Circuit
 from providers.errors import Refused
 from providers.upstreams import Login
-from tests.gateways import ANSWER, NOBODY, House, card, login, route, saying, silent
+from routing import attempts
+from tests.gateways import ANSWER, NOBODY, WHOLE, House, Script, card, login, route, saying, silent
 from tests.routing.test_attempts import endpoint, keys, outcomes, until
 from tests.servers import Line, Vendor, reply
 
@@ -70,6 +72,72 @@ async def test_no_attempt_is_kept_for_who_will_not_be_asked(three: list[Vendor])
         assert await outcomes(house, 1) == ["NobodyAnswered"]
 
     assert len(three[0].requests) == 2
+
+
+# Silence --------------------------------------------------------------------------------------------
+
+
+def streaming(is_silent: asyncio.Event) -> Script:
+    """Answers in streams until it falls silent."""
+
+    async def script(line: Line) -> None:
+        while True:
+            await line.asked()
+            if is_silent.is_set():
+                await line.until_left()
+            await line.say(*WHOLE)
+
+    return script
+
+
+async def asked_first(house: House) -> str:
+    """Who is asked first, whatever becomes of it."""
+    events = house.gateway.stream(ticket := await house.admit(stream=True))
+    request = asyncio.create_task(anext(events))
+    await until(lambda: ticket.attempts)
+    request.cancel()
+    await asyncio.wait({request})
+    return ticket.attempts[0]["provider"]
+
+
+async def test_who_falls_silent_is_left_before_anybody_has_timed_out(
+    three: list[Vendor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "OVERDUE", 0.3)
+    is_silent = asyncio.Event()
+    three[0].script = streaming(is_silent)
+    three[1].script = saying(*WHOLE)
+    async with House(card(endpoint(three[0], "a"), endpoint(three[1], "b", priority=1))) as house:
+        for _ in range(20):
+            await house.stream()
+        house.health._renew_all()
+        is_silent.set()
+        waiting = [asyncio.create_task(house.stream()) for _ in range(4)]
+        await until(lambda: len(three[0].requests) == 24)
+        assert await asked_first(house) == "a"
+        await until(lambda: house.health.vitals()[0].late >= 3)
+
+        assert await asked_first(house) == "b"
+        assert not any(task.done() for task in waiting)
+        assert house.health.vitals()[0].circuit is Circuit.CLOSED
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+
+async def test_who_was_never_quick_is_not_overdue(
+    three: list[Vendor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "OVERDUE", 0.05)
+    three[0].script = silent
+    async with House(card(endpoint(three[0], "a"))) as house:
+        waiting = [asyncio.create_task(house.stream()) for _ in range(4)]
+        await asyncio.sleep(0.3)
+
+        assert house.health.vitals() == {}
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
 
 
 # Other models ---------------------------------------------------------------------------------------
