@@ -199,14 +199,17 @@ def _price(rng: Random) -> Price:
 
 def _vitals(rng: Random) -> Vitals:
     recent, attempts = rng.randint(0, 30), rng.randint(30, 300)
+    circuit = rng.choice([Circuit.CLOSED] * 6 + [Circuit.HALF_OPEN, Circuit.OPEN])
     return Vitals(
-        circuit=rng.choice([Circuit.CLOSED] * 6 + [Circuit.HALF_OPEN, Circuit.OPEN]),
+        circuit=circuit,
+        is_vouched=circuit is Circuit.HALF_OPEN and _maybe(rng, 0.5),
         recent=recent,
         recent_failures=rng.choice([0, 0, rng.randint(0, recent)]),
         attempts=attempts,
         failures=rng.choice([0, rng.randint(0, attempts)]),
         latency=_spread(rng, 100, 4_000),
         throughput=_spread(rng, 5, 150),
+        late=rng.choice([0, 0, 0, rng.randint(1, 9)]),
         seen_at=rng.choice([None, 1.7e9 + rng.random()]),
     )
 
