@@ -1,18 +1,11 @@
 """The operators' desk for the catalogue: a model with its endpoints and names on one page."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
 
-from accounts.admin import ApiKeyAdmin
-from accounts.models import ApiKey
-from billing.admin.caps import CapInline
-from billing.admin.desk import History
 from providers.forms import ObjectField
-from routing.models import Alias, CatalogueVersion, Endpoint, Feature, Model, validate_model_name
+from routing.models import Alias, Endpoint, Feature, Model
 from routing.scoring import GENERAL
 
 OBJECTS = {models.JSONField: {"form_class": ObjectField}}
@@ -107,28 +100,3 @@ class AliasAdmin(admin.ModelAdmin):
     list_select_related = ["model"]
     search_fields = ["name", "model__slug"]
     autocomplete_fields = ["model"]
-
-
-@admin.register(CatalogueVersion)
-class CatalogueVersionAdmin(History):
-    list_display = ["version", "created_at"]
-    search_fields = ["version"]
-    date_hierarchy = "created_at"
-
-
-admin.site.unregister(ApiKey)
-
-
-@admin.register(ApiKey)
-class CatalogueKeyAdmin(ApiKeyAdmin):
-    """The desk for keys, where it is known which models there are and what a key may spend."""
-
-    inlines = [CapInline]
-
-    def formfield_for_dbfield(
-        self, db_field: models.Field, request: HttpRequest, **kwargs: Any
-    ) -> forms.Field | None:
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "allowed_models":
-            field.base_field.validators.append(validate_model_name)
-        return field
