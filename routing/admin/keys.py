@@ -29,8 +29,8 @@ def validate_providers(wishes: Any) -> None:
         named = wishes.get(field) or []
         if unknown := [name for name in named if name.lower() not in known]:
             raise ValidationError(
-                "Поле %(field)s: нет провайдера %(unknown)s. Есть %(known)s.",
-                params={"field": field, "unknown": ", ".join(unknown), "known": ", ".join(sorted(known))},
+                "Поле %(field)s: нет провайдера «%(unknown)s». Есть %(known)s.",
+                params={"field": field, "unknown": "», «".join(unknown), "known": ", ".join(sorted(known))},
             )
 
 

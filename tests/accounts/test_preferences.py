@@ -149,7 +149,7 @@ def test_a_provider_there_is_not_is_told(which, field):
     answer = change(row, json.dumps({field: ["GigaChat", "gigachad"]}))
 
     said = answer.context["adminform"].form.errors["routing"]
-    assert said == [f"Поле {field}: нет провайдера gigachad. Есть gigachat."]
+    assert said == [f"Поле {field}: нет провайдера «gigachad». Есть gigachat."]
 
 
 @pytest.mark.django_db
@@ -182,3 +182,13 @@ def test_what_cannot_be_kept_is_an_error_in_the_form(which, typed, said):
     assert said in errors["routing"][0]
     row.refresh_from_db()
     assert row.routing == {"sort": "price"}
+
+
+@pytest.mark.django_db
+def test_the_list_of_clients_tells_who_has_any():
+    make_client(routing={"region": "ru", "sort": "price"})
+    make_client()
+
+    page = operators_browser().get(reverse("admin:accounts_client_changelist")).content.decode()
+
+    assert re.findall(r'<td class="field-preferences">([^<]*)<', page) == ["sort, region", "—"]
