@@ -59,7 +59,7 @@ class UserAdmin(DjangoUserAdmin):
 @admin.register(Client)
 class ClientAdmin(admin.ModelAdmin):
     formfield_overrides = PREFERENCES
-    list_display = ["name", "inn", "plan", "is_active", "created_at"]
+    list_display = ["name", "inn", "plan", "is_active", "preferences", "created_at"]
     list_filter = ["plan", "is_active", "created_at"]
     search_fields = ["name", "inn"]
     readonly_fields = ["created_at"]
@@ -70,6 +70,10 @@ class ClientAdmin(admin.ModelAdmin):
         ("Лимиты", {"fields": LIMITS, "description": "Пусто — как в тарифе доступа."}),
         ROUTING,
     ]
+
+    @admin.display(description="предпочтения", empty_value="—")
+    def preferences(self, client: Client) -> str | None:
+        return ", ".join(client.routing) or None
 
     def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
         return False  # a client has a history; it is switched off instead

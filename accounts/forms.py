@@ -6,11 +6,17 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
-from accounts.preferences import validate_preferences
+from accounts.preferences import Preferences, validate_preferences
 
 
 class PreferencesField(forms.JSONField):
     """A ``provider`` object; nothing typed is an empty one."""
+
+    default_error_messages = {"invalid": "Это не JSON: проверьте кавычки (только двойные), запятые и скобки."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.help_text = f"{self.help_text} Поля: {', '.join(Preferences.__struct_fields__)}."
 
     def to_python(self, value: Any) -> Any:
         if value in self.empty_values:

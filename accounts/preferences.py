@@ -19,6 +19,7 @@ from accounts.misfit import misfit
 log = logging.getLogger(__name__)
 
 MAX_NAMES = 256
+COUNTRY_LETTERS = 2  # ISO 3166
 
 Names: TypeAlias = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=MAX_NAMES)]
 By: TypeAlias = Literal["price", "throughput", "latency"]
@@ -100,12 +101,17 @@ def validate_preferences(value: Any) -> None:
     """
     if flaw := flaw_of(value):
         raise ValidationError("%(flaw)s", params={"flaw": flaw})
-    if unknown := ", ".join(sorted(_unknown(value))):
-        raise ValidationError("Неизвестно: %(unknown)s.", params={"unknown": unknown})
+    if unknown := sorted(_unknown(value)):
+        known = ", ".join(_beside(unknown[0]))
+        raise ValidationError(
+            "Неизвестно: %(unknown)s. Есть %(known)s.", params={"unknown": ", ".join(unknown), "known": known}
+        )
     if not _can_be_kept(value):
         raise ValidationError(
             "Здесь бесконечность, половина символа или нулевой символ: их нельзя сохранить."
         )
+    if not _is_country(value.get("region") or ""):
+        raise ValidationError("Поле region: нужны две латинские буквы страны, например ru.")
 
 
 def usable(value: Any, whose: str) -> Mapping[str, Any]:
@@ -139,6 +145,16 @@ def _unknown(value: dict[str, Any]) -> Iterator[str]:
         inside = value.get(name)
         if isinstance(inside, dict):
             yield from (f"{name}.{inner}" for inner in inside.keys() - {*shape.__struct_fields__})
+
+
+def _beside(name: str) -> Iterator[str]:
+    """The members that are known where ``name`` is not."""
+    outer, inside, _ = name.rpartition(".")
+    return (f"{outer}{inside}{known}" for known in _INSIDE.get(outer, Preferences).__struct_fields__)
+
+
+def _is_country(region: str) -> bool:
+    return not region or (len(region) == COUNTRY_LETTERS and region.isascii() and region.isalpha())
 
 
 def _can_be_kept(value: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from providers.models import Credential, Provider
 
 class CredentialForm(forms.ModelForm):
     secret = SecretField(
-        label="новый секрет",
+        label="Новый секрет",
         required=False,
         help_text=(
             'GigaChat: {"authorization_key": "…", "scope": "GIGACHAT_API_PERS"}. '
@@ -57,7 +57,7 @@ class CredentialInline(admin.StackedInline):
 @admin.register(Provider)
 class ProviderAdmin(admin.ModelAdmin):
     formfield_overrides = {models.JSONField: {"form_class": ObjectField}}
-    list_display = ["name", "slug", "adapter", "base_url", "region", "collects_data", "is_enabled", "twin_of"]
+    list_display = ["name", "slug", "region", "learns", "is_enabled", "adapter", "base_url"]
     list_filter = [
         "is_enabled",
         "adapter",
@@ -65,10 +65,13 @@ class ProviderAdmin(admin.ModelAdmin):
         "collects_data",
         ("twin_of", admin.EmptyFieldListFilter),
     ]
-    list_select_related = ["twin_of"]
     search_fields = ["name", "slug", "base_url"]
     autocomplete_fields = ["twin_of"]
     inlines = [CredentialInline]
+
+    @admin.display(description="учится", boolean=True, ordering="collects_data")
+    def learns(self, provider: Provider) -> bool:
+        return provider.collects_data
 
 
 @admin.register(Credential)

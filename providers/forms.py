@@ -13,6 +13,7 @@ class ObjectField(forms.JSONField):
     """A JSON object; nothing typed is an empty one."""
 
     default_validators = [validate_object]
+    default_error_messages = {"invalid": "Это не JSON: проверьте кавычки (только двойные), запятые и скобки."}
 
     def to_python(self, value: Any) -> Any:
         if value in self.empty_values:

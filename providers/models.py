@@ -112,7 +112,10 @@ def validate_timeouts(value: Any) -> None:
     validate_object(value)
     known = {field.name for field in dataclasses.fields(Timeouts)}
     if unknown := ", ".join(sorted(value.keys() - known)):
-        raise ValidationError("Неизвестно: %(unknown)s.", params={"unknown": unknown})
+        raise ValidationError(
+            "Неизвестно: %(unknown)s. Есть %(known)s.",
+            params={"unknown": unknown, "known": ", ".join(sorted(known))},
+        )
     if not all(
         type(seconds) in {int, float} and 0 < seconds <= LONGEST_TIMEOUT for seconds in value.values()
     ):
@@ -203,6 +206,8 @@ class Provider(models.Model):
         return self.name
 
     def clean(self) -> None:
+        if self.twin_of_id and self.twin_of_id == self.pk:
+            raise ValidationError({"twin_of": "Провайдер не может быть двойником самого себя."})
         validate_options(self.adapter, self.options)
 
     def upstream(self) -> Upstream:

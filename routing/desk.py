@@ -14,7 +14,7 @@ import orjson
 from django.db import Error as DatabaseError
 
 from accounts.callers import Caller, Callers, is_within
-from accounts.errors import AccessDenied, InvalidKey, MissingKey
+from accounts.errors import AccessDenied, MissingKey
 from billing.errors import BillingError
 from billing.money import as_roubles
 from monitoring import metrics
@@ -216,7 +216,7 @@ def _key(headers: Headers) -> str:
     if not scheme:
         token = headers.get("x-api-key", "")
     elif scheme.lower() != "bearer":
-        raise InvalidKey
+        raise MissingKey  # the sentence tells how a key is sent
     if not token.strip():
         raise MissingKey
     return token.strip()

@@ -98,11 +98,12 @@ class UnknownModel(RequestError):
 
 
 class NoRoute(RequestError):
-    """``reasons``: a sentence for each endpoint that was excluded. ``retry_after`` if one will be back."""
+    """``reasons``: why each endpoint was excluded. ``retry_after`` if one will be back."""
 
     def __init__(self, reasons: Sequence[str] = (), *, retry_after: float | None = None) -> None:
-        super().__init__(" ".join(["Сейчас этот запрос некому выполнить.", *reasons]))
-        self.reasons = list(reasons)
+        self.reasons = list(dict.fromkeys(reasons))  # a provider's endpoints often have the same one
+        told = f" {'; '.join(reason.removesuffix('.') for reason in self.reasons)}." if reasons else ""
+        super().__init__(f"Сейчас этот запрос некому выполнить.{told}")
         self.retry_after = retry_after
 
     def facts(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The catalogue: what customers ask for, under which names, and who can answer."""
 
+import math
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -14,11 +15,16 @@ from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
 from routing.classifier import KINDS
 from routing.scoring import BEST, GENERAL
+from routing.wishes import SUFFIXES, split_suffix
 
 SLUG = r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._:-]*$"
 # The model that is ours to choose; no other may be called so.
 AUTO = "xrouter/auto"
 RESERVED = "Так называется автоматический выбор модели."
+SUFFIXED = (
+    f"Окончания {', '.join(f':{suffix}' for suffix in SUFFIXES)} заняты: так к имени приписывают пожелания."
+)
+LONGER_THAN_CONTEXT = "Ответ не может быть длиннее контекста."
 
 
 class Version(models.TextChoices):
@@ -108,8 +114,12 @@ class Model(models.Model):
     def clean(self) -> None:
         if self.slug == AUTO:
             raise ValidationError({"slug": RESERVED})
+        if split_suffix(self.slug)[1]:
+            raise ValidationError({"slug": SUFFIXED})
         if Alias.objects.filter(name__iexact=self.slug).exists():
             raise ValidationError({"slug": "Так уже называют другую модель."})
+        if (self.max_output or 0) > (self.context_length or math.inf):
+            raise ValidationError({"max_output": LONGER_THAN_CONTEXT})
 
 
 class Tools(models.TextChoices):
@@ -203,6 +213,11 @@ class Endpoint(models.Model):
             raise ValidationError({"provider": "Двойника назначать не нужно: он заменяет провайдера сам."})
         if self.provider_id:
             validate_options(self.provider.adapter, self.options)
+        if self.max_output and self.max_output > (self._context() or math.inf):
+            raise ValidationError({"max_output": LONGER_THAN_CONTEXT})
+
+    def _context(self) -> int | None:
+        return self.context_length or (self.model.context_length if self.model_id else None)
 
 
 class Alias(models.Model):
@@ -223,6 +238,10 @@ class Alias(models.Model):
     def clean(self) -> None:
         if self.name.lower() == AUTO:
             raise ValidationError({"name": RESERVED})
+        if split_suffix(self.name)[1]:
+            raise ValidationError({"name": SUFFIXED})
+        if Alias.objects.filter(name__iexact=self.name).exclude(pk=self.pk).exists():
+            raise ValidationError({"name": "Так уже называют модель."})
         if Model.objects.filter(slug=self.name.lower()).exists():
             raise ValidationError({"name": "Так уже называется модель."})
 

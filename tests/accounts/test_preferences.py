@@ -13,7 +13,7 @@ from accounts import preferences
 from accounts.callers import load_caller
 from accounts.models import ApiKey, Client
 from accounts.preferences import MaxPrice, Percentiles, Preferences, Sort, validate_preferences
-from tests.builders import make_client, make_key, operators_browser
+from tests.builders import make_client, make_key, make_provider, operators_browser
 
 PAGE = Path(__file__).parents[2] / "docs" / "routing-preferences.md"
 GOOD = {
@@ -33,15 +33,18 @@ WRONG = [
     (None, "Нужен объект JSON"),
     ({"sort": "speed"}, "Поле sort: ожидается одно из значений latency, price, throughput или объект"),
     ({"max_price": {"prompt": -1}}, "Поле max_price.prompt: ожидается число не меньше 0"),
-    ({"ingore": ["gigachat"]}, "Неизвестно: ingore."),
+    ({"ingore": ["gigachat"]}, "Неизвестно: ingore. Есть order, only, ignore,"),
     ({"max_price": {"promt": 1}, "sort": {"bye": "x"}}, "Неизвестно: max_price.promt, sort.bye."),
+    ({"max_price": {"promt": 1}}, "Есть max_price.prompt, max_price.completion, max_price.request,"),
+    ({"region": "russia"}, "Поле region: нужны две латинские буквы"),
+    ({"region": "рф"}, "Поле region: нужны две латинские буквы"),
     ({"region": "\x00"}, "нельзя сохранить"),
     ({"only": ["\ud800"]}, "нельзя сохранить"),
     ({"preferred_max_latency": 1e999}, "нельзя сохранить"),
 ]
 
 
-@pytest.mark.parametrize("value", [{}, GOOD])
+@pytest.mark.parametrize("value", [{}, GOOD, {"region": "RU"}, {"region": ""}, {"region": None}])
 def test_what_a_request_may_say_may_be_kept(value):
     validate_preferences(value)
 
@@ -127,11 +130,35 @@ def rows() -> list[Client | ApiKey]:
 @pytest.mark.parametrize(("typed", "kept"), [(json.dumps(GOOD), GOOD), ("", {}), ("{}", {})])
 def test_an_operator_sets_and_empties_them(which, typed, kept):
     row = rows()[which]
+    for slug in GOOD["order"]:
+        make_provider(slug)
 
     change(row, typed)
 
     row.refresh_from_db()
     assert row.routing == kept
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("which", [0, 1], ids=["client", "key"])
+@pytest.mark.parametrize("field", ["order", "only", "ignore"])
+def test_a_provider_there_is_not_is_told(which, field):
+    row = rows()[which]
+    make_provider("gigachat")
+
+    answer = change(row, json.dumps({field: ["GigaChat", "gigachad"]}))
+
+    said = answer.context["adminform"].form.errors["routing"]
+    assert said == [f"Поле {field}: нет провайдера «gigachad». Есть gigachat."]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("which", [0, 1], ids=["client", "key"])
+def test_what_is_no_json_is_told_in_words_and_which_fields_there_are_beside_it(which):
+    form = change(rows()[which], "{'sort': 'price'}").context["adminform"].form
+
+    assert "Это не JSON: проверьте кавычки" in form.errors["routing"][0]
+    assert all(name in form.fields["routing"].help_text for name in Preferences.__struct_fields__)
 
 
 @pytest.mark.django_db
@@ -155,3 +182,13 @@ def test_what_cannot_be_kept_is_an_error_in_the_form(which, typed, said):
     assert said in errors["routing"][0]
     row.refresh_from_db()
     assert row.routing == {"sort": "price"}
+
+
+@pytest.mark.django_db
+def test_the_list_of_clients_tells_who_has_any():
+    make_client(routing={"region": "ru", "sort": "price"})
+    make_client()
+
+    page = operators_browser().get(reverse("admin:accounts_client_changelist")).content.decode()
+
+    assert re.findall(r'<td class="field-preferences">([^<]*)<', page) == ["sort, region", "—"]

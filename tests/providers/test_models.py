@@ -161,3 +161,23 @@ def test_the_database_refuses_a_credential_that_is_none(wrong):
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Credential.objects.filter(pk=credential.pk).update(**wrong)
+
+
+@pytest.mark.django_db
+def test_a_provider_that_is_its_own_twin_is_told_in_words():
+    provider = make_provider()
+    provider.twin_of = provider
+
+    with pytest.raises(ValidationError) as caught:
+        provider.full_clean()
+
+    assert caught.value.message_dict["twin_of"] == ["Провайдер не может быть двойником самого себя."]
+
+
+def test_a_phase_that_nobody_waits_in_is_told_with_those_there_are():
+    with pytest.raises(ValidationError) as caught:
+        validate_timeouts({"thinking": 1})
+
+    assert caught.value.messages == [
+        "Неизвестно: thinking. Есть between_tokens, connect, first_byte, first_token, total."
+    ]

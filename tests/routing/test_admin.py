@@ -4,6 +4,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
+from routing.classifier import KINDS
 from routing.models import Endpoint, Model
 from tests.builders import make_endpoint, make_model, make_provider, make_tariff, operators_browser
 
@@ -105,3 +106,39 @@ def test_default_parameters_that_are_none_are_an_error_in_the_form(operator, typ
 
     assert "default_parameters" in answer.context["adminform"].form.errors
     assert Model.objects.get().default_parameters == {}
+
+
+def test_an_answer_longer_than_the_context_is_an_error_at_its_field(operator):
+    model = make_model(max_output=8_192)
+    form = {"slug": model.slug, "name": "a", "provider_name": "a", "tariff": model.tariff_id}
+    sizes = {"context_length": 10, "max_output": 8_192, "characters_per_token": 2, "max_images": 0}
+    inlines = {
+        f"{name}-{count}_FORMS": 0 for name in ("endpoints", "aliases") for count in ("TOTAL", "INITIAL")
+    }
+
+    answer = operator.post(
+        reverse("admin:routing_model_change", args=[model.pk]), {**form, **sizes, **inlines, "modality": "t"}
+    )
+
+    said = dict(answer.context["adminform"].form.errors)
+    assert said.pop("created_at", None) in (None, ["Обязательное поле."])
+    assert said == {"max_output": ["Ответ не может быть длиннее контекста."]}
+
+
+def test_lists_show_what_matters_first(operator):
+    make_endpoint(make_model(quality={"general": 61}), circuit="closed")
+
+    endpoints = operator.get(reverse("admin:routing_endpoint_changelist")).content.decode()
+    providers = operator.get(reverse("admin:providers_provider_changelist")).content.decode()
+
+    assert '<td class="field-breaker">всегда замкнут</td>' in endpoints
+    assert "Учится" in providers
+
+
+@pytest.mark.parametrize("page", ["routing_model_add", "routing_endpoint_add"])
+def test_every_kind_of_task_and_state_of_the_circuit_is_explained(operator, page):
+    fields = operator.get(reverse(f"admin:{page}")).context["adminform"].form.fields
+
+    said = " ".join(field.help_text for field in fields.values())
+    wanted = KINDS if page == "routing_model_add" else ("Сам: размыкается", "Разомкнутый оператором")
+    assert all(word in said for word in wanted)

@@ -116,6 +116,11 @@ async def test_anything_else_is_401(desk: Reception, headers: dict[str, Any]) ->
     assert desk.server.requests == []
 
 
+@pytest.mark.parametrize("sent", [KEY.plaintext, f"Basic {KEY.plaintext}", "Bearer"])
+async def test_a_key_that_is_sent_otherwise_is_told_how(desk: Reception, sent: str) -> None:
+    assert "Authorization: Bearer xr-…" in (await desk.answer(authorization=sent)).body.decode()
+
+
 async def test_without_a_good_key_the_body_is_not_read(desk: Reception) -> None:
     assert await desk.status(flaw=AssertionError("was read"), authorization=None) == 401
 

@@ -156,6 +156,14 @@ def test_no_route_is_final_unless_one_will_be_back():
     assert envelope(final, "r").body["error"]["metadata"]["reasons"] == ["Нет инструментов."]
 
 
+def test_reasons_are_told_once_each_and_kept_apart():
+    exc = NoRoute(["a: дороже", "a: дороже", "b: не отвечает, проверяем."])
+
+    assert str(exc) == "Сейчас этот запрос некому выполнить. a: дороже; b: не отвечает, проверяем."
+    assert exc.facts() == {"reasons": ["a: дороже", "b: не отвечает, проверяем."]}
+    assert str(NoRoute()) == "Сейчас этот запрос некому выполнить."
+
+
 def test_a_refused_key_is_asked_for_again():
     assert envelope(accounts.InvalidKey(), "req_1").headers["www-authenticate"] == "Bearer"
 

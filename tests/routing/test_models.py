@@ -45,6 +45,53 @@ def test_an_alias_cannot_hide_a_model_nor_a_model_an_alias():
         Model(slug="gigachat/best").full_clean()
 
 
+@pytest.mark.parametrize("name", ["family/pro:floor", "family/pro:NITRO", "family/pro:rc:free"])
+def test_a_suffix_of_ours_ends_no_name(name):
+    model = make_model("family/pro")
+
+    with pytest.raises(ValidationError, match=r"Окончания :floor, :nitro, :free заняты"):
+        Alias(name=name, model=model).full_clean()
+    with pytest.raises(ValidationError, match=r"Окончания :floor, :nitro, :free заняты"):
+        Model(slug=name.lower()).full_clean()
+
+
+def test_an_alias_of_another_model_is_told_in_words():
+    make_model(aliases=("GigaChat",))
+
+    with pytest.raises(ValidationError) as caught:
+        Alias(name="gigachat", model=make_model()).full_clean()
+
+    assert caught.value.message_dict == {"name": ["Так уже называют модель."]}
+
+
+def test_an_alias_may_be_spelt_otherwise():
+    model = make_model(aliases=("GigaChat",))
+    alias = model.aliases.get()
+    alias.name = "gigachat"
+
+    alias.full_clean()
+
+
+@pytest.mark.parametrize(
+    ("of_model", "of_endpoint"),
+    [
+        ({"context_length": 1000, "max_output": 1001}, None),
+        ({}, {"context_length": 1000, "max_output": 1001}),
+        ({"context_length": 1000, "max_output": 500}, {"max_output": 1001}),
+    ],
+)
+def test_an_answer_that_is_longer_than_the_context_is_told_in_words(of_model, of_endpoint):
+    model = make_model()
+    for name, value in of_model.items():
+        setattr(model, name, value)
+    row = model if of_endpoint is None else Endpoint(model=model, provider=make_provider(), **of_endpoint)
+
+    with pytest.raises(ValidationError) as caught:
+        row.clean()
+
+    assert caught.value.message_dict == {"max_output": ["Ответ не может быть длиннее контекста."]}
+
+
 def test_a_provider_serves_a_model_under_an_upstream_name_once():
     endpoint = make_endpoint(upstream_name="GigaChat-2")
 

@@ -198,6 +198,12 @@ def test_a_generation_that_does_not_exist_says_so(name):
         replay("--id", name)
 
 
+@pytest.mark.parametrize("most", ["0", "-3", "x", "٣٠٠٠x"])
+def test_no_number_of_generations_is_refused(most):
+    with pytest.raises(CommandError, match="нужно целое число больше 0"):
+        replay("--last", most)
+
+
 async def test_a_version_of_the_catalogue_that_is_lost_says_so_and_is_counted():
     await a_busy_hour()
     await in_thread(CatalogueVersion.objects.all().delete)

@@ -1,6 +1,6 @@
 """``manage.py replay_route``: decide again, from what was kept, who was to answer."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 import orjson
@@ -12,13 +12,21 @@ from routing.replay import Unrepeatable, replayed
 from routing.table import table
 
 
+def positive(text: str) -> int:
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise ArgumentTypeError(f"нужно целое число больше 0, а не «{text}»")
+
+
 class Command(BaseCommand):
     help = "Повторить выбор исполнителя по записи генерации и сравнить с тем, что было выбрано."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--id", help="gen-… : показать таблицу выбора одной генерации")
-        which.add_argument("--last", type=int, metavar="N", help="повторить последние N и сосчитать различия")
+        which.add_argument(
+            "--last", type=positive, metavar="N", help="повторить последние N и сосчитать различия"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["id"]:

@@ -1,18 +1,12 @@
 """The operators' desk for the catalogue: a model with its endpoints and names on one page."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
 
-from accounts.admin import ApiKeyAdmin
-from accounts.models import ApiKey
-from billing.admin.caps import CapInline
-from billing.admin.desk import History
 from providers.forms import ObjectField
-from routing.models import Alias, CatalogueVersion, Endpoint, Feature, Model, validate_model_name
+from routing.classifier import KINDS
+from routing.models import AUTO, Alias, Endpoint, Feature, Model
 from routing.scoring import GENERAL
 
 OBJECTS = {models.JSONField: {"form_class": ObjectField}}
@@ -20,7 +14,14 @@ OBJECTS = {models.JSONField: {"form_class": ObjectField}}
 
 class EndpointForm(forms.ModelForm):
     features = forms.MultipleChoiceField(
-        label="возможности", choices=Feature, required=False, widget=forms.CheckboxSelectMultiple
+        label="Возможности",
+        choices=Feature,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=(
+            "Чего нет из запрошенного, отодвигает исполнителя за остальных; "
+            "без изображений запрос с ними ему не дают."
+        ),
     )
 
     class Meta:
@@ -40,6 +41,14 @@ class EndpointForm(forms.ModelForm):
             "own_tariff",
             "is_enabled",
         ]
+        help_texts = {
+            "weight": "Доля запросов среди равных по очереди и цене; 0 — после остальных, без розыгрыша.",
+            "tools": "Если «нет», запросов с функциями ему не дают.",
+            "circuit": (
+                "Сам: размыкается, когда исполнитель отказывает, и замыкается, когда тот снова отвечает. "
+                "Разомкнутый оператором не замкнётся, пока его не замкнут здесь."
+            ),
+        }
 
 
 class EndpointInline(admin.StackedInline):
@@ -50,6 +59,19 @@ class EndpointInline(admin.StackedInline):
     autocomplete_fields = ["provider", "own_tariff"]
 
 
+class ModelForm(forms.ModelForm):
+    class Meta:
+        model = Model
+        fields = "__all__"
+        help_texts = {
+            "quality": (
+                'Объект JSON с оценками от 0 до 100, например {"general": 60, "code": 75}. '
+                f"{GENERAL} действует для всех задач, у которых нет своей оценки; "
+                f"виды задач: {', '.join(KINDS)}. По ним выбирает {AUTO}; пусто — не выбирает никогда."
+            ),
+        }
+
+
 class AliasInline(admin.TabularInline):
     model = Alias
     extra = 0
@@ -58,16 +80,17 @@ class AliasInline(admin.TabularInline):
 @admin.register(Model)
 class ModelAdmin(admin.ModelAdmin):
     formfield_overrides = OBJECTS
+    form = ModelForm
     list_display = [
         "slug",
-        "name",
-        "provider_name",
-        "version",
-        "tariff",
-        "context_length",
-        "max_output",
         "general_quality",
+        "tariff",
+        "context",
+        "answer",
         "is_enabled",
+        "version",
+        "provider_name",
+        "name",
     ]
     list_filter = ["is_enabled", "provider_name", "version", "tariff"]
     list_select_related = ["tariff"]
@@ -80,6 +103,14 @@ class ModelAdmin(admin.ModelAdmin):
     def general_quality(self, model: Model) -> float | None:
         return model.quality.get(GENERAL)
 
+    @admin.display(description="контекст", ordering="context_length")
+    def context(self, model: Model) -> int:
+        return model.context_length
+
+    @admin.display(description="ответ", ordering="max_output")
+    def answer(self, model: Model) -> int:
+        return model.max_output
+
 
 @admin.register(Endpoint)
 class EndpointAdmin(admin.ModelAdmin):
@@ -88,17 +119,21 @@ class EndpointAdmin(admin.ModelAdmin):
     list_display = [
         "model",
         "provider",
-        "upstream_name",
         "priority",
         "weight",
-        "tools",
-        "circuit",
+        "breaker",
         "is_enabled",
+        "tools",
+        "upstream_name",
     ]
     list_filter = ["is_enabled", "provider", "tools", "circuit"]
     list_select_related = ["model", "provider"]
     search_fields = ["model__slug", "upstream_name", "provider__slug"]
     autocomplete_fields = ["model", "provider", "own_tariff"]
+
+    @admin.display(description="предохранитель", ordering="circuit")
+    def breaker(self, endpoint: Endpoint) -> str:
+        return endpoint.get_circuit_display().partition(":")[0]
 
 
 @admin.register(Alias)
@@ -107,28 +142,3 @@ class AliasAdmin(admin.ModelAdmin):
     list_select_related = ["model"]
     search_fields = ["name", "model__slug"]
     autocomplete_fields = ["model"]
-
-
-@admin.register(CatalogueVersion)
-class CatalogueVersionAdmin(History):
-    list_display = ["version", "created_at"]
-    search_fields = ["version"]
-    date_hierarchy = "created_at"
-
-
-admin.site.unregister(ApiKey)
-
-
-@admin.register(ApiKey)
-class CatalogueKeyAdmin(ApiKeyAdmin):
-    """The desk for keys, where it is known which models there are and what a key may spend."""
-
-    inlines = [CapInline]
-
-    def formfield_for_dbfield(
-        self, db_field: models.Field, request: HttpRequest, **kwargs: Any
-    ) -> forms.Field | None:
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "allowed_models":
-            field.base_field.validators.append(validate_model_name)
-        return field

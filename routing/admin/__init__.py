@@ -1,0 +1,5 @@
+"""The operators' desk for the catalogue and for how it was decided who answers."""
+
+from routing.admin import catalogue, decisions, keys
+
+__all__ = ["catalogue", "decisions", "keys"]

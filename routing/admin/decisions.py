@@ -1,0 +1,158 @@
+"""History of choices: why a generation was answered by whom it was, and what the catalogue was then."""
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+
+from billing.admin.desk import History
+from billing.admin.records import GenerationAdmin
+from billing.models import Generation
+from billing.pricing import PriceList
+from providers import errors as providers
+from routing.archive import revived
+from routing.models import CatalogueVersion, Circuit
+from routing.replay import Replay, Unrepeatable, replayed
+from routing.route import Route
+from routing.scoring import GENERAL
+from routing.table import pricing
+from routing.wishes import UNITS
+
+STRATEGIES = {
+    "order": "в порядке, который назвал клиент",
+    "price": "от дешёвых к дорогим",
+    "throughput": "от быстрых к медленным",
+    "latency": "от скорых на первый токен",
+    "auto": "по счёту для вида задачи",
+    "draw": "розыгрыш по цене и весу",
+}
+NOTHING = "—"
+STEPS = {
+    "none": NOTHING,
+    "short": "даёт меньше, чем просят",
+    "slow": "медленнее, чем желательно",
+    "shaky": "только что отказывал",
+    "down": "разомкнут: не отвечает",
+}
+# Ours -> what customers call it, where that is another word. Latencies are kept in milliseconds.
+WISHES = {
+    "keeps_data_private": "без сбора данных",
+    "across_models": "все модели вместе",
+    "min_throughput": "preferred_min_throughput, токенов/с",
+    "max_latency": "preferred_max_latency, мс",
+}
+UNSAID = {"is_sort_asked"}
+# What became of an attempt, where it is not for the errors of providers to say it.
+OUTCOMES = {
+    "ok": "ответил",
+    "CancelledError": "клиент ушёл",
+    "GeneratorExit": "клиент ушёл",
+    "ContextTooLong": "Запрос не поместился в контекст модели.",
+}
+
+
+@admin.register(CatalogueVersion)
+class CatalogueVersionAdmin(History):
+    list_display = ["version", "created_at", "models"]
+    search_fields = ["version"]
+    date_hierarchy = "created_at"
+    fields = ["version", "created_at", "models", "contents"]
+
+    @admin.display(description="моделей")
+    def models(self, kept: CatalogueVersion) -> int:
+        return len(kept.description["cards"])
+
+    @admin.display(description="исполнители")
+    def contents(self, kept: CatalogueVersion) -> str:
+        """Endpoints as they were. Those of twins are the same with other providers, and left out."""
+        cards = {card.slug: card for card in revived(kept.description).cards.values()}
+        rows = [_endpoint(route, kept) for slug in sorted(cards) for route in cards[slug].routes]
+        return render_to_string("routing/desk/catalogue.html", {"rows": rows})
+
+
+def _endpoint(route: Route, kept: CatalogueVersion) -> dict[str, Any]:
+    return {
+        "route": route,
+        "quality": route.quality.get(GENERAL),
+        "price": _roubles(route.prices, kept),
+        "own_price": _roubles(route.own_prices, kept),
+        "circuit": "" if route.circuit == Circuit.AUTO else Circuit(route.circuit).label,
+    }
+
+
+def _roubles(prices: PriceList, kept: CatalogueVersion) -> str:
+    """Roubles for 1,000 tokens of a question and of an answer, as they were in force."""
+    price = prices.at(kept.created_at)
+    if price is None:
+        return NOTHING
+    told = pricing(price)
+    return f"{told['prompt']} / {told['completion']}"
+
+
+admin.site.unregister(Generation)
+
+
+@admin.register(Generation)
+class RoutedGenerationAdmin(GenerationAdmin):
+    """The desk for generations, where it is known how it was decided who answers."""
+
+    def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> list[Any]:
+        shown = {"attempts": "asked", "route": "choice"}
+        return [shown.get(name, name) for name in super().get_fields(request, obj)]
+
+    @admin.display(description="попытки")
+    def asked(self, generation: Generation) -> str:
+        rows = [{**each, "became": outcome(each.get("outcome", ""))} for each in generation.attempts]
+        return render_to_string("routing/desk/attempts.html", {"rows": rows}) if rows else "—"
+
+    @admin.display(description="выбор исполнителя")
+    def choice(self, generation: Generation) -> str:
+        told = generation.route or {}
+        facts = {"told": told, "raw": json.dumps(told, ensure_ascii=False, indent=2)}
+        try:
+            facts |= _again(replayed(generation))
+        except Unrepeatable as exc:
+            facts["objection"] = str(exc)
+        facts["wishes"] = _wishes(told.get("wishes", {}))
+        return render_to_string("routing/desk/choice.html", facts)
+
+
+def outcome(recorded: str) -> str:
+    """What became of an attempt, in words; for errors with the name that logs and metrics have for them."""
+    if recorded in OUTCOMES:
+        return OUTCOMES[recorded]
+    kind = getattr(providers, recorded, None)
+    if isinstance(kind, type) and issubclass(kind, providers.UpstreamError):
+        return f"{kind.said} ({recorded})"
+    return f"Ошибка на нашей стороне. ({recorded})"
+
+
+def _again(again: Replay) -> dict[str, Any]:
+    """The decision made anew, as the page shows it."""
+    table = again.table
+    return {
+        "table": table,
+        "is_identical": again.is_identical,
+        "strategy": STRATEGIES[table["strategy"]],
+        "places": list(_places(table)),
+    }
+
+
+def _places(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for row in table["candidates"]:
+        score, chance, health = row["score"], row["chance"], row["health"]
+        favour = score["total"] if score else NOTHING if chance is None else f"{chance:.0%}"
+        luck = f"{health['success_rate']:.0%} из {health['attempts']}" if health["attempts"] else NOTHING
+        yield {**row, "favour": favour, "luck": luck, "step": STEPS[row["step_back"]]}
+
+
+def _wishes(told: Mapping[str, Any]) -> list[str]:
+    """What was wished for, as customers call it and in their units."""
+    named = {WISHES.get(name, name): value for name, value in told.items() if name not in UNSAID}
+    if caps := told.get("max_price"):
+        named["max_price"] = {part: float(Decimal(most) / UNITS[part]) for part, most in caps.items()}
+    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in sorted(named.items())]
