@@ -85,11 +85,10 @@ class UnknownGeneration(RequestError):
 class UnknownModel(RequestError):
     """``model`` as the customer wrote it, ``nearest`` the known names that look like it."""
 
-    param = "model"
-
-    def __init__(self, model: str, nearest: Sequence[str] = ()) -> None:
+    def __init__(self, model: str, nearest: Sequence[str] = (), *, param: str = "model") -> None:
         hint = f" Похожие: {', '.join(nearest)}." if nearest else ""
         super().__init__(f"Модель «{_short(model)}» не найдена.{hint}")
+        self.param = param
         self.model = model
         self.nearest = list(nearest)
 

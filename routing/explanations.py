@@ -22,7 +22,7 @@ from routing.replay import Unrepeatable, replayed
 from routing.route_schema import GenerationRouteAnswerSerializer
 from routing.schema import CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
 from routing.statements import record
-from routing.table import table, told_attempts
+from routing.table import told_attempts
 from routing.views import V1View, arrival_of, caller_of, named_generation, response
 
 
@@ -82,5 +82,5 @@ def _told(row: Generation) -> dict[str, Any]:
     except Unrepeatable as exc:
         raise UnknownGeneration(str(exc)) from exc
     facts = {"id": f"gen-{row.id.hex}", "model": row.model, "provider": row.provider}
-    told = {**table(again.question, again.decision), **facts, "is_identical": again.is_identical}
+    told = {**again.table(is_public=True), **facts, "is_identical": again.is_identical}
     return {**told, "attempts": told_attempts(row.attempts)}

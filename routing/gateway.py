@@ -14,7 +14,7 @@ from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
 from providers.emulation import EmulatedTools
-from providers.errors import TimedOut, UpstreamError
+from providers.errors import ContextTooLong, TimedOut, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
@@ -64,13 +64,15 @@ class Gateway:
     async def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
         """Let the request in: its limits are counted, its money is on hold.
 
-        Raises UnknownModel, ModelNotAllowed, NoRoute or Unavailable; RateLimited, InsufficientFunds,
-        CapReached or TellerAway.
+        Raises UnknownModel, ModelNotAllowed, ContextTooLong, NoRoute or Unavailable; RateLimited,
+        InsufficientFunds, CapReached or TellerAway.
         """
         wants_functions, chat = legacy.is_legacy(chat), _in_one_form(chat)
         number = new_id()
         question = self._planner.question(caller, chat, measure(chat), number.hex)
         decision = decide(question)
+        if decision.is_too_long:
+            raise ContextTooLong
         if not decision.places:
             raise NoRoute(decision.reasons)
         how: Any = {"number": number, "wants_functions": wants_functions}

@@ -84,7 +84,8 @@ class Planner:
         if name.lower() == AUTO:
             task = classify(chat)
             return Group(_choice(catalogue, caller), task=task.kind, cues=task.reasons, **how)
-        raise UnknownModel(name, nearest(name, [AUTO, *catalogue.names()]))
+        known = nearest(name, [AUTO, *catalogue.names()])
+        raise UnknownModel(name, known, param="model" if name == chat.get("model") else "models")
 
 
 def _wanted(chat: Chat) -> list[str]:

@@ -119,7 +119,17 @@ class Decision(NamedTuple):
 
     @property
     def reasons(self) -> list[str]:
-        return [f"{route.upstream.slug}: {rule.said}" for route, rule in self.excluded]
+        """Why each endpoint is left out; with its model where several take part."""
+        is_one = len({route.model for route, _ in self.excluded}) == 1
+        return [
+            f"{route.upstream.slug}{'' if is_one else f' ({route.model})'}: {rule.said}"
+            for route, rule in self.excluded
+        ]
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether nobody is left because the prompt fits nobody's context."""
+        return not self.places and {rule for _, rule in self.excluded} == {TOO_LONG}
 
 
 def decide(question: Question) -> Decision:

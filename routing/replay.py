@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from billing.models import Generation
 from routing.archive import asked_again, revived
 from routing.catalogue import Catalogue
 from routing.models import CatalogueVersion
 from routing.policy import Decision, Place, Question, decide
+from routing.table import table
 
 
 class Unrepeatable(Exception):
@@ -25,6 +27,10 @@ class Replay:
     question: Question
     decision: Decision
     is_identical: bool
+
+    def table(self, *, is_public: bool) -> dict[str, Any]:
+        """As ``routing.table`` tells it."""
+        return table(self.question, self.decision, is_public=is_public)
 
 
 def replayed(generation: Generation) -> Replay:

@@ -133,7 +133,7 @@ def outcome(recorded: str) -> str:
 
 def _again(again: Replay) -> dict[str, Any]:
     """The decision made anew, as the page shows it."""
-    table = again.table
+    table = again.table(is_public=False)
     return {
         "table": table,
         "is_identical": again.is_identical,

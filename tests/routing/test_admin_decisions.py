@@ -59,8 +59,9 @@ def furnished() -> Catalogue:
 def decided(catalogue: Catalogue, wishes: Wishes = NO_WISHES, **more: Any) -> Generation:
     """The record of a generation whose endpoint was chosen from all of ``catalogue``."""
     needs, now = Needs(Size(6, 0, 0, 1, 0, False)), timezone.now()
-    question = Question((Group(tuple(catalogue.routes())),), needs, now, "seed", wishes)
-    route = archive.kept(question, decide(question), catalogue.version)
+    groups = (Group(tuple(catalogue.routes())),)
+    question = Question(groups, needs, now, "seed", wishes, version=catalogue.version)
+    route = archive.kept(question, decide(question))
     return make_generation(created_at=now, route=orjson.loads(orjson.dumps(route)), **more)
 
 

@@ -11,7 +11,16 @@ import pytest
 
 from accounts.errors import ModelNotAllowed
 from billing.errors import InsufficientFunds
-from providers.errors import Broken, Busy, DeadCredential, Rejected, TimedOut, Truncated, Unreachable
+from providers.errors import (
+    Broken,
+    Busy,
+    ContextTooLong,
+    DeadCredential,
+    Rejected,
+    TimedOut,
+    Truncated,
+    Unreachable,
+)
 from routing.attempts import ATTEMPTS
 from routing.call import Call
 from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
@@ -265,6 +274,13 @@ async def test_an_address_that_is_wrong_is_tried_once(two: tuple[Vendor, Vendor]
         await house.complete()
 
     assert [a["outcome"] for a in house.book.records[0].attempts] == ["Misaddressed", "ok"]
+
+
+async def test_what_fits_nobodys_context_is_the_customers_to_shorten() -> None:
+    short = replace(route(NOBODY), context_length=100)
+    async with House(card(short, replace(short, endpoint_id=1))) as house:
+        with pytest.raises(ContextTooLong, match="maximum context length"):
+            await house.admit(messages=[{"role": "user", "content": "я" * 900}])
 
 
 async def test_there_are_never_more_than_three_attempts() -> None:

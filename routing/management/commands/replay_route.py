@@ -9,7 +9,6 @@ from django.core.management.base import BaseCommand, CommandError
 
 from billing.models import Generation
 from routing.replay import Unrepeatable, replayed
-from routing.table import table
 
 
 def positive(text: str) -> int:
@@ -43,7 +42,7 @@ class Command(BaseCommand):
             again = replayed(generation)
         except Unrepeatable as exc:
             raise CommandError(str(exc)) from exc
-        told = table(again.question, again.decision, is_public=False)
+        told = again.table(is_public=False)
         self.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
         if not again.is_identical:
             raise CommandError("Выбор повторился иначе.")
