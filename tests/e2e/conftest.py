@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.installation import Installation, Server, Twins, installed
-from tests.e2e.suspects import Front, front, hole, mute
+from tests.e2e.suspects import ALERT, Front, front, gruff, hole, mute
 
 CLIENT = "Ромашка"
 HASTE = 0.05  # seconds
@@ -78,7 +78,7 @@ def installation(
 ) -> Iterator[Installation]:
     """The database with the catalogue and the staged models; no web server yet."""
     bare.manage("bootstrap", XROUTER_TWIN_URL=twins.url)
-    with hole() as port, mute() as silent:
+    with hole() as port, mute() as silent, gruff(ALERT) as alerting, gruff(b"") as resetting:
         places = {
             "a": twins.url,
             "b": others.url,
@@ -86,6 +86,8 @@ def installation(
             "hasty": hasty.url,
             "hole": str(port),
             "mute": str(silent),
+            "alert": str(alerting),
+            "reset": str(resetting),
             "self-signed": str(self_signed.port),
             "own-roots-roots": self_signed.certificate,
             "wrong-name": str(wrong_name.port),

@@ -133,6 +133,8 @@ def _unreachable(places: dict[str, str]) -> dict[str, str]:
         "hanging": f"http://127.0.0.1:{places['hole']}/v1",
         "no-name": "http://upstream.invalid/v1",
         "mute-tls": f"https://127.0.0.1:{places['mute']}/openai/v1",
+        "alert-tls": f"https://127.0.0.1:{places['alert']}/openai/v1",
+        "reset-tls": f"https://127.0.0.1:{places['reset']}/openai/v1",
         "no-tls": f"{places['a'].replace('http:', 'https:')}/openai/v1",
         "self-signed": f"https://127.0.0.1:{places['self-signed']}/openai/v1",
         "wrong-name": f"https://127.0.0.1:{places['wrong-name']}/openai/v1",
