@@ -126,6 +126,7 @@ class _Search:
         self._failure: UpstreamError | None = None
         self._soon: tuple[Quote, Login, float] | None = None  # who is busy, and until when
         self._blocked: list[Route] = []  # whose breakers let nobody through
+        self._reached: set[int] = set()  # the endpoints whose turn has come, asked or passed over
         self._smallest_context = 0  # tokens: contexts up to this one were too short
 
     async def run(self) -> Any:
@@ -146,6 +147,7 @@ class _Search:
         """Endpoints with their credentials, as long as one more may be asked."""
         for quote in self._due_first():
             route = quote.route
+            self._reached.add(route.endpoint_id)
             if route.context_length <= self._smallest_context:
                 continue
             # In this order: a yes of the breaker may be a trial, which is for who makes use of it.
@@ -293,11 +295,26 @@ class _Search:
                 await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 - jitter, not a secret
 
     def _may_repeat(self, exc: UpstreamError, upstream: Upstream, login: Login, budget: Budget) -> bool:
-        if not self._may_go_on():
+        if not self._may_go_on() or self._is_for_another():
             return False
         if isinstance(exc, TokenRefused):
             return self._tokens.can_renew(upstream, login)
         return exc.repeatable and (isinstance(exc, FREE_TO_REPEAT) or budget.spend(self._clock()))
+
+    def _is_for_another(self) -> bool:
+        """Whether the last attempt is left to an endpoint whose turn has not come, and which may be well."""
+        if len(self._ticket.attempts) < ATTEMPTS - 1:
+            return False
+        vitals = self._health.vitals()
+        return any(
+            route.circuit == "closed"
+            or (
+                vitals.get(route.endpoint_id, UNKNOWN).circuit is Circuit.CLOSED
+                and any(self._slots.paused_by(login) is None for login in route.upstream.logins)
+            )
+            for route in (quote.route for quote in self._ticket.quotes)
+            if route.endpoint_id not in self._reached and route.context_length > self._smallest_context
+        )
 
     def _budget(self, upstream: Upstream) -> Budget:
         if upstream.slug not in self._budgets:
