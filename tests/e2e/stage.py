@@ -78,6 +78,8 @@ def main(places: dict[str, str]) -> None:
     _provider("hasty", "openai", places["hasty"], HURRIED)
     _model("solo/hasty", "openai", "hasty")
     _model("pair/hasty", "openai", "hasty", "b-openai")
+    _provider("drowsy", "openai", places["drowsy"], PATIENT)
+    _model("solo/drowsy", "openai", "drowsy")
     for fault in LATE:
         _model(f"late/{fault.partition('.')[0]}", "openai", "a-openai", "b-openai", fault=fault)
     for name, base_url in _unreachable(places).items():
