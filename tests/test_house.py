@@ -16,6 +16,7 @@ MODULES = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migra
 ASYNC = {
     "providers/tokens.py",
     "providers/transports/aio.py",
+    "providers/transports/names.py",
     "billing/courier.py",
     "billing/teller.py",
     "billing/windows.py",

@@ -5,6 +5,7 @@ certificates are always verified: against the usual roots, or only the provider'
 """
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any, Self
 import aiohttp
 
 from providers.errors import Broken, Misaddressed, Stale, TimedOut, Truncated, Unreachable, UpstreamError
+from providers.transports.names import LookUp, Names
 from providers.upstreams import Upstream
 from providers.wire import UpstreamRequest, UpstreamResponse
 
@@ -43,7 +45,9 @@ MISADDRESSED = (
 class Transport:
     """One per web worker. ``complete`` for whole answers, ``open`` for answers in pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: LookUp = socket.getaddrinfo) -> None:
+        """``look_up`` tells the addresses of a host, and may block: it is called in threads."""
+        self._names = Names(look_up)
         self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
         self._is_closed = False
 
@@ -96,7 +100,8 @@ class Transport:
             raise Broken(detail="the transport is closed")
         session = self._sessions.get((ca_bundle, is_fresh))
         if session is None:
-            session = self._sessions[ca_bundle, is_fresh] = _new_session(ca_bundle, is_fresh=is_fresh)
+            session = _new_session(ca_bundle, self._names, is_fresh=is_fresh)
+            self._sessions[ca_bundle, is_fresh] = session
         return session
 
 
@@ -153,11 +158,11 @@ async def _send(
         )
 
 
-def _new_session(ca_bundle: str, *, is_fresh: bool) -> aiohttp.ClientSession:
+def _new_session(ca_bundle: str, names: Names, *, is_fresh: bool) -> aiohttp.ClientSession:
     tls: ssl.SSLContext | bool = ssl.create_default_context(cadata=ca_bundle) if ca_bundle else True
     # How many answers a vendor may generate at once is the credentials' business, not the pool's.
     kept: Any = {"force_close": True} if is_fresh else {"keepalive_timeout": KEEP_ALIVE}
-    connector = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=60, **kept)
+    connector = aiohttp.TCPConnector(limit=0, ssl=tls, resolver=names, ttl_dns_cache=60, **kept)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -10,10 +10,11 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.installation import Installation, Server, Twins, installed
-from tests.e2e.suspects import Front, front, hole, mute
+from tests.e2e.suspects import ALERT, Front, front, gruff, hole, mute
 
 CLIENT = "Ромашка"
-HASTE = 0.05  # seconds
+# Seconds that an idle connection lives at twins which do not keep it for long.
+HASTE, DROWSE = 0.05, 1.0
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,12 @@ def hasty(bare: Installation) -> Twins:
 
 
 @pytest.fixture(scope="session")
+def drowsy(bare: Installation) -> Twins:
+    """Twins that close a connection after as long a pause as customers make."""
+    return bare.start_twins("drowsy", "--keepalive-idle", str(DROWSE))
+
+
+@pytest.fixture(scope="session")
 def self_signed(twins: Twins, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The twins behind a certificate for 127.0.0.1 that nobody has signed."""
     with front(twins.port, "127.0.0.1", tmp_path_factory.mktemp("tls")) as made:
@@ -73,19 +80,23 @@ def installation(
     others: Twins,
     frail: Twins,
     hasty: Twins,
+    drowsy: Twins,
     self_signed: Front,
     wrong_name: Front,
 ) -> Iterator[Installation]:
     """The database with the catalogue and the staged models; no web server yet."""
     bare.manage("bootstrap", XROUTER_TWIN_URL=twins.url)
-    with hole() as port, mute() as silent:
+    with hole() as port, mute() as silent, gruff(ALERT) as alerting, gruff(b"") as resetting:
         places = {
             "a": twins.url,
             "b": others.url,
             "frail": frail.url,
             "hasty": hasty.url,
+            "drowsy": drowsy.url,
             "hole": str(port),
             "mute": str(silent),
+            "alert": str(alerting),
+            "reset": str(resetting),
             "self-signed": str(self_signed.port),
             "own-roots-roots": self_signed.certificate,
             "wrong-name": str(wrong_name.port),

@@ -48,6 +48,8 @@ WIRES: dict[str, tuple[str, str, dict[str, str], str, dict[str, str]]] = {
 }
 # Seconds. Long enough for a busy machine to answer in, short enough to wait for.
 HURRIED = {"connect": 1, "first_byte": 1.5, "first_token": 1.5, "between_tokens": 1.5, "total": 3}
+# The same, but the time to connect is long enough for others to be served meanwhile.
+UNHURRIED = {**HURRIED, "connect": 2, "first_byte": 4, "first_token": 4, "total": 5}
 PATIENT = {"first_token": 30, "between_tokens": 30}
 
 # Roubles for a million tokens of prompt and answer.
@@ -59,6 +61,8 @@ LATE = (
     *("blackhole", "slow_headers.ms=9000", "drip_headers.ms=100", "slow_first.ms=9000", "stall.after=0"),
     "slow_body.ms=400.bytes=4",
 )
+# Providers whose names nobody answers for (see ``silence``).
+SILENT = {f"silent-{number}": f"name-{number}.silent.test" for number in range(8)}
 # Credentials of ours that the vendors do not take.
 BAD = {
     "gigachat": {"authorization_key": "bad", "scope": "GIGACHAT_API_PERS"},
@@ -74,6 +78,8 @@ def main(places: dict[str, str]) -> None:
     _provider("hasty", "openai", places["hasty"], HURRIED)
     _model("solo/hasty", "openai", "hasty")
     _model("pair/hasty", "openai", "hasty", "b-openai")
+    _provider("drowsy", "openai", places["drowsy"], PATIENT)
+    _model("solo/drowsy", "openai", "drowsy")
     for fault in LATE:
         _model(f"late/{fault.partition('.')[0]}", "openai", "a-openai", "b-openai", fault=fault)
     for name, base_url in _unreachable(places).items():
@@ -83,6 +89,12 @@ def main(places: dict[str, str]) -> None:
         builders.make_credential(lost)
         _model(f"solo/{name}", "openai", name)
         _model(f"pair/{name}", "openai", name, "b-openai")
+    for name, host in SILENT.items():
+        _provider(name, "openai", f"http://{host}", UNHURRIED)
+        _model(f"solo/{name}", "openai", name)
+        _model(f"pair/{name}", "openai", name, "b-openai")
+    _provider("named", "openai", places["b"].replace("127.0.0.1", "localhost"), HURRIED)
+    _model("solo/named", "openai", "named")
     for wire, secret in BAD.items():
         _provider(f"bad-{wire}", wire, places["a"], HURRIED, secret)
         _model(f"bad/{wire}", wire, f"bad-{wire}")
@@ -133,6 +145,8 @@ def _unreachable(places: dict[str, str]) -> dict[str, str]:
         "hanging": f"http://127.0.0.1:{places['hole']}/v1",
         "no-name": "http://upstream.invalid/v1",
         "mute-tls": f"https://127.0.0.1:{places['mute']}/openai/v1",
+        "alert-tls": f"https://127.0.0.1:{places['alert']}/openai/v1",
+        "reset-tls": f"https://127.0.0.1:{places['reset']}/openai/v1",
         "no-tls": f"{places['a'].replace('http:', 'https:')}/openai/v1",
         "self-signed": f"https://127.0.0.1:{places['self-signed']}/openai/v1",
         "wrong-name": f"https://127.0.0.1:{places['wrong-name']}/openai/v1",

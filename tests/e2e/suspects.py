@@ -5,8 +5,9 @@ are not to be trusted.
 import asyncio
 import socket
 import ssl
+import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+# What a server says that does not like a greeting, in TLS: a fatal alert, failure of the handshake.
+ALERT = b"\x15\x03\x03\x00\x02\x02\x28"
 
 
 @contextmanager
@@ -43,6 +49,25 @@ def mute() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
+@contextmanager
+def gruff(said: bytes) -> Iterator[int]:
+    """A port where whoever greets is told ``said``, and reset if that is nothing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await reader.read(1 << 16)
+        if said:
+            writer.write(said)
+            writer.close()
+            return
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    with _serving(serve) as port:
+        yield port
+
+
 @dataclass
 class Front:
     """TLS in front of a plain port, under a certificate signed by itself."""
@@ -59,7 +84,6 @@ def front(behind: int, name: str, directory: Path) -> Iterator[Front]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(key_file)
     shown = Front(0, certificate)
-    ready: Future[tuple[int, Callable[[], object]]] = Future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner, outer = await asyncio.open_connection("127.0.0.1", behind)
@@ -67,17 +91,26 @@ def front(behind: int, name: str, directory: Path) -> Iterator[Front]:
         shown.received += await _copy(reader, outer)
         await back
 
+    with _serving(serve, context) as shown.port:
+        yield shown
+
+
+@contextmanager
+def _serving(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A port of this machine, served in a thread of its own."""
+    ready: Future[tuple[int, Callable[[], object]]] = Future()
+
     async def live() -> None:
         loop, end = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
         ready.set_result((server.sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(end.set)))
         await end.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(live()), daemon=True)
     thread.start()
-    shown.port, stop = ready.result()
+    port, stop = ready.result()
     try:
-        yield shown
+        yield port
     finally:
         stop()
         thread.join()

@@ -132,14 +132,23 @@ class Line:
 
     async def status(self) -> int:
         """Read the head of the answer."""
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        return int(head.split(b" ", 2)[1])
+        return (await self.head())[0]
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        """The status and the headers, by names in lower case."""
+        line, *fields = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
+        pairs = (field.partition(": ") for field in fields)
+        return int(line.split(" ", 2)[1]), {name.lower(): value for name, _, value in pairs}
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The pieces of a chunked body, as the server wrote them."""
         while size := int(await self._reader.readline(), 16):
             yield await self._reader.readexactly(size)
             await self._reader.readexactly(2)
+
+    async def rest(self) -> bytes:
+        """All that comes until the server closes the connection."""
+        return await self._reader.read()
 
     async def close(self) -> None:
         """Hang up politely, by FIN."""

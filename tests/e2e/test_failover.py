@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -33,6 +34,8 @@ RATE, OTHER_RATE = 24, 8
 BEFORE, DURING, SETTLED = 5, 18, 10
 # What is promised: the share that succeeds, the share that still waits, calls for each request.
 SUCCESS, WAITS, CALLS = 0.995, 0.01, 1.2
+# The share of a core that a web process may take once all have been told that nobody answers.
+IDLE = 0.1
 # How much later others' slowest answers may come, as a factor; and seconds that a busy machine may add.
 SLOWER, BUSY = 1.2, 0.25
 
@@ -145,6 +148,16 @@ def test_two_providers_that_fail_in_any_ways_give_one_error_after_few_attempts(
         assert answer.seconds < HURRIED["total"] + 2, (way, answer)
     assert wait_until(client.is_at_rest)
     assert client.charges() == []
+    assert busy(express) < IDLE
+
+
+def busy(server: Server) -> float:
+    """The share of a core that the web process takes while nobody asks it for anything."""
+    process = psutil.Process(server.program.pid)
+    before = process.cpu_times()
+    time.sleep(1)
+    after = process.cpu_times()
+    return after.user + after.system - before.user - before.system
 
 
 # --- Whose answer it is, and at what price ---------------------------------------------------------------

@@ -300,21 +300,33 @@ UNREACHABLE = {
     "hanging": LATE,
     "no-name": DOWN,
     "mute-tls": LATE,
+    "alert-tls": DOWN,
+    "reset-tls": DOWN,
     "no-tls": DOWN,
     "self-signed": DOWN,
     "wrong-name": DOWN,
 }
+# Where it is the address that is wrong, or who answers there: the operator's to mend, and no weather.
+HIS = {"no-name", "alert-tls", "no-tls", "self-signed", "wrong-name"}
 
 
 @pytest.mark.parametrize("is_streamed", FORMS)
 @pytest.mark.parametrize(("place", "expected"), UNREACHABLE.items(), ids=UNREACHABLE)
 def test_a_provider_that_cannot_be_reached(stand: Stand, place: str, expected: Any, is_streamed: bool):
+    told = "a provider did not answer"
+    before = len(stand.server.program.events(told))
+
     alone = stand.ask(f"solo/{place}", said(), stream=is_streamed)
     paired = stand.ask(f"pair/{place}", said(), stream=is_streamed)
 
     assert (alone.status, alone.error["metadata"]["error_type"]) == expected
     assert alone.seconds < 5
     assert (paired.status, paired.text, paired.provider) == (200, TEXT, "b-openai")
+    assert (stand.record(alone)["status"], stand.record(alone)["cost"]) == ("failed", 0)
+    lines = stand.server.program.events(told)[before:]
+    assert {(line["level"], line["provider"]) for line in lines} == {
+        ("error" if place in HIS else "warning", place)
+    }
 
 
 def test_a_certificate_is_trusted_only_where_its_roots_are_given(

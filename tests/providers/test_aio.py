@@ -698,13 +698,17 @@ async def test_tls_to_a_port_that_speaks_none_is_unreachable(transport: Transpor
         (b"garbage" * 100, Misaddressed),
         (b"\x15\x03\x03\x00\x02\x02\x28", Misaddressed),  # an alert: handshake failure
         (b"", Unreachable),
+        (None, Unreachable),
     ],
-    ids=["no TLS", "refused", "cut"],
+    ids=["no TLS", "refused", "cut", "reset"],
 )
 async def test_a_handshake_that_fails_is_told_from_one_that_breaks(
-    transport: Transport, way: str, said: bytes, kind: type[UpstreamError]
+    transport: Transport, way: str, said: bytes | None, kind: type[UpstreamError]
 ) -> None:
     async def script(line: Line) -> None:
+        if said is None:
+            line.reset()
+            return
         await line.say(said)
         await asyncio.sleep(0.02)
 

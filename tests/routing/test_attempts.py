@@ -184,6 +184,51 @@ async def test_who_is_said_to_be_well_by_a_probe_is_tried_before_the_others(
             assert len(two[0].requests) == turn + 1
 
 
+# Repeats --------------------------------------------------------------------------------------------
+
+
+def stale_then(*answers: bytes) -> Script:
+    """Answers once, resets that connection when it is used again, and says ``answers`` one by one."""
+    left = list(answers)
+
+    async def script(line: Line) -> None:
+        await line.asked()
+        if line.number > 1:
+            await line.say(left.pop(0))
+            return
+        await line.say(reply(ANSWER))
+        await line.asked()
+        line.reset()
+
+    return script
+
+
+async def test_the_last_attempt_is_not_for_a_repeat_where_another_may_be_asked(
+    two: tuple[Vendor, Vendor],
+) -> None:
+    two[0].script = stale_then(reply({}, 409), reply(ANSWER))
+    async with both(two) as house:
+        assert await outcomes(house, 2) == ["a", "b"]
+
+    assert [each["outcome"] for each in house.book.records[1].attempts] == ["Stale", "Conflict", "ok"]
+
+
+@pytest.mark.parametrize("other", ["none", "down", "paused"])
+async def test_the_last_attempt_is_for_a_repeat_where_nobody_else_may_be_asked(
+    two: tuple[Vendor, Vendor], other: str
+) -> None:
+    two[0].script = stale_then(reply({}, 409), reply(ANSWER))
+    routes = [endpoint(two[0], "a", circuit="closed"), endpoint(two[1], "b", priority=1)]
+    async with House(card(*routes[: 1 if other == "none" else 2])) as house:
+        if other == "down":
+            for _ in range(5):
+                house.health.record(Outcome(routes[1].endpoint_id, "Broken"))
+        if other == "paused":
+            house.slots.pause(routes[1].upstream.logins[0], 60, DeadCredential())
+
+        assert await outcomes(house, 2) == ["a", "a"]
+
+
 # Credentials ----------------------------------------------------------------------------------------
 
 
