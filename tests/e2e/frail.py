@@ -3,7 +3,7 @@ the health of one is no other test's concern. The twins ``frail`` are behind all
 told apart by their families.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Place:
     slots: int = 1_000  # of each
     context: int | None = None  # tokens, if not the model's
     is_patient: bool = False
+    is_slow: bool = False  # to time out
 
 
 FIRST, SECOND, THIRD = Place(), Place("gen-t"), Place("mts-ai")
@@ -24,7 +25,7 @@ REFUSALS = ("http_401", "http_402", "http_403")
 
 # Model: its endpoints. Those of ``EQUALS`` are as good as each other, all others are asked in this order.
 FRAIL: dict[str, tuple[Place, ...]] = {
-    "trio": (FIRST, SECOND, THIRD),
+    "trio": tuple(replace(place, is_slow=True) for place in (FIRST, SECOND, THIRD)),
     "bystander": (Place("yandexgpt", is_patient=True),),
     **dict.fromkeys(
         ["down", "burst", "flapping", "again-1", "again-2", "again-3", "again-4"], (FIRST, SECOND)
