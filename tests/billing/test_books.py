@@ -33,7 +33,7 @@ from billing.holds import Ask
 from billing.models import Account, Cap, Generation, Hold, KeyDay, Transfer, TransferCode
 from billing.pricing import Price, cost_of
 from tests.builders import make_client, make_key, open_our_accounts
-from tests.database import dsn, rows
+from tests.database import dsn, rows, somebody_waits
 from tests.e2e.installation import wait_until
 
 AMOUNTS = st.integers(1, 1_000)
@@ -503,7 +503,7 @@ def test_a_cap_is_judged_after_whoever_came_before():
     with psycopg.connect(dsn()) as earlier, ThreadPoolExecutor(1) as pool:
         earlier.execute("SELECT billing_place_holds(%s::jsonb)", (orjson.dumps([first]).decode(),))
         later = pool.submit(enter)
-        assert wait_until(lambda: rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        assert wait_until(somebody_waits)
         earlier.commit()
 
         assert not later.result()
