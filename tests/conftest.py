@@ -1,5 +1,9 @@
 """For all tests: what takes long and is not what is tested, such as the hashing of passwords, is cheap."""
 
+import os
+import re
+
+import pytest
 from django.conf import settings
 from django.db import connection, transaction
 from django.test import TransactionTestCase
@@ -9,9 +13,11 @@ from psycopg import sql
 LASTING = {"auth_permission", "django_content_type"}
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     TransactionTestCase._fixture_teardown = _empty_the_database
+    if hasattr(config, "workerinput"):
+        _take_a_redis_database(int(config.workerinput["workerid"].removeprefix("gw")))
 
 
 def _empty_the_database(_: TransactionTestCase) -> None:
@@ -28,3 +34,9 @@ def _empty_the_database(_: TransactionTestCase) -> None:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(sql.SQL("; ").join(statements))
         open_our_accounts()
+
+
+def _take_a_redis_database(number: int) -> None:
+    """Where several processes test at once, each has one; pytest-django does the same for PostgreSQL."""
+    ours = re.sub(r"/\d+$", f"/{number + 1}", settings.REDIS_URL)
+    settings.REDIS_URL = os.environ["REDIS_URL"] = ours
