@@ -18,7 +18,7 @@ run: environment ## install and start everything; Ctrl-C stops it
 	@exec $(VENV) -m xrouter.run --leashed
 
 test: dev-environment ## the whole suite, on servers of its own; PYTEST_ARGS="-k keys -x"
-	@exec $(SERVED) $(VENV) -m pytest $(PYTEST_ARGS)
+	@exec $(SERVED) $(VENV) -m tests.suite $(PYTEST_ARGS)
 
 check: dev-environment ## format, lint, types, import contracts, missing migrations, house rules
 	$(VENV) -m ruff format --check .

@@ -30,4 +30,24 @@ def change(query: str, *args: Any) -> None:
 
 def hang_up(application: str) -> None:
     """End every connection that calls itself ``application``, as a restart of the server does."""
-    change("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", application)
+    change(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = %s AND datname = current_database()",
+        application,
+    )
+
+
+def connections(application: str) -> int:
+    """How many connections to the test database call themselves ``application``."""
+    seen = rows(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()",
+        application,
+    )
+    return int(seen[0]["count"])
+
+
+def somebody_waits() -> bool:
+    """Whether a connection to the test database waits for a lock."""
+    return bool(
+        rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    )

@@ -33,7 +33,7 @@ from billing.holds import Ask
 from billing.models import Account, Cap, Generation, Hold, KeyDay, Transfer, TransferCode
 from billing.pricing import Price, cost_of
 from tests.builders import make_client, make_key, open_our_accounts
-from tests.database import dsn, rows
+from tests.database import dsn, rows, somebody_waits
 from tests.e2e.installation import wait_until
 
 AMOUNTS = st.integers(1, 1_000)
@@ -277,6 +277,8 @@ def ours(transactional_db: None) -> None:
 @pytest.mark.django_db
 def test_whatever_happens_the_books_say_what_a_plain_model_says():
     open_our_accounts()
+    with connection.cursor() as cursor:  # on a busy machine Hypothesis thinks for long between two steps
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     run_state_machine_as_test(
         Books,
         settings=settings(
@@ -337,7 +339,7 @@ class Desk:
 
     def _surely(self, work: Callable[[], Any]) -> Any:
         """Again until it is known to be done: everything may be told twice."""
-        for _ in range(50):
+        for _ in range(1_000):  # on a busy machine most are too slow for the disturber
             try:
                 return work()
             except (OperationalError, InterfaceError):
@@ -503,7 +505,7 @@ def test_a_cap_is_judged_after_whoever_came_before():
     with psycopg.connect(dsn()) as earlier, ThreadPoolExecutor(1) as pool:
         earlier.execute("SELECT billing_place_holds(%s::jsonb)", (orjson.dumps([first]).decode(),))
         later = pool.submit(enter)
-        assert wait_until(lambda: rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        assert wait_until(somebody_waits)
         earlier.commit()
 
         assert not later.result()

@@ -15,7 +15,7 @@ from billing.generations import GenerationRecord
 from billing.holds import Ask, Grant
 from billing.teller import BATCH, Teller
 from tests.builders import make_client, make_key, open_our_accounts
-from tests.database import change, dsn, hang_up, rows
+from tests.database import change, connections, dsn, hang_up, rows, somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -199,8 +199,7 @@ async def test_no_connection_is_left_after_the_close(key):
     async with at_work(teller):
         await teller.settle(record(key))
 
-    left = rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'xrouter-teller'")
-    assert left[0]["count"] == 0
+    assert connections("xrouter-teller") == 0
 
 
 async def test_a_caller_who_leaves_does_not_take_his_record_along(key):
@@ -460,7 +459,7 @@ async def test_a_release_waits_for_a_hold_that_is_still_on_its_way(rich):
             query = "SELECT * FROM billing_place_holds(%s::jsonb)"
             await earlier.execute(query, (orjson.dumps([asked]).decode(),))
             teller.release(asked.id, rich.client_id)
-            while not rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):  # noqa: ASYNC110
+            while not somebody_waits():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await earlier.commit()
 

@@ -2,12 +2,13 @@
 
 import json
 import secrets
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
 from tests.e2e.installation import Installation, Server, Twins, installed
 from tests.e2e.suspects import ALERT, Front, front, gruff, hole, mute
@@ -15,6 +16,8 @@ from tests.e2e.suspects import ALERT, Front, front, gruff, hole, mute
 CLIENT = "Ромашка"
 # Seconds that an idle connection lives at twins which do not keep it for long.
 HASTE, DROWSE = 0.05, 1.0
+# For all clients: to read the certificates of the authorities takes longer than a chat.
+TLS = ssl.create_default_context()
 
 
 @pytest.fixture(scope="session")
@@ -152,13 +155,17 @@ def calm(twins: Twins, others: Twins, frail: Twins) -> Iterator[None]:
 @pytest.fixture
 def sdk(door: Server, key: str) -> Iterator[OpenAI]:
     """The official client at either door, which tries nothing again by itself."""
-    with OpenAI(base_url=door.base_url, api_key=key, max_retries=0, timeout=30) as client:
+    http = DefaultHttpxClient(verify=TLS)
+    with OpenAI(base_url=door.base_url, api_key=key, max_retries=0, timeout=30, http_client=http) as client:
         yield client
 
 
 @pytest.fixture
 async def async_sdk(express: Server, key: str) -> Any:
-    async with AsyncOpenAI(base_url=express.base_url, api_key=key, max_retries=0, timeout=30) as client:
+    http = DefaultAsyncHttpxClient(verify=TLS)
+    async with AsyncOpenAI(
+        base_url=express.base_url, api_key=key, max_retries=0, timeout=30, http_client=http
+    ) as client:
         yield client
 
 

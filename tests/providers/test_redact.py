@@ -78,8 +78,8 @@ def test_a_log_line_is_one_short_line():
 def test_hostile_texts_take_no_time(pattern):
     text = pattern * 1_000_000
 
-    started = time.perf_counter()
+    started = time.process_time()
     redacted(text)
     quotable(text[:QUOTE_LIMIT])
 
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -17,7 +17,7 @@ from routing.catalogue import Catalogue, load_catalogue
 from routing.models import Model
 from routing.snapshot import Snapshot
 from tests.builders import make_client, make_key, make_model
-from tests.database import change, dsn, hang_up, rows
+from tests.database import change, connections, dsn, hang_up, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,8 +62,7 @@ def started(snapshot: Snapshot) -> None:
 
 
 def is_listening() -> bool:
-    listeners = rows("SELECT 1 FROM pg_stat_activity WHERE application_name = 'xrouter-snapshot'")
-    return bool(listeners)
+    return bool(connections("xrouter-snapshot"))
 
 
 def becomes(question: Callable[[], object], within: float = SOON) -> bool:

@@ -11,6 +11,7 @@ from routing.errors import UnknownGeneration
 from routing.statements import GenerationSerializer, Record, record
 from tests.builders import eve, make_client, make_generation, make_key
 
+UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 PRICE = {
     "prompt": 500_000_000,
     "completion": 1_200_000_000,
@@ -163,7 +164,7 @@ def test_eve_finds_nothing_of_others(django_assert_num_queries):
     "name",
     [
         *("%", "gen-", "gen-%", "_" * 32, "0" * 31, "0" * 33, "gen-gen-" + "0" * 32, "0" * 32 + "\0", "\0"),
-        *("{" + str(uuid4()) + "}", "urn:uuid:" + str(uuid4()), "' OR 1=1--", "１" * 32, "x" * 100_000),
+        *(f"{{{UUID}}}", f"urn:uuid:{UUID}", "' OR 1=1--", "１" * 32, "x" * 100_000),
         *("0" * 32 + "\n", " " + "0" * 32, "-".join("0" * 32), "\ud800"),
     ],
 )
