@@ -47,6 +47,8 @@ from routing.schema import (
     KEY_EXAMPLE,
     KEY_RESPONSES,
     MODEL_RESPONSES,
+    TEXT_REQUEST,
+    TEXT_RESPONSES,
     example,
 )
 from routing.statements import (
@@ -109,6 +111,15 @@ class ChatCompletions(V1View):
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Ответ модели на разговор: целиком или, со `stream: true`, событиями."""
         return _response(async_to_sync(plane.current().desk.chat)(arrival_of(request._request)))
+
+
+class TextCompletions(V1View):
+    @extend_schema(
+        operation_id="createCompletion", request=TEXT_REQUEST, responses=TEXT_RESPONSES, tags=["chat"]
+    )
+    def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
+        """Продолжение текста: прежняя форма, для программ, которые не знают разговоров."""
+        return _response(async_to_sync(plane.current().desk.text)(arrival_of(request._request)))
 
 
 class ModelList(V1View):

@@ -13,6 +13,7 @@ admin.site.index_title = "Портал оператора"
 
 V1 = [
     path("chat/completions", views.ChatCompletions.as_view()),
+    path("completions", views.TextCompletions.as_view()),
     path("models", views.ModelList.as_view()),
     path("models/", views.ModelList.as_view(schema=None)),
     # Names have slashes in them.
