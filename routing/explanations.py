@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from billing.models import Generation
 from monitoring.vitals import Vitals
 from routing import legacy, plane
+from routing.capabilities import CapabilitiesAnswerSerializer, model_capabilities
 from routing.conditions import (
     GenerationRouteAnswerSerializer,
     ModelEndpointsAnswerSerializer,
@@ -24,7 +25,7 @@ from routing.meter import measure
 from routing.policy import decide
 from routing.reading import read_chat
 from routing.replay import Unrepeatable, replayed
-from routing.schema import CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
+from routing.schema import CAPABILITIES_RESPONSES, CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
 from routing.statements import record
 from routing.table import table, told_attempts
 from routing.ticket import new_id
@@ -79,6 +80,19 @@ class ModelEndpoints(V1View):
     def get(self, request: Request, model: str) -> Response:
         """Исполнители модели: возможности, скорость, доступность. Ключ не нужен."""
         return Response(ModelEndpointsAnswerSerializer({"data": model_endpoints(model, _vitals())}).data)
+
+
+class ModelCapabilities(V1View):
+    @extend_schema(
+        operation_id="listModelCapabilities",
+        responses=CAPABILITIES_RESPONSES,
+        auth=[{}],
+        tags=["models"],
+        parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
+    )
+    def get(self, request: Request, model: str) -> Response:
+        """Что станет с каждым полем запроса у каждого исполнителя модели. Ключ не нужен."""
+        return Response(CapabilitiesAnswerSerializer({"data": model_capabilities(model)}).data)
 
 
 def _vitals() -> dict[int, Vitals]:

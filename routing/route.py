@@ -9,6 +9,10 @@ from providers.adapters import ADAPTERS
 from providers.emulation import TOOL_FIELDS
 from providers.upstreams import Upstream
 from providers.wire import NOTHING, Support
+from routing.needs import Needs
+
+LOST = {Support.DROPPED, Support.REFUSED}
+FORM = "response_format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,23 @@ class Route:
     circuit: str = "auto"  # closed or open where an operator has said so
     quality: Mapping[str, float] = field(default_factory=lambda: NOTHING)  # by kind of task, 0 to 100
 
+    def support(self, name: str) -> Support:
+        """What becomes of the request's field ``name`` here."""
+        if name in TOOL_FIELDS and self.tools != "native":
+            return Support.EMULATED if self.tools == "emulated" else Support.REFUSED
+        return ADAPTERS[self.upstream.adapter].supports_at(name, self.features, self.options)
+
     def lacks(self, name: str) -> bool:
         """Whether the vendor does not get the request's field ``name``, nor its effect."""
-        if self.tools == "emulated" and name in TOOL_FIELDS:
-            return False
-        return ADAPTERS[self.upstream.adapter].supports(name) is Support.DROPPED
+        return self.support(name) in LOST
+
+    def lacking(self, needs: Needs) -> list[str]:
+        """The fields of the request that are lost here."""
+        lost = [name for name in needs.fields if self.lacks(name)]
+        if needs.form and FORM not in lost and self.lacks_form(needs.form):
+            lost.append(FORM)
+        return lost
+
+    def lacks_form(self, form: str) -> bool:
+        """Whether an answer of this ``form`` is not to be had, though the vendor may be told of it."""
+        return form == "json_schema" and self.tools != "emulated" and form not in self.features

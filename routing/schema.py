@@ -13,6 +13,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from msgspec import UNSET, Struct, UnsetType
 
 from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey, ModelNotAllowed
+from routing.capabilities import CapabilitiesAnswerSerializer
 from routing.conditions import RouteAnswerSerializer
 from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
@@ -213,6 +214,7 @@ TEXT_RESPONSES = {
     (200, "text/event-stream"): reference("TextCompletion"),
 }
 MODEL_RESPONSES = {200: ModelSerializer, **refusals(UnknownModel)}
+CAPABILITIES_RESPONSES = {200: CapabilitiesAnswerSerializer, **refusals(UnknownModel)}
 
 # What whoever asks with a key may hear instead of an answer.
 OF_KEYS = (MissingKey, InvalidKey, ClientBlocked, AddressNotAllowed, Unavailable)

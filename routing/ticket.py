@@ -97,7 +97,8 @@ class Ticket:
 
     @property
     def wants_usage(self) -> bool:
-        return bool((self.chat.get("stream_options") or {}).get("include_usage"))
+        asked = self.chat.get("stream_options") or {}, self.chat.get("usage") or {}
+        return bool(asked[0].get("include_usage") or asked[1].get("include"))
 
     @property
     def is_remembered(self) -> bool:
@@ -242,7 +243,7 @@ class Ticket:
             yield
             entry["outcome"] = "ok"
             self._quote = quote
-            self.dropped = [name for name in self.question.needs.fields if route.lacks(name)]
+            self.dropped = route.lacking(self.question.needs) + list(self.question.needs.unheard)
         except BaseException as exc:
             entry["outcome"] = type(exc).__name__
             raise

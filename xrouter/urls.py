@@ -19,6 +19,8 @@ V1 = [
     # Names have slashes in them.
     re_path(r"^models/(?P<model>.+)/endpoints$", explanations.ModelEndpoints.as_view()),
     re_path(r"^models/(?P<model>.+)/endpoints/$", explanations.ModelEndpoints.as_view(schema=None)),
+    re_path(r"^models/(?P<model>.+)/capabilities$", explanations.ModelCapabilities.as_view()),
+    re_path(r"^models/(?P<model>.+)/capabilities/$", explanations.ModelCapabilities.as_view(schema=None)),
     re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
     path("auth/key", views.KeyDetail.as_view()),
     path("auth/key/", views.KeyDetail.as_view(schema=None)),

@@ -70,7 +70,12 @@ def test_it_names_what_is_served(schema):
             "/v1/models/{model}",
             "/v1/models/{model}/endpoints",
         ),
-        *("/v1/route/plan", "/v1/generation/route", "/v1/providers/status"),
+        *(
+            "/v1/models/{model}/capabilities",
+            "/v1/route/plan",
+            "/v1/generation/route",
+            "/v1/providers/status",
+        ),
         *ACCOUNT,
     }
 
