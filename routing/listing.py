@@ -191,7 +191,11 @@ class ModelSerializer(serializers.Serializer):
     provider = serializers.CharField(source="model.provider_name")
     version = serializers.CharField(source="model.version", help_text="latest, rc, deprecated или пусто.")
     description = serializers.CharField(source="model.description")
-    pricing = PricingSerializer(source="rate", allow_null=True)
+    pricing = PricingSerializer(
+        source="rate",
+        allow_null=True,
+        help_text="null — цена ещё не назначена; у xrouter/auto — цена той модели, которая ответила.",
+    )
     context_length = serializers.IntegerField(source="model.context_length")
     architecture = ArchitectureSerializer(source="model")
     limits = LimitsSerializer(source="model")

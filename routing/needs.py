@@ -1,6 +1,6 @@
 """What a request asks of an endpoint: read off the chat once, without a word of what it says. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from providers.wire import Chat, Support
@@ -20,6 +20,8 @@ OWN: Mapping[str, Support] = {
 }
 UNHEARD = frozenset(name for name, support in OWN.items() if support is Support.DROPPED)
 VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN.keys()
+# Fields by which an answer is drawn: they go into the record of a generation.
+SAMPLING = ("temperature", "top_p", "repetition_penalty")
 # The answer a customer gets in all likelihood, in tokens, where he names no shorter one.
 USUAL_ANSWER = 300
 
@@ -58,6 +60,11 @@ def needs_of(chat: Chat, size: Size) -> Needs:
         form="" if form == "text" else form,
         is_streamed=bool(chat.get("stream")),
     )
+
+
+def sampling_of(chat: Chat, dropped: Container[str]) -> dict[str, float]:
+    """How the answer is to be drawn, as far as it is told a vendor who has ``dropped`` some of the fields."""
+    return {name: chat[name] for name in SAMPLING if chat.get(name) is not None and name not in dropped}
 
 
 def needs_tools(chat: Chat) -> bool:

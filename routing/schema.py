@@ -27,6 +27,7 @@ from routing.errors import (
     WrongMethod,
 )
 from routing.listing import ModelSerializer
+from routing.parameters import ParametersAnswerSerializer
 from routing.shape import ToolCall, chat_schema
 from routing.statements import CreditsAnswerSerializer, GenerationAnswerSerializer, KeyAnswerSerializer
 from routing.texts import CompletionRequest
@@ -214,6 +215,7 @@ TEXT_RESPONSES = {
     (200, "text/event-stream"): reference("TextCompletion"),
 }
 MODEL_RESPONSES = {200: ModelSerializer, **refusals(UnknownModel)}
+PARAMETERS_RESPONSES = {200: ParametersAnswerSerializer, **refusals(UnknownModel)}
 CAPABILITIES_RESPONSES = {200: CapabilitiesAnswerSerializer, **refusals(UnknownModel)}
 
 # What whoever asks with a key may hear instead of an answer.

@@ -20,6 +20,7 @@ from routing.call import Call
 from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.meter import is_over, is_plausible, tokens_of
+from routing.needs import sampling_of
 from routing.policy import Decision, Question
 from routing.quote import Quote
 from routing.route import Route
@@ -329,6 +330,7 @@ class Ticket:
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
             attempts=self.attempts,
             dropped_fields=self.dropped,
+            **sampling_of(chat, self.dropped),
             route=kept(self.question, self.decision, self._version),
         )
 

@@ -22,6 +22,8 @@ V1 = [
     re_path(r"^models/(?P<model>.+)/capabilities$", explanations.ModelCapabilities.as_view()),
     re_path(r"^models/(?P<model>.+)/capabilities/$", explanations.ModelCapabilities.as_view(schema=None)),
     re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
+    re_path(r"^parameters/(?P<model>.*[^/])$", views.ModelParameters.as_view()),
+    re_path(r"^parameters/(?P<model>.*[^/])/$", views.ModelParameters.as_view(schema=None)),
     path("auth/key", views.KeyDetail.as_view()),
     path("auth/key/", views.KeyDetail.as_view(schema=None)),
     path("key", views.KeyDetail.as_view(schema=None)),

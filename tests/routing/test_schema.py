@@ -72,6 +72,7 @@ def test_it_names_what_is_served(schema):
         ),
         *(
             "/v1/models/{model}/capabilities",
+            "/v1/parameters/{model}",
             "/v1/route/plan",
             "/v1/generation/route",
             "/v1/providers/status",
