@@ -1,6 +1,8 @@
 """The matrix of capabilities, proven by asking: adapters build what it says, what is dropped is named."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,12 +18,15 @@ from routing.matrix import BEST_FIRST, FORMS, PARTS, REWRITTEN, ROWS, best_of, t
 from routing.meter import measure
 from routing.models import Feature
 from routing.needs import OWN, VENDOR_FIELDS, needs_of, needs_tools
+from routing.policy import Group, Question, decide
 from routing.reading import read_chat
 from routing.route import Route
 from routing.shape import ChatRequest
 from tests import samples
 from tests.gateways import route
 
+ROOT = Path(__file__).parents[2]
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ALL = frozenset(Feature.values)
 FEATURES = {
     "all": ALL,
@@ -121,15 +126,39 @@ def test_vendors_are_told_what_the_matrix_says(place):
             assert not is_told, row
 
 
+def is_taken(place: Route, chat: dict[str, Any]) -> bool:
+    """Whether the endpoint is asked, and its adapter finds the words."""
+    question = Question((Group((place,)),), needs_of(chat, measure(chat)), NOON, "seed")
+    try:
+        return bool(decide(question).places) and bool(built(place, chat))
+    except Rejected:
+        return False
+
+
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_parts_that_are_refused_are(place):
-    for row in PARTS:
-        chat = asked(samples.sample(row, "m")[0])
-        if treatments(place)[row] is Support.REFUSED:
-            with pytest.raises(Rejected):
-                built(place, chat)
-        else:
-            built(place, chat)
+def test_what_is_refused_is_and_nothing_else(place):
+    matrix = treatments(place)
+    for row in ROWS:
+        if OWN.get(row) is not Support.REFUSED:
+            chat = asked(samples.sample(row, "m")[0])
+
+            assert is_taken(place, chat) is (matrix[row] is not Support.REFUSED), row
+
+
+def sources() -> str:
+    """The code that a chat goes through."""
+    folders = (ROOT / "routing", ROOT / "providers" / "adapters")
+    return "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
+
+
+@pytest.mark.parametrize(("row", "support"), OWN.items())
+def test_somebody_looks_at_what_the_router_honours_and_nobody_at_what_it_drops(row, support):
+    code = sources()
+
+    looks = [look for look in (f'chat.get("{row}"', f'chat["{row}"]') if look in code]
+
+    if support is not Support.REFUSED:
+        assert bool(looks) is (support is Support.EXACT)
 
 
 @pytest.mark.parametrize("row", [row for row, support in OWN.items() if support is Support.REFUSED])
