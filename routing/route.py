@@ -35,6 +35,8 @@ class Route:
     characters_per_token: float = 2.0  # at the fewest
     circuit: str = "auto"  # closed or open where an operator has said so
     quality: Mapping[str, float] = field(default_factory=lambda: NOTHING)  # by kind of task, 0 to 100
+    # What ``lacks`` has answered: every request asks it the same. A route made of this one begins anew.
+    _lacks: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def support(self, name: str) -> Support:
         """What becomes of the request's field ``name`` here."""
@@ -44,7 +46,10 @@ class Route:
 
     def lacks(self, name: str) -> bool:
         """Whether the vendor does not get the request's field ``name``, nor its effect."""
-        return self.support(name) in LOST
+        found = self._lacks.get(name)
+        if found is None:
+            found = self._lacks[name] = self.support(name) in LOST
+        return found
 
     def lacking(self, needs: Needs) -> list[str]:
         """The fields of the request that are lost here."""

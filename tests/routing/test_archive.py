@@ -106,7 +106,7 @@ def test_a_decision_is_not_made_again_of_another_catalogue():
 
 
 # Of an endpoint and its provider, what has no part in any decision.
-UNSEEN = {"base_url", "auth_url", "ca_bundle", "timeouts"}
+UNSEEN = {"_lacks", "base_url", "auth_url", "ca_bundle", "timeouts"}
 NEEDS = Needs(Size(7, 1, 1, 2, 3, True), 5, ("seed", "tools"), True, True, "json_schema", True, ("store",))
 WISHES = Wishes(
     order=("b", "a"),

@@ -193,3 +193,13 @@ def test_the_best_of_several_is_told():
         for row in ROWS
         for each in (poor, rich)
     )
+
+
+def test_a_route_made_of_another_is_asked_anew():
+    native = PLACES["mts-ai, native tools, all"]
+    assert native.lacks("parallel_tool_calls")
+
+    emulated = replace(native, tools="emulated")
+
+    assert not emulated.lacks("parallel_tool_calls")
+    assert native.lacks("parallel_tool_calls")
