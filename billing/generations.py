@@ -53,6 +53,10 @@ class GenerationRecord:
     price: Price = FREE  # in force at admission
     attempts: list[dict[str, Any]] = field(default_factory=list)
     dropped_fields: list[str] = field(default_factory=list)
+    # How the answer was to be drawn, as far as the provider was told.
+    temperature: float | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
     route: dict[str, Any] | None = None  # how it was decided who would answer
 
     def without_texts(self) -> "GenerationRecord":

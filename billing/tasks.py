@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import alerts, audit, ledger
+from billing import alerts, audit, ledger, sampling
 
 
 @shared_task(expires=15)
@@ -22,3 +22,9 @@ def audit_ledger() -> None:
 def send_alerts() -> None:
     """Tell clients that their money or a key's cap runs out."""
     alerts.send_alerts()
+
+
+@shared_task(expires=1800)
+def work_out_medians() -> None:
+    """Work out what clients usually set sampling parameters to."""
+    sampling.work_out_medians()

@@ -16,6 +16,7 @@ import orjson
 from billing.pricing import PriceList
 from monitoring.vitals import Vitals
 from providers.upstreams import Login, Upstream
+from providers.wire import NOTHING
 from routing.catalogue import Card, Catalogue
 from routing.needs import Needs
 from routing.policy import Decision, Group, Question
@@ -37,6 +38,8 @@ ROUTE = (
     ),
     *("characters_per_token", "circuit"),
 )
+# What of an endpoint's settings decides which fields are lost there.
+OPTIONS = ("drop_fields", "max_tokens_field")
 CARD = ("slug", "context_length", "max_output")
 
 
@@ -84,10 +87,15 @@ def _route(route: Route) -> dict[str, Any]:
         **{name: getattr(route, name) for name in ROUTE},
         "upstream": {**upstream, "logins": len(route.upstream.logins)},
         "features": sorted(route.features),
+        **({"options": told} if (told := _told_options(route)) else {}),
         "quality": dict(route.quality),
         "prices": _prices(route.prices),
         "own_prices": _prices(route.own_prices),
     }
+
+
+def _told_options(route: Route) -> dict[str, Any]:
+    return {name: route.options[name] for name in OPTIONS if route.options.get(name)}
 
 
 def _prices(prices: PriceList) -> list[Any]:
@@ -101,6 +109,7 @@ def _revived_route(told: Mapping[str, Any]) -> Route:
         **{name: told[name] for name in ROUTE},
         upstream=Upstream(base_url="", logins=logins, **upstream),
         features=frozenset(told["features"]),
+        options=told.get("options", NOTHING),
         quality=told["quality"],
         prices=msgspec.convert({"prices": told["prices"]}, PriceList),
         own_prices=msgspec.convert({"prices": told["own_prices"]}, PriceList),

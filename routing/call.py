@@ -21,6 +21,8 @@ class Call:
     client_request_id: str = ""
     string_codes: bool = False  # error codes as words instead of numbers
     wants_trace: bool = False  # the answer is to say why it came from where it came
+    is_text: bool = False  # a bare text is wanted instead of a message
+    echo: str = ""  # what the text is to begin with
     started: float = field(default_factory=time.perf_counter)
 
 

@@ -50,7 +50,11 @@ def model_endpoints(name: str, vitals: Known) -> dict[str, Any]:
         "id": found.model.slug,
         "name": found.model.name,
         "endpoints": [
-            {**_facts(endpoint), "pricing": found.rate, **_health(vitals.get(endpoint.pk, UNKNOWN))}
+            {
+                **_facts(endpoint),
+                "pricing": found.rates.get(endpoint.model.tariff_id),
+                **_health(vitals.get(endpoint.pk, UNKNOWN)),
+            }
             for endpoint in found.endpoints
         ],
     }
@@ -59,6 +63,7 @@ def model_endpoints(name: str, vitals: Known) -> dict[str, Any]:
 def _facts(endpoint: Endpoint) -> dict[str, Any]:
     model, provider = endpoint.model, endpoint.provider
     return {
+        "model": model.slug,
         "provider": provider.slug,
         "provider_name": provider.name,
         "context_length": endpoint.context_length or model.context_length,
@@ -114,6 +119,7 @@ class SpreadSerializer(serializers.Serializer):
 
 
 class EndpointSerializer(serializers.Serializer):
+    model = serializers.CharField()
     provider = serializers.CharField()
     provider_name = serializers.CharField()
     context_length = serializers.IntegerField(help_text="Токенов.")

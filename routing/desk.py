@@ -6,7 +6,8 @@ Both doors, the express lane and Django REST framework, hand requests in here an
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Self
 
@@ -20,6 +21,7 @@ from billing.money import as_roubles
 from monitoring import metrics
 from monitoring.logs import report_bug
 from providers.errors import UpstreamError
+from providers.wire import Chat
 from routing.bridge import in_thread
 from routing.call import Call, call_from
 from routing.envelope import envelope, row_of
@@ -27,11 +29,14 @@ from routing.errors import NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
 from routing.rates import NAMES, rate_headers
 from routing.reading import read_chat
+from routing.text_answers import in_its_form
+from routing.texts import read_text
 from routing.ticket import Ticket
 
 log = logging.getLogger(__name__)
 
 Headers = Mapping[str, str]  # names in lower case
+Read = Callable[[bytes, Call], tuple[Chat, Call]]  # a body -> what is asked, and how it is to be answered
 
 # Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
 LOOK_UP = 2.0
@@ -112,7 +117,11 @@ class Desk:
 
     async def chat(self, arrival: Arrival) -> Reply:
         """Answer ``POST /v1/chat/completions``. Raises only what the door itself raises, while reading."""
-        return await self._answered(arrival, self._chat)
+        return await self._answered(arrival, partial(self._infer, read=_as_chat))
+
+    async def text(self, arrival: Arrival) -> Reply:
+        """Answer ``POST /v1/completions``: a chat of one message, told in an older form."""
+        return await self._answered(arrival, partial(self._infer, read=_as_text))
 
     async def plan(self, arrival: Arrival) -> Reply:
         """Answer ``POST /v1/route/plan``."""
@@ -138,8 +147,8 @@ class Desk:
             report_bug(log, exc, call.request_id)
             return refusal(exc, call)
 
-    async def _chat(self, arrival: Arrival, call: Call) -> Reply:
-        ticket = await self._let_in(arrival, call)
+    async def _infer(self, arrival: Arrival, call: Call, read: Read) -> Reply:
+        ticket = await self._let_in(arrival, call, read)
         try:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
@@ -150,18 +159,17 @@ class Desk:
             reply = refusal(exc, call, ticket.last_provider)
             return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
         headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
-        return Reply(200, headers, orjson.dumps(completion))
+        return Reply(200, headers, orjson.dumps(in_its_form(completion, ticket.call)))
 
     async def _plan(self, arrival: Arrival, call: Call) -> Reply:
         caller = await self._caller(arrival.headers, call)
         told = await self._gateway.plan(caller, read_chat(await json_body(arrival)))
         return Reply(200, {**JSON, "x-request-id": call.request_id}, orjson.dumps({"data": told}))
 
-    async def _let_in(self, arrival: Arrival, call: Call) -> Ticket:
+    async def _let_in(self, arrival: Arrival, call: Call, read: Read) -> Ticket:
         try:
             caller = await self._caller(arrival.headers, call)
-            chat = read_chat(await json_body(arrival))
-            return await self._gateway.admit(caller, chat, call)
+            return await self._gateway.admit(caller, *read(await json_body(arrival), call))
         except CustomerLeft:
             raise
         except Exception as exc:
@@ -208,6 +216,15 @@ async def json_body(arrival: Arrival) -> bytes:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise NotJson
     return await arrival.read_body()
+
+
+def _as_chat(body: bytes, call: Call) -> tuple[Chat, Call]:
+    return read_chat(body), call
+
+
+def _as_text(body: bytes, call: Call) -> tuple[Chat, Call]:
+    chat, echo = read_text(body)
+    return chat, replace(call, is_text=True, echo=echo)
 
 
 def _key(headers: Headers) -> str:

@@ -66,10 +66,8 @@ class Emitter:
 
     def fail(self, error: dict[str, Any]) -> bytes:
         """The end of a broken answer: an ``error`` the SDK raises on, then [DONE]."""
-        choices: list[dict[str, Any]] = [
-            {"index": index, "delta": {}, "logprobs": None, "finish_reason": "error"}
-            for index in sorted(self._open - self._finished.keys())
-        ]
+        unfinished = sorted(self._open - self._finished.keys())
+        choices = [self._form(index, {}, finish_reason="error") for index in unfinished]
         body = self._opening + orjson.dumps(choices) + b',"error":' + orjson.dumps(error["error"])
         return body + self._closing + DONE
 
@@ -122,11 +120,13 @@ class Emitter:
             return b""
         return self._opening + b'[],"xrouter":' + orjson.dumps(trace) + self._closing
 
-    def _event(
+    def _event(self, index: int, delta: dict[str, Any], **facts: Any) -> bytes:
+        return self._opening + orjson.dumps([self._form(index, delta, **facts)]) + self._closing
+
+    def _form(
         self, index: int, delta: dict[str, Any], *, logprobs: Any = None, finish_reason: str | None = None
-    ) -> bytes:
-        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
-        return self._opening + orjson.dumps([choice]) + self._closing
+    ) -> dict[str, Any]:
+        return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def is_output(chunk: Chunk) -> bool:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from billing.models import Generation
 from monitoring.vitals import Vitals
 from routing import plane
+from routing.capabilities import CapabilitiesAnswerSerializer, model_capabilities
 from routing.conditions import (
     ModelEndpointsAnswerSerializer,
     StatusesSerializer,
@@ -20,7 +21,7 @@ from routing.conditions import (
 from routing.errors import UnknownGeneration
 from routing.replay import Unrepeatable, replayed
 from routing.route_schema import GenerationRouteAnswerSerializer
-from routing.schema import CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
+from routing.schema import CAPABILITIES_RESPONSES, CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
 from routing.statements import record
 from routing.table import told_attempts
 from routing.views import V1View, arrival_of, caller_of, named_generation, response
@@ -70,6 +71,19 @@ class ModelEndpoints(V1View):
     def get(self, request: Request, model: str) -> Response:
         """Исполнители модели: возможности, скорость, доступность. Ключ не нужен."""
         return Response(ModelEndpointsAnswerSerializer({"data": model_endpoints(model, _vitals())}).data)
+
+
+class ModelCapabilities(V1View):
+    @extend_schema(
+        operation_id="listModelCapabilities",
+        responses=CAPABILITIES_RESPONSES,
+        auth=[{}],
+        tags=["models"],
+        parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
+    )
+    def get(self, request: Request, model: str) -> Response:
+        """Что станет с каждым полем запроса у каждого исполнителя модели. Ключ не нужен."""
+        return Response(CapabilitiesAnswerSerializer({"data": model_capabilities(model)}).data)
 
 
 def _vitals() -> dict[int, Vitals]:

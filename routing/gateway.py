@@ -32,6 +32,7 @@ from routing.policy import decide
 from routing.route import Route
 from routing.stops import cut_completion, stops_of
 from routing.table import table
+from routing.text_answers import emitter_for
 from routing.ticket import Ticket, new_id
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Gateway:
 
     async def stream(self, ticket: Ticket) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
-        emitter = Emitter(ticket.head(), include_usage=False)
+        emitter = emitter_for(ticket, include_usage=False)
         chat = self._without_traces(ticket)
         opening = asyncio.ensure_future(
             self._attempts.first_to_answer(ticket, lambda attempt: self._open(chat, attempt))
@@ -123,7 +124,7 @@ class Gateway:
             ticket.began()
             waited = ticket.first_token_seconds
             self._attempts.note(ticket, first_token=waited, duration=waited)
-            emitter = Emitter(ticket.head(), include_usage=ticket.wants_usage)
+            emitter = emitter_for(ticket, include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(self._keep_alive)) as pieces:
                 async for chunks in pieces:
                     if events := _events(ticket, emitter, chunks) if chunks else WAITING:

@@ -1,7 +1,11 @@
 """The catalogue as customers read it: what ``GET /v1/models`` says of each model, and its declared form."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
+from operator import attrgetter
+from typing import NoReturn
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
@@ -9,13 +13,13 @@ from rest_framework import serializers
 
 from billing.models import Rate
 from billing.money import MICRO_PER_ROUBLE
-from providers.adapters import ADAPTERS
-from providers.emulation import TOOL_FIELDS
-from providers.wire import Support
+from providers.upstreams import Upstream
 from routing.errors import UnknownModel
-from routing.models import Endpoint, Feature, Model, Tools
+from routing.matrix import HONOURED, best_of, treatments
+from routing.models import AUTO, Endpoint, Feature, Model, Tools
 from routing.needs import VENDOR_FIELDS
 from routing.reading import nearest
+from routing.route import Route
 
 # A rate is for 1,000,000 tokens; customers read prices for 1,000.
 PRICED_TOKENS = 1_000
@@ -34,11 +38,18 @@ ROUTER_FIELDS = frozenset({"stream", "stream_options"})
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A model that somebody serves, with its price in force; ``rate`` is None before the first one starts."""
+    """A model that somebody serves, with its price in force; ``rate`` is None before the first one starts.
+
+    ``xrouter/auto`` is one, too: it has the endpoints of all models it chooses from, and no price of its own.
+    """
 
     model: Model
     endpoints: tuple[Endpoint, ...]
-    rate: Rate | None
+    rates: Mapping[int | None, Rate]  # in force, by tariff
+
+    @property
+    def rate(self) -> Rate | None:
+        return self.rates.get(self.model.tariff_id)
 
     @property
     def supported_features(self) -> list[str]:
@@ -50,7 +61,12 @@ class Listing:
     @property
     def supported_parameters(self) -> list[str]:
         """Request fields that have an effect at one endpoint at least, by the adapters' own declarations."""
-        return sorted(ROUTER_FIELDS.union(*map(_honoured, self.endpoints)))
+        matrix = best_of(map(treatments, self.routes()))
+        return sorted(ROUTER_FIELDS | {name for name in VENDOR_FIELDS if matrix[name] in HONOURED})
+
+    def routes(self) -> list[Route]:
+        """The endpoints as requests see them, without prices and access."""
+        return [_route(endpoint) for endpoint in self.endpoints]
 
     @property
     def created(self) -> int:
@@ -59,33 +75,64 @@ class Listing:
 
 def listings() -> list[Listing]:
     """Every model that may be asked for, by name. Three queries."""
-    return _listings(Model.objects.all())
+    found = _listings(Model.objects.all())
+    return sorted([*found, *_auto(found)], key=lambda each: each.model.slug)
 
 
 def listing(name: str) -> Listing:
     """The model that customers call ``name``: its own name or another, in any case. Raises UnknownModel."""
+    if name.lower() == AUTO:
+        found = list(_auto(_listings(Model.objects.all())))
+        return found[0] if found else _unknown(name)
     # Names are short; a NUL would be refused by the database with an error of its own.
     is_name = Q(slug__iexact=name) | Q(aliases__name__iexact=name)
     found = _listings(Model.objects.filter(is_name).distinct()) if "\0" not in name else []
-    if not found:
-        raise UnknownModel(name, nearest(name, [each.model.slug for each in listings()]))
-    return found[0]
+    return found[0] if found else _unknown(name)
 
 
 def _listings(models: QuerySet[Model]) -> list[Listing]:
     serving = Endpoint.objects.filter(is_enabled=True, provider__is_enabled=True).select_related("provider")
     offered = models.filter(is_enabled=True).prefetch_related(Prefetch("endpoints", serving))
     rates = {rate.tariff_id: rate for rate in Rate.objects.in_force_at(timezone.now())}
-    found = [Listing(model, tuple(model.endpoints.all()), rates.get(model.tariff_id)) for model in offered]
+    found = [Listing(model, tuple(model.endpoints.all()), rates) for model in offered]
     return [each for each in found if each.endpoints]
 
 
-def _honoured(endpoint: Endpoint) -> set[str]:
-    supports = ADAPTERS[endpoint.provider.adapter].supports
-    fields = {name for name in VENDOR_FIELDS if supports(name) in {Support.EXACT, Support.EMULATED}}
-    if endpoint.tools == Tools.NONE:
-        return fields.difference(TOOL_FIELDS)
-    return fields.union(TOOL_FIELDS) if endpoint.tools == Tools.EMULATED else fields
+def _unknown(name: str) -> NoReturn:
+    raise UnknownModel(name, nearest(name, [each.model.slug for each in listings()]))
+
+
+def _auto(found: Sequence[Listing]) -> Iterator[Listing]:
+    """The choice among the models of which somebody has said how good they are, where there are any."""
+    choices = [each for each in found if each.model.quality]
+    if not choices:
+        return
+    models = [each.model for each in choices]
+    model = Model(
+        slug=AUTO,
+        name="Автоматический выбор",
+        provider_name=AUTO.partition("/")[0],
+        description="Модель для каждого запроса выбирает XRouter; цена — той модели, которая ответила.",
+        context_length=max(each.context_length for each in models),
+        max_output=max(each.max_output for each in models),
+        max_images=max(each.max_images for each in models),
+        modality=max(models, key=attrgetter("max_images")).modality,
+        created_at=min(each.created_at for each in models),
+    )
+    yield Listing(model, tuple(chain.from_iterable(each.endpoints for each in choices)), choices[0].rates)
+
+
+def _route(endpoint: Endpoint) -> Route:
+    provider, native = endpoint.provider, endpoint.tools == Tools.NATIVE
+    return Route(
+        endpoint_id=endpoint.pk,
+        model=endpoint.model.slug,
+        upstream_model=endpoint.upstream_name,
+        upstream=Upstream(provider.slug, provider.adapter, base_url=""),
+        tools=endpoint.tools,
+        features=frozenset(endpoint.features).union(("tools",) if native else ()),
+        options={**provider.options, **endpoint.options},
+    )
 
 
 # --- The shape -----------------------------------------------------------------------------------
@@ -144,7 +191,11 @@ class ModelSerializer(serializers.Serializer):
     provider = serializers.CharField(source="model.provider_name")
     version = serializers.CharField(source="model.version", help_text="latest, rc, deprecated или пусто.")
     description = serializers.CharField(source="model.description")
-    pricing = PricingSerializer(source="rate", allow_null=True)
+    pricing = PricingSerializer(
+        source="rate",
+        allow_null=True,
+        help_text="null — цена ещё не назначена; у xrouter/auto — цена той модели, которая ответила.",
+    )
     context_length = serializers.IntegerField(source="model.context_length")
     architecture = ArchitectureSerializer(source="model")
     limits = LimitsSerializer(source="model")

@@ -1,21 +1,27 @@
 """What a request asks of an endpoint: read off the chat once, without a word of what it says. Pure."""
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from providers.wire import Chat
+from providers.wire import Chat, Support
 from routing.meter import Size
 from routing.shape import ChatRequest
 
-# Fields that are ours to honour, or that have no effect on the answer: no vendor is missed by them.
-# (``n`` and ``best_of`` can only be 1.)
-OWN_FIELDS = frozenset(
-    """
-    model models messages prompt n best_of stream stream_options provider route transforms plugins preset
-    session_id usage data_class metadata user store safety_identifier service_tier moderation
-    prompt_cache_key prompt_cache_options prompt_cache_retention
-    """.split()  # noqa: SIM905 - names read better in lines
-)
-VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN_FIELDS
+# What becomes of the fields that are ours, whoever answers: no vendor is missed by them.
+OWN: Mapping[str, Support] = {
+    **dict.fromkeys(("model", "models", "messages", "prompt", "stream", "stream_options"), Support.EXACT),
+    **dict.fromkeys(("provider", "session_id", "usage", "user"), Support.EXACT),
+    # Above 1: see docs/decisions/n.md.
+    **dict.fromkeys(("n", "best_of"), Support.REFUSED),
+    **dict.fromkeys(("route", "transforms", "plugins", "preset", "data_class"), Support.DROPPED),
+    **dict.fromkeys(("metadata", "store", "safety_identifier", "service_tier"), Support.DROPPED),
+    **dict.fromkeys(("moderation", "prompt_cache_key", "prompt_cache_options"), Support.DROPPED),
+    "prompt_cache_retention": Support.DROPPED,
+}
+UNHEARD = frozenset(name for name, support in OWN.items() if support is Support.DROPPED)
+VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN.keys()
+# Fields by which an answer is drawn: they go into the record of a generation.
+SAMPLING = ("temperature", "top_p", "repetition_penalty")
 # The answer a customer gets in all likelihood, in tokens, where he names no shorter one.
 USUAL_ANSWER = 300
 
@@ -31,6 +37,7 @@ class Needs:
     has_images: bool = False
     form: str = ""  # json_object or json_schema
     is_streamed: bool = False
+    unheard: tuple[str, ...] = ()  # known fields that nobody does anything with
 
     @property
     def answer(self) -> int:
@@ -46,11 +53,18 @@ def needs_of(chat: Chat, size: Size) -> Needs:
         size=size,
         limit=min(asked, default=None),
         fields=tuple([name for name in chat if name in VENDOR_FIELDS and chat[name] is not None]),
+        # ``store: false`` and an empty list want nothing, and get it.
+        unheard=tuple([name for name in chat if name in UNHEARD and chat[name]]),
         calls_tools=bool(chat.get("tools") or chat.get("functions")),
         has_images=bool(size.images),
         form="" if form == "text" else form,
         is_streamed=bool(chat.get("stream")),
     )
+
+
+def sampling_of(chat: Chat, dropped: Container[str]) -> dict[str, float]:
+    """How the answer is to be drawn, as far as it is told a vendor who has ``dropped`` some of the fields."""
+    return {name: chat[name] for name in SAMPLING if chat.get(name) is not None and name not in dropped}
 
 
 def needs_tools(chat: Chat) -> bool:

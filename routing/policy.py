@@ -215,7 +215,7 @@ def _unwanted(route: Route, needs: Needs, wishes: Wishes) -> Rule | None:
         return TRAINS
     if wishes.region and upstream.region != wishes.region:
         return ELSEWHERE
-    if wishes.require_parameters and (lacking := [name for name in needs.fields if route.lacks(name)]):
+    if wishes.require_parameters and (lacking := route.lacking(needs)):
         return Rule("require_parameters", f"не поддерживает {', '.join(lacking)}")
     return None
 
@@ -258,13 +258,9 @@ def _is_short(route: Route, needs: Needs, prompt: int) -> bool:
         return True
     if needs.is_streamed and "streaming" not in route.features:
         return True
-    if needs.form and (route.lacks("response_format") or _lacks_form(route, needs.form)):
+    if needs.form and (route.lacks("response_format") or route.lacks_form(needs.form)):
         return True
     return prompt > route.context_length
-
-
-def _lacks_form(route: Route, form: str) -> bool:
-    return form == "json_schema" and route.tools != "emulated" and "json_schema" not in route.features
 
 
 def _tail(route: Route, sort: By, vitals: Vitals, expected: Micro, own: Micro) -> tuple[float, ...]:

@@ -48,13 +48,22 @@ def read_chat(body: bytes) -> Chat:
 
     ``prompt`` becomes a user message: then, and only then, the chat is a new dict.
     """
-    chat = read_object(body)
+    return checked(_with_messages(read_as(ChatRequest, body)))
+
+
+def read_as(shape: type[msgspec.Struct], body: bytes) -> dict[str, Any]:
+    """The JSON object in ``body``, whose known fields are of the declared ``shape``."""
+    decoded = read_object(body)
     try:
-        msgspec.convert(chat, ChatRequest)
+        msgspec.convert(decoded, shape)
     except msgspec.ValidationError as exc:
-        found = misfit(ChatRequest, chat, exc)
+        found = misfit(shape, decoded, exc)
         raise BadRequest(found.said, param=found.field) from None
-    chat = _with_messages(chat)
+    return decoded
+
+
+def checked(chat: Chat) -> Chat:
+    """``chat`` itself. Raises BadRequest for fields of the right form that do not fit together."""
     for rule in _RULES:
         rule(chat)
     return chat

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey, ModelNotAllowed
 from billing.errors import RateLimited
+from routing.capabilities import CapabilitiesAnswerSerializer
 from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
     BadRequest,
@@ -26,13 +27,16 @@ from routing.errors import (
     WrongMethod,
 )
 from routing.listing import ModelSerializer
+from routing.parameters import ParametersAnswerSerializer
 from routing.route_schema import RouteAnswerSerializer
 from routing.shape import ToolCall, chat_schema
 from routing.statements import CreditsAnswerSerializer, GenerationAnswerSerializer, KeyAnswerSerializer
+from routing.texts import CompletionRequest
 
 REF = "#/components/schemas/{name}"
 # What the reference's "Try it out" sends.
 EXAMPLE = {"model": "gigachat/pro", "messages": [{"role": "user", "content": "Привет! Кто ты?"}]}
+TEXT_EXAMPLE = {"model": "gigachat/pro", "prompt": "Жили-были старик со старухой", "max_tokens": 200}
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -140,12 +144,37 @@ class ChatChunk(Struct):
     error: ErrorObject | UnsetType = UNSET
 
 
+class TextChoice(Struct):
+    index: int
+    text: str
+    logprobs: None
+    finish_reason: Finish | Literal["error"] | None
+    reasoning: str | UnsetType = UNSET
+
+
+class TextCompletion(Struct):
+    """A whole answer, or one event of a stream, where ``choices`` is empty in the one with the usage."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    provider: str | None
+    choices: list[TextChoice]
+    system_fingerprint: str | None
+    service_tier: str | None
+    usage: Usage | UnsetType | None = UNSET
+    error: ErrorObject | UnsetType = UNSET
+
+
 def add_chat(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     """A postprocessing hook of drf-spectacular: the components that ``reference`` points to."""
-    _, answers = msgspec.json.schema_components([ChatCompletion, ChatChunk, Error], ref_template=REF)
+    kinds = [ChatCompletion, ChatChunk, TextCompletion, CompletionRequest, Error]
+    _, declared = msgspec.json.schema_components(kinds, ref_template=REF)
     request = chat_schema()
     request["ChatRequest"]["example"] = EXAMPLE
-    result["components"]["schemas"].update({**request, **answers})
+    declared["CompletionRequest"]["example"] = TEXT_EXAMPLE
+    result["components"]["schemas"].update({**declared, **request})
     return result
 
 
@@ -178,7 +207,17 @@ CHAT_RESPONSES = {
     (200, "text/event-stream"): reference("ChatChunk"),
     **refusals(*ENVELOPES.keys() - ELSEWHERE),
 }
+TEXT_REQUEST = {"application/json": reference("CompletionRequest")}
+TEXT_RESPONSES = {
+    **CHAT_RESPONSES,
+    (200, "application/json"): OpenApiResponse(
+        reference("TextCompletion"), "Ответ целиком; со `stream: true` — события, последнее `[DONE]`."
+    ),
+    (200, "text/event-stream"): reference("TextCompletion"),
+}
 MODEL_RESPONSES = {200: ModelSerializer, **refusals(UnknownModel)}
+PARAMETERS_RESPONSES = {200: ParametersAnswerSerializer, **refusals(UnknownModel)}
+CAPABILITIES_RESPONSES = {200: CapabilitiesAnswerSerializer, **refusals(UnknownModel)}
 
 # What whoever asks with a key may hear instead of an answer.
 OF_KEYS = (MissingKey, InvalidKey, ClientBlocked, AddressNotAllowed, Unavailable)

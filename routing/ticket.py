@@ -20,6 +20,7 @@ from routing.call import Call
 from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.meter import is_over, is_plausible, tokens_of
+from routing.needs import sampling_of
 from routing.policy import Decision, Question
 from routing.quote import Quote
 from routing.route import Route
@@ -94,7 +95,8 @@ class Ticket:
 
     @property
     def wants_usage(self) -> bool:
-        return bool((self.chat.get("stream_options") or {}).get("include_usage"))
+        asked = self.chat.get("stream_options") or {}, self.chat.get("usage") or {}
+        return bool(asked[0].get("include_usage") or asked[1].get("include"))
 
     @property
     def is_remembered(self) -> bool:
@@ -239,7 +241,7 @@ class Ticket:
             yield
             entry["outcome"] = "ok"
             self._quote = quote
-            self.dropped = [name for name in self.question.needs.fields if route.lacks(name)]
+            self.dropped = route.lacking(self.question.needs) + list(self.question.needs.unheard)
         except BaseException as exc:
             entry["outcome"] = type(exc).__name__
             raise
@@ -325,6 +327,7 @@ class Ticket:
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
             attempts=self.attempts,
             dropped_fields=self.dropped,
+            **sampling_of(chat, self.dropped),
             route=kept(self.question, self.decision),
         )
 

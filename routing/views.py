@@ -36,6 +36,7 @@ from routing.errors import (
     WrongMethod,
 )
 from routing.listing import ModelListSerializer, ModelSerializer, listing, listings
+from routing.parameters import ParametersAnswerSerializer, model_parameters
 from routing.reading import MAX_BYTES
 from routing.schema import (
     CHAT_REQUEST,
@@ -47,6 +48,9 @@ from routing.schema import (
     KEY_EXAMPLE,
     KEY_RESPONSES,
     MODEL_RESPONSES,
+    PARAMETERS_RESPONSES,
+    TEXT_REQUEST,
+    TEXT_RESPONSES,
     example,
 )
 from routing.statements import (
@@ -111,6 +115,15 @@ class ChatCompletions(V1View):
         return response(async_to_sync(plane.current().desk.chat)(arrival_of(request._request)))
 
 
+class TextCompletions(V1View):
+    @extend_schema(
+        operation_id="createCompletion", request=TEXT_REQUEST, responses=TEXT_RESPONSES, tags=["chat"]
+    )
+    def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
+        """Продолжение текста: прежняя форма, для программ, которые не знают разговоров."""
+        return response(async_to_sync(plane.current().desk.text)(arrival_of(request._request)))
+
+
 class ModelList(V1View):
     @extend_schema(
         operation_id="listModels",
@@ -152,6 +165,21 @@ class ModelDetail(V1View):
     def get(self, request: Request, model: str) -> Response:
         """Одна модель, под любым из её имён. Ключ не нужен."""
         return Response(ModelSerializer(listing(model)).data)
+
+
+class ModelParameters(V1View):
+    @extend_schema(
+        operation_id="retrieveParameters",
+        responses=PARAMETERS_RESPONSES,
+        auth=[{}],
+        tags=["models"],
+        parameters=[
+            OpenApiParameter("model", str, OpenApiParameter.PATH, description="Имя, в том числе с `/` и `:`.")
+        ],
+    )
+    def get(self, request: Request, model: str) -> Response:
+        """Параметры модели и их обычные значения: медианы по недавним запросам. Ключ не нужен."""
+        return Response(ParametersAnswerSerializer({"data": model_parameters(model)}).data)
 
 
 class KeyDetail(V1View):

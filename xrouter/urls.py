@@ -13,12 +13,17 @@ admin.site.index_title = "Портал оператора"
 
 V1 = [
     path("chat/completions", views.ChatCompletions.as_view()),
+    path("completions", views.TextCompletions.as_view()),
     path("models", views.ModelList.as_view()),
     path("models/", views.ModelList.as_view(schema=None)),
     # Names have slashes in them.
     re_path(r"^models/(?P<model>.+)/endpoints$", explanations.ModelEndpoints.as_view()),
     re_path(r"^models/(?P<model>.+)/endpoints/$", explanations.ModelEndpoints.as_view(schema=None)),
+    re_path(r"^models/(?P<model>.+)/capabilities$", explanations.ModelCapabilities.as_view()),
+    re_path(r"^models/(?P<model>.+)/capabilities/$", explanations.ModelCapabilities.as_view(schema=None)),
     re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
+    re_path(r"^parameters/(?P<model>.*[^/])$", views.ModelParameters.as_view()),
+    re_path(r"^parameters/(?P<model>.*[^/])/$", views.ModelParameters.as_view(schema=None)),
     path("auth/key", views.KeyDetail.as_view()),
     path("auth/key/", views.KeyDetail.as_view(schema=None)),
     path("key", views.KeyDetail.as_view(schema=None)),

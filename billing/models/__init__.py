@@ -5,6 +5,7 @@ from billing.models.history import Generation, GenerationStatus, UsageSource
 from billing.models.holds import Cap, Hold, KeyDay, Reset, Shift
 from billing.models.incomings import Payment, PromoCode, PromoTry
 from billing.models.prices import Rate, Tariff
+from billing.models.sampling import SamplingMedian
 from billing.models.watch import Alert, AlertKind, Audit
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PromoTry",
     "Rate",
     "Reset",
+    "SamplingMedian",
     "Shift",
     "Tariff",
     "Transfer",

@@ -65,6 +65,11 @@ class Generation(models.Model):
         help_text="Вопрос, по которому выбраны исполнители, и ответ; текстов запроса здесь нет.",
     )
 
+    # How the answer was to be drawn, as far as the provider was told.
+    temperature = models.FloatField("temperature", null=True, blank=True)
+    top_p = models.FloatField("top_p", null=True, blank=True)
+    repetition_penalty = models.FloatField("repetition_penalty", null=True, blank=True)
+
     is_test = models.BooleanField("тестовая", default=False)
     streamed = models.BooleanField("потоком", default=False)
     cancelled = models.BooleanField("клиент ушёл", default=False)
@@ -101,7 +106,21 @@ class Generation(models.Model):
         verbose_name_plural = "генерации"
         ordering = ["-created_at"]
         permissions = [("refund_generation", "Может возвращать деньги за генерацию")]
-        indexes = [models.Index(fields=["client", "-created_at"], name="generation_of_client")]
+        indexes = [
+            models.Index(fields=["client", "-created_at"], name="generation_of_client"),
+            # All that ``billing.sampling`` reads: it does not look at the rows.
+            models.Index(
+                fields=["created_at"],
+                include=["model", "client", "temperature", "top_p", "repetition_penalty"],
+                condition=Q(is_test=False)
+                & (
+                    Q(temperature__isnull=False)
+                    | Q(top_p__isnull=False)
+                    | Q(repetition_penalty__isnull=False)
+                ),
+                name="generation_sampling",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(status__in=GenerationStatus.values), name="generation_status_is_known"

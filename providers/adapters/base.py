@@ -6,7 +6,7 @@ hands the same one to the next adapter.
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, ClassVar
 
 from providers.adapters.kinds import TEXT, WORD, Kind, misfits
@@ -35,6 +35,10 @@ class Adapter(ABC):
 
     # Request field -> what becomes of it. A field that is not here is DROPPED.
     FIELDS: ClassVar[Mapping[str, Support]] = {}
+    # Request field -> the feature an endpoint needs for it: without it nothing is sent.
+    FEATURES: ClassVar[Mapping[str, str]] = {}
+    # Part of a message -> the feature an endpoint needs to be sent it, "" for none. All else is refused.
+    PARTS: ClassVar[Mapping[str, str]] = {"text": "", "refusal": ""}
     # Whether the vendor keeps prompts for a while and charges less for what it meets again.
     REMEMBERS: ClassVar[bool] = False
     # ``Target.options`` that this dialect knows. ``probe_model`` is the probes'.
@@ -107,3 +111,15 @@ class Adapter(ABC):
 
     def supports(self, field: str) -> Support:
         return self.FIELDS.get(field, Support.DROPPED)
+
+    def supports_at(self, field: str, features: Container[str], options: Mapping[str, Any]) -> Support:
+        """What becomes of ``field`` at an endpoint with these ``features`` and ``options``."""
+        feature = self.FEATURES.get(field)
+        if feature is not None and feature not in features:
+            return Support.DROPPED
+        return self.supports(field)
+
+    def takes(self, part: str, features: Container[str]) -> bool:
+        """Whether a message may have a ``part`` of this type at an endpoint with these ``features``."""
+        feature = self.PARTS.get(part)
+        return feature is not None and (not feature or feature in features)

@@ -24,6 +24,7 @@ class GenT(OpenAI):
         "reasoning": Support.EMULATED,
     }
     OPTIONS: ClassVar[Mapping[str, Kind]] = {**OpenAI.OPTIONS, "thinking": SWITCH}
+    EFFORT_FIELD = "chat_template_kwargs"
     THINKS_IN_TEXT = True
 
     def body(self, chat: Chat, target: Target) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class GigaChat(Adapter):
         "min_p": Support.DROPPED,
         "user": Support.DROPPED,
     }
+    FEATURES = dict.fromkeys(("reasoning_effort", "reasoning"), "reasoning")
     SECRETS = ({"authorization_key": WORD, "scope": WORD},)
 
     def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:

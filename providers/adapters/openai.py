@@ -12,13 +12,13 @@ Options (``Target.options``):
 Wire: https://platform.openai.com/docs/api-reference/chat, https://docs.vllm.ai (OpenAI-compatible server).
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, ClassVar
 
 from providers.adapters.base import Adapter
 from providers.adapters.kinds import HEADERS, NAMES, WORD_OR_NOTHING, Kind, one_of
 from providers.adapters.openai_errors import CODES, Codes, Complaint, complaint_in, error_of
-from providers.adapters.openai_request import SHAPES, ceiling, effort, encoded, message
+from providers.adapters.openai_request import PARTS, SHAPES, ceiling, effort, encoded, message
 from providers.adapters.openai_stream import OpenAIStream, arguments_in, finish_of, logprobs_in, text_in
 from providers.documents import decoded
 from providers.errors import Broken, Rejected, UpstreamError
@@ -41,6 +41,8 @@ BUILT = {
     *("model", "messages", "stream", "stream_options"),
     *("max_tokens", "max_completion_tokens", "reasoning_effort"),
 }
+LIMITS = ("max_tokens", "max_completion_tokens")
+EFFORTS = ("reasoning_effort", "reasoning")
 # They mean nothing, and are refused by some hosts, where no tools are offered.
 TOOL_FIELDS = ("tool_choice", "parallel_tool_calls")
 
@@ -65,6 +67,7 @@ class OpenAI(Adapter):
         **dict.fromkeys((*OPENAI_FIELDS, *VLLM_FIELDS), Support.EXACT),
         "reasoning": Support.EMULATED,  # as reasoning_effort
     }
+    PARTS: ClassVar[Mapping[str, str]] = {kind: feature for kind, (_, _, feature) in PARTS.items()}
     OPTIONS: ClassVar[Mapping[str, Kind]] = {
         **Adapter.OPTIONS,
         "max_tokens_field": one_of("max_tokens", "max_completion_tokens"),
@@ -77,6 +80,7 @@ class OpenAI(Adapter):
     SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD_OR_NOTHING},)
     CODES: ClassVar[Codes] = CODES
     MAX_TOKENS_FIELD = "max_tokens"
+    EFFORT_FIELD = "reasoning_effort"  # by which the host is told how much to think
     THINKS_IN_TEXT = False  # ``<think>`` at the start of the content is taken out of it
 
     def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:
@@ -87,6 +91,19 @@ class OpenAI(Adapter):
         accept = "text/event-stream" if body.get("stream") else "application/json"
         headers = {"content-type": "application/json", "accept": accept, **_headers(target)}
         return UpstreamRequest("POST", f"{target.base_url}/chat/completions", headers, encoded(body))
+
+    def supports_at(self, field: str, features: Container[str], options: Mapping[str, Any]) -> Support:
+        support = super().supports_at(field, features, options)
+        carrier = self.carrier(field, options)
+        return Support.DROPPED if carrier in options.get("drop_fields", ()) else support
+
+    def carrier(self, field: str, options: Mapping[str, Any]) -> str:
+        """The body's own field that ``field`` travels in; "" where we bring its effect about ourselves."""
+        if field in LIMITS:
+            return str(options.get("max_tokens_field", self.MAX_TOKENS_FIELD))
+        if field in EFFORTS:
+            return self.EFFORT_FIELD
+        return field if self.supports(field) is Support.EXACT else ""
 
     def body(self, chat: Chat, target: Target) -> dict[str, Any]:
         """The request as the host is to get it. Dialects refine it."""

@@ -73,6 +73,7 @@ class YandexGPT(Adapter):
         "top_logprobs": Support.DROPPED,
         "user": Support.DROPPED,
     }
+    FEATURES: ClassVar[Mapping[str, str]] = dict.fromkeys(("reasoning_effort", "reasoning"), "reasoning")
     OPTIONS: ClassVar[Mapping[str, Kind]] = {**Adapter.OPTIONS, "folder_id": WORD, "no_logging": SWITCH}
     SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD}, {"service_account_key": KEY_FILE})
 

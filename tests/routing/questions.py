@@ -34,6 +34,7 @@ TEXTS = (
 )
 IMAGE = {"type": "image_url", "image_url": {"url": f"https://example.org/{PROMPT}.png"}}
 FEATURES = ("streaming", "json_object", "json_schema", "vision", "reasoning")
+FORGOTTEN = ("seed", "temperature", "response_format", "tools")  # by hosts, as operators know
 TASKS = (GENERAL, "code", "math", "chat", "translation")
 
 
@@ -174,7 +175,7 @@ def _route(rng: Random, number: int, slug: str, upstream: Upstream, facts: dict[
         weight=rng.choice([0, 1, 100, 100]),
         tools=rng.choice(["native", "native", "emulated", "none"]),
         features=frozenset(rng.sample(FEATURES, rng.randint(0, 5))),
-        options={"header": SECRET},
+        options={"header": SECRET, "drop_fields": rng.sample(FORGOTTEN, rng.randint(0, 2))},
         own_prices=_prices(rng) if _maybe(rng, 0.5) else PriceList(),
         context_length=rng.choice([1_000, 32_768, 200_000]),
         max_output=rng.choice([500, 8_192]),

@@ -106,8 +106,8 @@ def test_a_decision_is_not_made_again_of_another_catalogue():
 
 
 # Of an endpoint and its provider, what has no part in any decision.
-UNSEEN = {"options", "base_url", "auth_url", "ca_bundle", "timeouts"}
-NEEDS = Needs(Size(7, 1, 1, 2, 3, True), 5, ("seed", "tools"), True, True, "json_schema", True)
+UNSEEN = {"_lacks", "base_url", "auth_url", "ca_bundle", "timeouts"}
+NEEDS = Needs(Size(7, 1, 1, 2, 3, True), 5, ("seed", "tools"), True, True, "json_schema", True, ("store",))
 WISHES = Wishes(
     order=("b", "a"),
     only=frozenset({"a", "b"}),
@@ -144,7 +144,8 @@ def test_no_field_is_left_out_of_that_test(whole):
 
 
 def test_nothing_of_an_endpoint_is_forgotten():
-    kept_apart = {"upstream", "features", "quality", "prices", "own_prices", "logins"}
+    # Of the options those that decide something.
+    kept_apart = {"upstream", "features", "options", "quality", "prices", "own_prices", "logins"}
 
     known = {*archive.ROUTE, *archive.UPSTREAM, *kept_apart, *UNSEEN}
 

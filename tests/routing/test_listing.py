@@ -123,3 +123,53 @@ def test_the_list_takes_as_many_queries_for_many_models(django_assert_num_querie
 
     with django_assert_num_queries(3):
         assert len(listings()) == 5
+
+
+# xrouter/auto ---------------------------------------------------------------------------------------
+
+
+def test_the_choice_is_listed_with_what_its_models_have_together():
+    old = timezone.now() - timedelta(days=400)
+    seeing: dict = {"max_images": 4, "modality": "text+image->text", "quality": {"general": 50}}
+    make_endpoint(
+        make_model("a/b", context_length=100_000, max_output=5, quality={"general": 1}, created_at=old),
+        make_provider(adapter="yandexgpt"),
+        tools="none",
+    )
+    make_endpoint(make_model("a/c", max_output=9_000, **seeing), make_provider(), features=[Feature.VISION])
+    make_endpoint(make_model("a/unmarked", context_length=10**6), make_provider(adapter="gigachat"))
+
+    shown = ModelSerializer(listing("XRouter/Auto")).data
+
+    assert (shown["id"], shown["object"], shown["provider"], shown["owned_by"]) == (
+        *("xrouter/auto", "model"),
+        *("xrouter", "xrouter"),
+    )
+    assert (shown["pricing"], shown["default_parameters"], shown["version"]) == (None, {}, "")
+    assert (shown["context_length"], shown["limits"]) == (100_000, {"max_tokens": 9_000, "max_images": 4})
+    assert shown["architecture"]["modality"] == "text+image->text"
+    assert shown["created"] == int(old.timestamp())
+    assert {"streaming", "vision", "function-calling"} <= set(shown["supported_features"])
+    # What OpenAI's dialect brings, and not what the model that is never chosen would.
+    assert {"seed", "tools"} <= set(shown["supported_parameters"])
+    assert [each.model.slug for each in listings()] == ["a/b", "a/c", "a/unmarked", "xrouter/auto"]
+
+
+@pytest.mark.parametrize("quality", [{}, {"general": 50}])
+def test_without_a_model_to_choose_there_is_no_choice(quality):
+    make_endpoint(make_model("a/b"))
+    make_endpoint(make_model("a/off", quality=quality), is_enabled=False)
+
+    with pytest.raises(UnknownModel):
+        listing("xrouter/auto")
+    assert [each.model.slug for each in listings()] == ["a/b"]
+
+
+def test_parameters_are_those_of_the_endpoint_and_not_of_the_dialect_alone():
+    thinking = served("a/thinks", "gigachat", endpoint={"features": [Feature.REASONING]})
+    plain = served("a/plain", "gigachat")
+    picky = served("a/picky", endpoint={"options": {"drop_fields": ["seed"]}})
+
+    assert "reasoning_effort" in thinking.supported_parameters
+    assert "reasoning_effort" not in plain.supported_parameters
+    assert "seed" not in picky.supported_parameters

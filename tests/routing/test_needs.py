@@ -1,7 +1,7 @@
 import pytest
 
 from routing.meter import measure
-from routing.needs import needs_of, needs_tools
+from routing.needs import needs_of, needs_tools, sampling_of
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Привет"}]}
 
@@ -36,3 +36,22 @@ def test_the_usual_answer_is_no_longer_than_the_limit(limit, answer):
 )
 def test_tool_history_needs_tools_too(extra, expected):
     assert needs_tools({**CHAT, **extra}) is expected
+
+
+def test_what_is_recorded_of_the_draw_is_what_the_vendor_was_told():
+    chat = {**CHAT, "temperature": 0, "top_p": 0.4, "repetition_penalty": None, "seed": 1}
+
+    assert sampling_of(chat, ["top_p", "seed"]) == {"temperature": 0}
+    assert sampling_of(chat, []) == {"temperature": 0, "top_p": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("extra", "unheard"),
+    [
+        ({"store": False, "plugins": [], "moderation": None}, ()),
+        ({"store": True, "metadata": {"order": "42"}}, ("store", "metadata")),
+        ({"user": "ivan", "session_id": "a", "usage": {"include": True}}, ()),
+    ],
+)
+def test_what_nobody_does_anything_with_is_told(extra, unheard):
+    assert needs(**extra).unheard == unheard

@@ -63,8 +63,20 @@ def test_every_reference_leads_somewhere(schema):
 
 def test_it_names_what_is_served(schema):
     assert set(schema["paths"]) == {
-        *("/v1/chat/completions", "/v1/models", "/v1/models/{model}", "/v1/models/{model}/endpoints"),
-        *("/v1/route/plan", "/v1/generation/route", "/v1/providers/status"),
+        *(
+            "/v1/chat/completions",
+            "/v1/completions",
+            "/v1/models",
+            "/v1/models/{model}",
+            "/v1/models/{model}/endpoints",
+        ),
+        *(
+            "/v1/models/{model}/capabilities",
+            "/v1/parameters/{model}",
+            "/v1/route/plan",
+            "/v1/generation/route",
+            "/v1/providers/status",
+        ),
         *ACCOUNT,
     }
 

@@ -399,3 +399,28 @@ def test_a_vendor_that_counts_the_schema_it_was_told_is_believed():
     asked.delivered(completion(usage={**USAGE, "prompt_tokens": asked.quotes[0].prompt - 400}))
 
     assert asked.record().usage_source == "provider"
+
+
+@pytest.mark.parametrize(
+    ("asked", "wants"),
+    [
+        ({}, False),
+        ({"stream_options": {"include_usage": True}}, True),
+        ({"stream_options": {"include_usage": False}}, False),
+        ({"usage": {"include": True}}, True),
+        ({"usage": {"include": None}, "stream_options": None}, False),
+    ],
+)
+def test_the_usage_of_a_stream_may_be_asked_for_in_two_ways(asked, wants):
+    assert ticket(stream=True, **asked).wants_usage is wants
+
+
+def test_how_the_answer_was_to_be_drawn_is_recorded_as_far_as_the_vendor_was_told():
+    giga = ticket(route(NOBODY, adapter="gigachat"), temperature=0.5, top_p=0.9)
+    yandex = ticket(route(NOBODY, adapter="yandexgpt"), temperature=0.5, top_p=0.9, store=True)
+    for each in (giga, yandex):
+        answered(each)
+
+    kept = [(r.temperature, r.top_p, r.repetition_penalty) for r in (giga.record(), yandex.record())]
+    assert kept == [(0.5, 0.9, None), (0.5, None, None)]
+    assert yandex.dropped == ["top_p", "store"]

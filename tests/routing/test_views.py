@@ -86,7 +86,9 @@ def test_codes_are_words_for_those_who_ask(client, catalogue):
     assert error(answer)["code"] == "model_not_found"
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/chat", "/v1/chat/completions/"])
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/", "/v1/nothing", "/v1/chat", "/v1/chat/completions/", "/v1/completions/"]
+)
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_an_unknown_address_is_refused_in_the_envelope(client, method, path):
     answer = getattr(client, method)(path)
@@ -101,6 +103,7 @@ def test_an_unknown_address_is_refused_in_the_envelope(client, method, path):
         ("put", "/v1/models", "GET, HEAD, OPTIONS"),
         ("delete", "/v1/models/gigachat/pro", "GET, HEAD, OPTIONS"),
         ("get", "/v1/chat/completions", "POST, OPTIONS"),
+        ("get", "/v1/completions", "POST, OPTIONS"),
     ],
 )
 def test_a_wrong_method_is_refused_in_the_envelope(client, method, path, allowed):
@@ -111,7 +114,7 @@ def test_a_wrong_method_is_refused_in_the_envelope(client, method, path, allowed
     assert error(answer)["metadata"]["error_type"] == "method_not_allowed"
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/v1/nothing"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/nothing"])
 def test_a_browsers_first_question_is_answered(client, path):
     answer = client.options(path, headers={"origin": "https://app.example"})
 
