@@ -102,6 +102,7 @@ def main(places: dict[str, str]) -> None:
         _model(f"bad/{wire}", wire, f"bad-{wire}")
         _model(f"pair/bad-{wire}", wire, f"bad-{wire}", f"b-{wire}")
     _model("dear/openai", "openai", "b-openai", price=DEAR)
+    _model("median/openai", "openai", "b-openai")  # asked by one test only
     tariff = builders.make_tariff()
     for name, endpoints in FRAIL.items():
         _frail(name, endpoints, places["frail"], tariff)

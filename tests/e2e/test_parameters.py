@@ -35,7 +35,7 @@ def test_a_generation_keeps_what_the_provider_was_told(sdk: OpenAI, installation
 
 
 def test_what_clients_ask_becomes_the_median(express: Server, framework: Server, installation: Installation):
-    model = "odd/gigachat"
+    model = "median/openai"
     assert told(express, model)["source"]["temperature_p50"] == "default"
     for number in range(CLIENTS):
         said = installation.manage(

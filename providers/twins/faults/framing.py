@@ -1,6 +1,7 @@
 """Faults of HTTP itself: bytes that a polite server never sends, and some that it does."""
 
 import hashlib
+import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -12,6 +13,8 @@ from providers.twins.shapes import Ending, Frame, Framing, Headers, Reply, body_
 from providers.twins.turn import Turn
 
 GZIP = 31  # zlib's window bits for the gzip format
+RAW = -15  # and for deflated bytes without a head
+GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no flags, no time, an unknown system: RFC 1952
 MEGABYTE = 1024 * 1024
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -151,9 +154,14 @@ def _encoded(reply: Reply, frames: Iterable[Frame]) -> Reply:
 
 @lru_cache(maxsize=4)
 def _spaces(megabytes: int) -> bytes:
-    packer = zlib.compressobj(9, wbits=GZIP)
-    spaces = b" " * MEGABYTE
-    return b"".join([*(packer.compress(spaces) for _ in range(megabytes)), packer.flush()])
+    """Compressed once and repeated: whoever asks would else wait for the twin, and time out."""
+    packer, spaces = zlib.compressobj(9, wbits=RAW), b" " * MEGABYTE
+    block = packer.compress(spaces) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = 0
+    for _ in range(megabytes):
+        checksum = zlib.crc32(spaces, checksum)
+    length = megabytes * MEGABYTE % 2**32
+    return GZIP_HEAD + block * megabytes + packer.flush() + struct.pack("<II", checksum, length)
 
 
 FAULTS: dict[str, Fault] = {
