@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, views
-from xrouter.views import Docs, guide, guide_in_my_language, guide_source
+from xrouter.views import Docs, guide, guide_in_my_language, guide_source, llms
 
 admin.site.site_header = admin.site.site_title = "XRouter"
 admin.site.index_title = "Портал оператора"
@@ -55,6 +55,7 @@ urlpatterns = [
     path("dashboard/", include("billing.urls")),
     path("docs/", Docs.as_view(), name="docs"),
     path("docs/guides/", include(GUIDES)),
+    path("llms.txt", llms),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("v1/", include(V1)),

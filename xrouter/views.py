@@ -50,6 +50,17 @@ def guide_in_my_language(request: HttpRequest, name: str = guides.INDEX) -> Http
     return redirect("guide", *address)
 
 
+def llms(request: HttpRequest) -> HttpResponse:
+    """What programs that read should know of us, and where they find more: https://llmstxt.org."""
+    titles = {"en": "Guides", "ru": "Guides in Russian"}
+    sections = [
+        {"language": language, "title": title, "entries": guides.entries(language)}
+        for language, title in titles.items()
+    ]
+    told = {"root": _root(request), "sections": sections}
+    return render(request, "xrouter/llms.txt", told, content_type="text/plain; charset=utf-8")
+
+
 def _found(language: str, name: str) -> guides.Guide:
     if found := guides.find(language, name):
         return found

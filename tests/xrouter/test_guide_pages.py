@@ -7,7 +7,6 @@ import pytest
 from tests.guides import GUIDES, LANGUAGES
 from xrouter import guides
 
-HERE = "http://testserver"
 ADDRESSES = [
     f"/docs/guides/{language}/{entry.name}/" for language in LANGUAGES for entry in guides.entries(language)
 ]
@@ -108,3 +107,40 @@ def test_tags_in_a_guide_are_text():
 
     assert "<script" not in guide.html
     assert "href" not in guide.html
+
+
+# --- llms.txt ----------------------------------------------------------------------------------------
+
+
+def test_programs_that_read_are_told_in_the_form_they_expect(client):
+    answer = client.get("/llms.txt")
+    lines = answer.content.decode().splitlines()
+
+    assert answer["content-type"] == "text/plain; charset=utf-8"
+    assert (lines[0], lines[2][:2]) == ("# XRouter", "> ")
+    assert [line for line in lines if line.startswith("#")][1:] == [
+        "## Guides",
+        "## Guides in Russian",
+        "## API",
+    ]
+    listed = lines[lines.index("## Guides") :]
+    assert all(re.fullmatch(r"- \[[^]]+\]\(\S+\): .+|## .+|", line) for line in listed)
+
+
+def test_they_are_told_of_every_guide_and_of_nothing_that_is_not_there(client, db):
+    text = page(client, "/llms.txt")
+
+    paths = re.findall(r"\]\(http://testserver(/[^)]*)\)", text)
+    assert {path.removesuffix(".md") + "/" for path in paths if path.endswith(".md")} == set(ADDRESSES)
+    assert "/v1/openapi.json" in paths
+    assert "- Base URL: http://testserver/v1" in text
+    assert {client.get(path).status_code for path in paths} == {200}
+
+
+def test_they_are_told_of_the_host_that_was_asked(client, settings):
+    settings.ALLOWED_HOSTS = ["router.example"]
+
+    text = client.get("/llms.txt", headers={"host": "router.example"}, secure=True).content.decode()
+
+    assert "- Base URL: https://router.example/v1" in text
+    assert "testserver" not in text
