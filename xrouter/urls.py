@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, views
-from xrouter.views import Docs
+from xrouter.views import Docs, guide, guide_in_my_language, guide_source, llms
 
 admin.site.site_header = admin.site.site_title = "XRouter"
 admin.site.index_title = "Портал оператора"
@@ -41,11 +41,21 @@ V1 = [
     path("openapi.json", views.Schema.as_view(), name="openapi"),
 ]
 
+GUIDES = [
+    path("", guide_in_my_language, name="guides"),
+    re_path(r"^(?P<language>ru|en)/$", guide, name="guide"),
+    re_path(r"^(?P<language>ru|en)/(?P<name>[\w-]+)/$", guide, name="guide"),
+    re_path(r"^(?P<language>ru|en)/(?P<name>[\w-]+)\.md$", guide_source, name="guide-source"),
+    re_path(r"^(?P<name>[\w-]+)/$", guide_in_my_language),
+]
+
 urlpatterns = [
     path("", TemplateView.as_view(template_name="xrouter/landing.html"), name="landing"),
     path("", include("accounts.urls")),
     path("dashboard/", include("billing.urls")),
     path("docs/", Docs.as_view(), name="docs"),
+    path("docs/guides/", include(GUIDES)),
+    path("llms.txt", llms),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("v1/", include(V1)),

@@ -3,13 +3,16 @@
 import sys
 
 from csp.decorators import csp_update
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views import defaults
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from routing.errors import BadRequest
 from routing.views import call_of, refused
+from xrouter import guides
 
 API = "/v1/"
 
@@ -22,6 +25,50 @@ class Docs(SpectacularSwaggerSplitView):
     url_name = "openapi"
     template_name = "xrouter/docs.html"
     title = "XRouter — API"
+
+
+def guide(request: HttpRequest, language: str, name: str = guides.INDEX) -> HttpResponse:
+    """A guide as a page, in the language of its address whatever the reader's is."""
+    found = _found(language, name)
+    with translation.override(language):
+        html = found.html.replace(guides.EXAMPLE, _root(request))
+        # The choice of a language leads to the same guide in that language.
+        elsewhere = f"/docs/guides/{name}/" if name != guides.INDEX else "/docs/guides/"
+        return render(request, "xrouter/guide.html", {"guide": found, "html": html, "same_page": elsewhere})
+
+
+def guide_source(request: HttpRequest, language: str, name: str) -> HttpResponse:
+    """A guide as it is written, for programs that read."""
+    text = _found(language, name).markdown.replace(guides.EXAMPLE, _root(request))
+    return HttpResponse(text, content_type="text/markdown; charset=utf-8")
+
+
+def guide_in_my_language(request: HttpRequest, name: str = guides.INDEX) -> HttpResponse:
+    """To the same guide in the language that the reader has chosen."""
+    found = _found(translation.get_language(), name)
+    address = [found.language] if name == guides.INDEX else [found.language, name]
+    return redirect("guide", *address)
+
+
+def llms(request: HttpRequest) -> HttpResponse:
+    """What programs that read should know of us, and where they find more: https://llmstxt.org."""
+    titles = {"en": "Guides", "ru": "Guides in Russian"}
+    sections = [
+        {"language": language, "title": title, "entries": guides.entries(language)}
+        for language, title in titles.items()
+    ]
+    told = {"root": _root(request), "sections": sections}
+    return render(request, "xrouter/llms.txt", told, content_type="text/plain; charset=utf-8")
+
+
+def _found(language: str, name: str) -> guides.Guide:
+    if found := guides.find(language, name):
+        return found
+    raise Http404(name)
+
+
+def _root(request: HttpRequest) -> str:
+    return f"{request.scheme}://{request.get_host()}"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

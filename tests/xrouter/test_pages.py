@@ -28,7 +28,9 @@ CYRILLIC = re.compile("[А-Яа-яЁё]")
 # --- What every page is sent with ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/login/", "/nothing", "/v1/nothing", "/admin/login/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/login/", "/nothing", "/v1/nothing", "/admin/login/", "/docs/guides/ru/tools/"]
+)
 def test_pages_load_nothing_inline_and_nothing_of_others(client, db, path):
     policy = client.get(path)["content-security-policy"]
 
@@ -46,7 +48,7 @@ def test_the_reference_may_style_inline_and_nothing_more(client):
     assert {name for name, sources in policy.items() if "unsafe" in sources} == {"style-src"}
 
 
-@pytest.mark.parametrize("path", ["/", "/login/", "/nothing", "/docs/"])
+@pytest.mark.parametrize("path", ["/", "/login/", "/nothing", "/docs/", "/docs/guides/en/errors/"])
 def test_pages_have_no_inline_scripts_and_styles(client, db, path):
     html = client.get(path).content.decode()
 
@@ -205,7 +207,14 @@ def test_a_person_comes_from_the_landing_page_to_the_oldest_generation(live_serv
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_is_wider_than_a_phone(live_server, many, scheme):
     with chromium(viewport={"width": 390, "height": 800}, color_scheme=scheme) as page:
-        for path in ("/", "/login/", "/dashboard/", f"/dashboard/{many[0].client_id}/movements/", "/docs/"):
+        guides = (
+            "/docs/guides/ru/",
+            "/docs/guides/ru/errors/",
+            "/docs/guides/en/limits/",
+            "/docs/guides/ru/moving-from-openai/",
+        )
+        private = ("/dashboard/", f"/dashboard/{many[0].client_id}/movements/")
+        for path in ("/", "/login/", *private, "/docs/", *guides):
             page.goto(live_server.url + path)
             if path == "/dashboard/":
                 sign_in(page)

@@ -1,0 +1,24 @@
+"""The Python samples of the guides, run as they stand, against the running installation."""
+
+import pytest
+
+from tests.e2e.installation import Server
+from tests.guides import Sample, is_there, samples
+
+VECTORS = "client.embeddings"
+
+
+@pytest.mark.parametrize("sample", samples("python"), ids=lambda sample: sample.name)
+def test_a_sample_runs_as_it_stands(
+    express: Server, key: str, sample: Sample, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    if sample.is_foreign:
+        pytest.skip("its package is not among the tests' requirements")
+    if VECTORS in sample.code and not is_there("/v1/embeddings"):
+        pytest.skip("the program has no vectors yet")
+    monkeypatch.setenv("OPENAI_BASE_URL", express.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    exec(compile(sample.code, sample.name, "exec"), {"__name__": "__main__"})  # noqa: S102 (our own words)
+
+    assert capsys.readouterr().out.strip()
