@@ -98,12 +98,12 @@ class V1View(APIView):
             exc = WrongMethod([method for method in self.allowed_methods if method != "OPTIONS"])
         return refused(exc, self.call)
 
-    def finalizeresponse(
+    def finalize_response(
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> Any:
         for name, value in {**OPEN, "x-request-id": self.call.request_id}.items():
             response.headers.setdefault(name, value)
-        return super().finalizeresponse(request, response, *args, **kwargs)
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 class ChatCompletions(V1View):

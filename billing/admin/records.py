@@ -14,7 +14,7 @@ from billing import ledger
 from billing.admin.desk import History
 from billing.admin.movements import MovementForm, MovesMoney
 from billing.errors import TooMuch
-from billing.models import Alert, Audit, Generation, Hold, KeyDay, Rate, Shift, Transfer
+from billing.models import Alert, Audit, Generation, Hold, KeyDay, Rate, SamplingMedian, Shift, Transfer
 from billing.money import Micro, as_roubles
 
 
@@ -146,3 +146,10 @@ class ShiftAdmin(History):
     @admin.display(description="работает", boolean=True, ordering="alive")
     def is_alive(self, shift: Shift) -> bool:
         return shift.alive
+
+
+@admin.register(SamplingMedian)
+class SamplingMedianAdmin(History):
+    list_display = ["model", "parameter", "value", "requests", "clients", "worked_out_at"]
+    list_filter = ["parameter"]
+    search_fields = ["model"]

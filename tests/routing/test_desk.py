@@ -117,7 +117,9 @@ async def test_anything_else_is_401(desk: Reception, headers: dict[str, Any]) ->
     assert desk.server.requests == []
 
 
-@pytest.mark.parametrize("sent", [KEY.plaintext, f"Basic {KEY.plaintext}", "Bearer"])
+@pytest.mark.parametrize(
+    "sent", [KEY.plaintext, f"Basic {KEY.plaintext}", "Bearer"], ids=["bare", "basic", "none"]
+)
 async def test_a_key_that_is_sent_otherwise_is_told_how(desk: Reception, sent: str) -> None:
     assert "Authorization: Bearer xr-…" in (await desk.answer(authorization=sent)).body.decode()
 

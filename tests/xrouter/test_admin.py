@@ -22,6 +22,7 @@ from billing.models import (
     Payment,
     PromoCode,
     PromoTry,
+    SamplingMedian,
     Shift,
     Transfer,
 )
@@ -43,7 +44,7 @@ OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
-    CatalogueVersion,
+    *(CatalogueVersion, SamplingMedian),
 ]
 
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -64,6 +65,9 @@ def rows(operator) -> None:
     make_credential(endpoint.provider)
     make_twin(make_provider())
     Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
+    SamplingMedian.objects.create(
+        model="a/b", parameter="top_p", value=0.9, requests=60, clients=6, worked_out_at=timezone.now()
+    )
     CatalogueVersion.objects.create(version="0123456789abcdef", description={"cards": []})
     Generation.objects.create(
         id=uuid4(),
