@@ -9,14 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from providers.adapters.kinds import TEXT, WORD, Kind, misfits
-from providers.errors import UpstreamError
+from providers.adapters.kinds import COUNT, TEXT, WORD, Kind, misfits
+from providers.errors import Misconfigured, UpstreamError
+from providers.vectors import Vectors
 from providers.wire import (
     Chat,
     ChatStream,
     Completion,
     Support,
     Target,
+    Texts,
     Token,
     UpstreamRequest,
     UpstreamResponse,
@@ -37,8 +39,11 @@ class Adapter(ABC):
     FIELDS: ClassVar[Mapping[str, Support]] = {}
     # Whether the vendor keeps prompts for a while and charges less for what it meets again.
     REMEMBERS: ClassVar[bool] = False
+    # Fields beside the texts that the vendor's embeddings know, and texts that one call of them takes.
+    TEXT_FIELDS: ClassVar[tuple[str, ...]] = ()
+    TEXTS_AT_ONCE: ClassVar[int] = 1
     # ``Target.options`` that this dialect knows. ``probe_model`` is the probes'.
-    OPTIONS: ClassVar[Mapping[str, Kind]] = {"probe_model": TEXT}
+    OPTIONS: ClassVar[Mapping[str, Kind]] = {"probe_model": TEXT, "texts_at_once": COUNT}
     # A credential's secret is one of these, whole.
     SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD},)
 
@@ -60,6 +65,19 @@ class Adapter(ABC):
     @abstractmethod
     def chat_stream(self) -> ChatStream:
         """A reader for one streamed answer. Its chunks carry ``choices`` and, at least once, ``usage``."""
+
+    def texts_at_once(self, target: Target) -> int:
+        """How many texts one call takes; an operator may say fewer."""
+        wanted: int = target.options.get("texts_at_once", self.TEXTS_AT_ONCE)
+        return min(wanted, self.TEXTS_AT_ONCE)
+
+    def embeddings_request(self, asked: Texts, target: Target) -> UpstreamRequest:
+        """The vendor's request for vectors of ``asked["input"]``, no more texts than it takes at once."""
+        raise Misconfigured(detail="this dialect has no embeddings")
+
+    def embeddings(self, response: UpstreamResponse, asked: Texts) -> Vectors:
+        """The vectors in a 200, as ``asked``. Raises UpstreamError if it is no answer to that."""
+        raise Misconfigured(detail="this dialect has no embeddings")
 
     @abstractmethod
     def failure(self, response: UpstreamResponse) -> UpstreamError:
