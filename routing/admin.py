@@ -62,6 +62,7 @@ class ModelAdmin(admin.ModelAdmin):
         "slug",
         "name",
         "provider_name",
+        "kind",
         "version",
         "tariff",
         "context_length",
@@ -69,7 +70,7 @@ class ModelAdmin(admin.ModelAdmin):
         "general_quality",
         "is_enabled",
     ]
-    list_filter = ["is_enabled", "provider_name", "version", "tariff"]
+    list_filter = ["is_enabled", "kind", "provider_name", "version", "tariff"]
     list_select_related = ["tariff"]
     search_fields = ["slug", "name", "aliases__name"]
     autocomplete_fields = ["tariff"]

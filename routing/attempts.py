@@ -39,7 +39,7 @@ from routing.ticket import Ticket
 
 log = logging.getLogger(__name__)
 
-# Attempts for one request, over all endpoints and repeats.
+# Attempts for one request, over all endpoints and repeats. One that brought part of an answer does not count.
 ATTEMPTS = 3
 # The pause before a connection that failed is tried again, in seconds: drawn below this, so that many
 # requests do not come back together.
@@ -126,6 +126,7 @@ class _Search:
         self._failure: UpstreamError | None = None
         self._soon: tuple[Quote, Login, float] | None = None  # who is busy, and until when
         self._blocked: list[Route] = []  # whose breakers let nobody through
+        self._fruitful = 0  # attempts that brought a part before they failed
         self._smallest_context = 0  # tokens: contexts up to this one were too short
 
     async def run(self) -> Any:
@@ -138,8 +139,11 @@ class _Search:
                 return answer
         if full and self._may_go_on():
             return await self._when_free(full)
-        if self._soon is not None and self._may_go_on():
-            return await self._when_rested(*self._soon)
+        before = -1
+        while self._soon is not None and self._may_go_on() and self._fruitful > before:
+            soon, self._soon, before = self._soon, None, self._fruitful
+            if (answer := await self._when_rested(*soon)) is not None:
+                return answer
         raise self._nobody()
 
     def _candidates(self) -> Iterator[tuple[Quote, Login]]:
@@ -176,7 +180,7 @@ class _Search:
         return quotes
 
     def _may_go_on(self) -> bool:
-        return len(self._ticket.attempts) < ATTEMPTS and self._clock() < self._deadline
+        return len(self._ticket.attempts) - self._fruitful < ATTEMPTS and self._clock() < self._deadline
 
     def _may_ask(self, route: Route) -> bool:
         """Whether the endpoint's breaker lets this request through."""
@@ -209,13 +213,12 @@ class _Search:
         raise self._nobody()
 
     async def _when_rested(self, quote: Quote, login: Login, at: float) -> Any:
-        """Ask once more who was busy for a moment, and nobody else is left. Raises NobodyAnswered."""
+        """Ask once more who was busy for a moment, and nobody else is left; None if that is in vain."""
         if self._budget(quote.route.upstream).spend(self._clock()):
             await asyncio.sleep(max(0.0, at - self._clock()) + random.uniform(0, PAUSE))  # noqa: S311
             slot = await self._slots.take(login)
-            if slot is not None and (answer := await self._try(quote, slot)) is not None:
-                return answer
-        raise self._nobody()
+            return slot and await self._try(quote, slot)
+        return None
 
     def _wait_for(self, quote: Quote) -> float:
         """Seconds until a place comes free in all likelihood: those who wait share the pool's answers."""
@@ -271,6 +274,7 @@ class _Search:
         authorization = refused = ""
         mended: set[type[UpstreamError]] = set()
         while True:
+            fruitful = self._fruitful
             try:
                 with self._attempt(
                     quote, spared=tuple(kind for kind in FREE_TO_REPEAT if kind not in mended)
@@ -283,6 +287,8 @@ class _Search:
                     is_fresh = Stale in mended
                     return await self._ask(Attempt(quote, login, authorization, self._deadline, is_fresh))
             except UpstreamError as exc:
+                if self._fruitful > fruitful:  # what was mended has held for a while
+                    mended.clear()
                 kind = next((kind for kind in FREE_TO_REPEAT if isinstance(exc, kind)), UpstreamError)
                 if kind in mended or not self._may_repeat(exc, upstream, login, budget):
                     raise
@@ -310,11 +316,12 @@ class _Search:
 
         ``spared``: errors of which its health is not told, since they are about to be mended.
         """
-        started = self._clock()
+        started, parts = self._clock(), self._ticket.parts
         try:
             with self._ticket.attempt(quote):
                 yield
         except UpstreamError as exc:
+            self._fruitful += self._ticket.parts > parts
             if not isinstance(exc, (Rejected, *spared)):  # what is rejected is itself at fault
                 taken = self._clock() - started
                 self._health.record(Outcome(quote.route.endpoint_id, type(exc).__name__, duration=taken))

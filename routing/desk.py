@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import orjson
 from django.db import Error as DatabaseError
@@ -22,6 +22,8 @@ from monitoring.logs import report_bug
 from providers.errors import UpstreamError
 from routing.bridge import in_thread
 from routing.call import Call, call_from
+from routing.embeddings.reading import read_texts
+from routing.embeddings.story import Embedder
 from routing.envelope import envelope, row_of
 from routing.errors import NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
@@ -32,6 +34,9 @@ from routing.ticket import Ticket
 log = logging.getLogger(__name__)
 
 Headers = Mapping[str, str]  # names in lower case
+T = TypeVar("T", bound=Ticket)
+Read = Callable[[bytes], dict[str, Any]]  # raises RequestError
+Admit = Callable[[Caller, dict[str, Any], Call], Awaitable[T]]
 
 # Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
 LOOK_UP = 2.0
@@ -100,6 +105,7 @@ class Desk:
         self,
         callers: Callers,
         gateway: Gateway,
+        embedder: Embedder,
         trusted_proxies: Sequence[str] = (),
         *,
         patience: float = LOOK_UP,
@@ -108,11 +114,16 @@ class Desk:
         self._patience = patience
         self._callers = callers
         self._gateway = gateway
+        self._embedder = embedder
         self._proxies = tuple(ip_network(text) for text in trusted_proxies)
 
     async def chat(self, arrival: Arrival) -> Reply:
         """Answer ``POST /v1/chat/completions``. Raises only what the door itself raises, while reading."""
         return await self._answered(arrival, self._chat)
+
+    async def embeddings(self, arrival: Arrival) -> Reply:
+        """Answer ``POST /v1/embeddings``. Raises as ``chat`` does."""
+        return await self._answered(arrival, self._embeddings)
 
     def caller(self, arrival: Arrival) -> Caller:
         """Who is calling, for a thread that may wait. Raises AccessDenied, and what the database raises."""
@@ -135,7 +146,7 @@ class Desk:
             return refusal(exc, call)
 
     async def _chat(self, arrival: Arrival, call: Call) -> Reply:
-        ticket = await self._let_in(arrival, call)
+        ticket = await self._let_in(arrival, call, read_chat, self._gateway.admit)
         try:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
@@ -143,16 +154,22 @@ class Desk:
                 return Reply(200, _headers(EVENTS, ticket), events=Begun(first, events))
             completion = await self._gateway.complete(ticket)
         except (RequestError, UpstreamError) as exc:
-            reply = refusal(exc, call, ticket.last_provider)
-            return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
-        headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
-        return Reply(200, headers, orjson.dumps(completion))
+            return _in_vain(exc, ticket)
+        return _whole(completion, ticket)
 
-    async def _let_in(self, arrival: Arrival, call: Call) -> Ticket:
+    async def _embeddings(self, arrival: Arrival, call: Call) -> Reply:
+        ticket = await self._let_in(arrival, call, read_texts, self._embedder.admit)
+        try:
+            return _whole(await self._embedder.embed(ticket), ticket)
+        except (RequestError, UpstreamError) as exc:
+            return _in_vain(exc, ticket)
+
+    async def _let_in(self, arrival: Arrival, call: Call, read: Read, admit: Admit[T]) -> T:
+        """What ``admit`` grants for what ``read`` makes of the body."""
         try:
             caller = await self._caller(arrival.headers, call)
-            chat = read_chat(await json_body(arrival))
-            return await self._gateway.admit(caller, chat, call)
+            asked = read(await json_body(arrival))
+            return await admit(caller, asked, call)
         except CustomerLeft:
             raise
         except Exception as exc:
@@ -188,6 +205,17 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
     rates = rate_headers(exc.standing) if isinstance(exc, BillingError) else {}
     headers = {**JSON, "x-request-id": call.request_id, **rates, **said.headers}
     return Reply(said.status, headers, orjson.dumps(said.body))
+
+
+def _whole(answer: dict[str, Any], ticket: Ticket) -> Reply:
+    headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
+    return Reply(200, headers, orjson.dumps(answer))
+
+
+def _in_vain(exc: Exception, ticket: Ticket) -> Reply:
+    """The refusal of a request that had been let in."""
+    reply = refusal(exc, ticket.call, ticket.last_provider)
+    return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
 
 
 async def json_body(arrival: Arrival) -> bytes:

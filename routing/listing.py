@@ -12,9 +12,10 @@ from billing.money import MICRO_PER_ROUBLE
 from providers.adapters import ADAPTERS
 from providers.emulation import TOOL_FIELDS
 from providers.wire import Support
+from routing.embeddings.reading import MAX_TEXTS
 from routing.errors import UnknownModel
-from routing.models import Endpoint, Feature, Model, Tools
-from routing.needs import VENDOR_FIELDS
+from routing.models import Endpoint, Feature, Kind, Model, Tools
+from routing.needs import TEXT_FIELDS, VENDOR_FIELDS
 from routing.reading import nearest
 
 # A rate is for 1,000,000 tokens; customers read prices for 1,000.
@@ -50,6 +51,8 @@ class Listing:
     @property
     def supported_parameters(self) -> list[str]:
         """Request fields that have an effect at one endpoint at least, by the adapters' own declarations."""
+        if self.model.kind == Kind.EMBEDDINGS:
+            return sorted({"encoding_format"}.union(*map(_honoured_of_texts, self.endpoints)))
         return sorted(ROUTER_FIELDS.union(*map(_honoured, self.endpoints)))
 
     @property
@@ -86,6 +89,12 @@ def _honoured(endpoint: Endpoint) -> set[str]:
     if endpoint.tools == Tools.NONE:
         return fields.difference(TOOL_FIELDS)
     return fields.union(TOOL_FIELDS) if endpoint.tools == Tools.EMULATED else fields
+
+
+def _honoured_of_texts(endpoint: Endpoint) -> set[str]:
+    known = ADAPTERS[endpoint.provider.adapter].TEXT_FIELDS
+    resizes = Feature.DIMENSIONS in endpoint.features
+    return {name for name in TEXT_FIELDS if name in known and (resizes or name != "dimensions")}
 
 
 # --- The shape -----------------------------------------------------------------------------------
@@ -131,6 +140,12 @@ class ArchitectureSerializer(serializers.Serializer):
 class LimitsSerializer(serializers.Serializer):
     max_tokens = serializers.IntegerField(source="max_output", help_text="Наибольший ответ, токенов.")
     max_images = serializers.IntegerField(help_text="Изображений в запросе.")
+    max_inputs = serializers.SerializerMethodField(
+        help_text="Текстов в запросе; null — это модель чата. Длина каждого — context_length."
+    )
+
+    def get_max_inputs(self, model: Model) -> int | None:
+        return MAX_TEXTS if model.kind == Kind.EMBEDDINGS else None
 
 
 class ModelSerializer(serializers.Serializer):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from providers.wire import Chat
+from providers.wire import Chat, Texts
 from routing.meter import Size
 from routing.shape import ChatRequest
 
@@ -16,6 +16,8 @@ OWN_FIELDS = frozenset(
     """.split()  # noqa: SIM905 - names read better in lines
 )
 VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN_FIELDS
+# Fields of a request for vectors that vendors are told.
+TEXT_FIELDS = ("dimensions", "input_type")
 # The answer a customer gets in all likelihood, in tokens, where he names no shorter one.
 USUAL_ANSWER = 300
 
@@ -31,6 +33,7 @@ class Needs:
     has_images: bool = False
     form: str = ""  # json_object or json_schema
     is_streamed: bool = False
+    resizes: bool = False  # vectors are to have another width than the model's own
 
     @property
     def answer(self) -> int:
@@ -51,6 +54,12 @@ def needs_of(chat: Chat, size: Size) -> Needs:
         form="" if form == "text" else form,
         is_streamed=bool(chat.get("stream")),
     )
+
+
+def needs_of_texts(asked: Texts, size: Size) -> Needs:
+    """What a request for vectors needs: no answer in words."""
+    fields = tuple([name for name in TEXT_FIELDS if asked.get(name) is not None])
+    return Needs(size=size, limit=0, fields=fields, resizes="dimensions" in fields)
 
 
 def needs_tools(chat: Chat) -> bool:

@@ -9,6 +9,7 @@ from providers.adapters import ADAPTERS
 from providers.emulation import TOOL_FIELDS
 from providers.upstreams import Upstream
 from providers.wire import NOTHING, Support
+from routing.needs import TEXT_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ class Route:
 
     def lacks(self, name: str) -> bool:
         """Whether the vendor does not get the request's field ``name``, nor its effect."""
+        adapter = ADAPTERS[self.upstream.adapter]
+        if name in TEXT_FIELDS:
+            return name not in adapter.TEXT_FIELDS
         if self.tools == "emulated" and name in TOOL_FIELDS:
             return False
-        return ADAPTERS[self.upstream.adapter].supports(name) is Support.DROPPED
+        return adapter.supports(name) is Support.DROPPED

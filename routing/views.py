@@ -108,7 +108,7 @@ class ChatCompletions(V1View):
     )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Ответ модели на разговор: целиком или, со `stream: true`, событиями."""
-        return _response(async_to_sync(plane.current().desk.chat)(arrival_of(request._request)))
+        return response_of(async_to_sync(plane.current().desk.chat)(arrival_of(request._request)))
 
 
 class ModelList(V1View):
@@ -247,7 +247,7 @@ def refused(exc: Exception, call: Call) -> HttpResponse:
     ours = _in_our_words(exc)
     if not isinstance(ours, AccessDenied | RequestError):
         report_bug(log, ours, call.request_id)
-    return _response(refusal(ours, call))
+    return response_of(refusal(ours, call))
 
 
 def _in_our_words(exc: Exception) -> Exception:
@@ -270,7 +270,7 @@ def _names(request: Request, parameter: str) -> set[str]:
     }
 
 
-def _response(reply: Reply) -> HttpResponse | StreamingHttpResponse:
+def response_of(reply: Reply) -> HttpResponse | StreamingHttpResponse:
     if reply.events is not None:
         return StreamingHttpResponse(reply.events, status=reply.status, headers=reply.headers)
     return HttpResponse(reply.body, status=reply.status, headers=reply.headers)

@@ -26,6 +26,7 @@ from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.call import Call
 from routing.catalogue import Card, Catalogue
+from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
 from routing.planner import Planner
 from routing.route import Route
@@ -91,6 +92,7 @@ class House:
             lambda: Catalogue(names), self.health.vitals, lambda: datetime.now(UTC), secret=b"secret"
         )
         attempts = Attempts(Tokens(self._transport, self._redis), self.health, self.slots)
+        self.embedder = Embedder(self.planner, self._transport, attempts, self.admission)
         self.gateway = Gateway(self.planner, self._transport, attempts, self.admission, keep_alive=keep_alive)
 
     async def __aenter__(self) -> "House":

@@ -31,7 +31,9 @@ from xrouter.scrape import Gate  # noqa: E402
 if unshared:
     logging.getLogger(__name__).error("metrics of this process are not shown", extra={"error": unshared})
 
-LANES = {"/v1/chat/completions": Desk.chat} if settings.XROUTER_EXPRESS else {}
+LANES = (
+    {"/v1/chat/completions": Desk.chat, "/v1/embeddings": Desk.embeddings} if settings.XROUTER_EXPRESS else {}
+)
 
 
 def _gate():

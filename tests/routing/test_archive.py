@@ -107,7 +107,7 @@ def test_a_decision_is_not_made_again_of_another_catalogue():
 
 # Of an endpoint and its provider, what has no part in any decision.
 UNSEEN = {"options", "base_url", "auth_url", "ca_bundle", "timeouts"}
-NEEDS = Needs(Size(7, 1, 1, 2, 3, True), 5, ("seed", "tools"), True, True, "json_schema", True)
+NEEDS = Needs(Size(7, 1, 1, 2, 3, True, 4, 5), 5, ("seed", "tools"), True, True, "json_schema", True, True)
 WISHES = Wishes(
     order=("b", "a"),
     only=frozenset({"a", "b"}),

@@ -55,7 +55,7 @@ class Reception:
 
         given = {"authorization": f"Bearer {KEY.plaintext}", **headers}
         lower = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
-        desk = Desk(Callers(self.load), self.house.gateway, self.proxies, patience=0.2)
+        desk = Desk(Callers(self.load), self.house.gateway, self.house.embedder, self.proxies, patience=0.2)
         return await desk.chat(Arrival(lower, peer, read_body))
 
     async def status(self, *args: Any, **kwargs: Any) -> int:

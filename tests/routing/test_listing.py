@@ -123,3 +123,31 @@ def test_the_list_takes_as_many_queries_for_many_models(django_assert_num_querie
 
     with django_assert_num_queries(3):
         assert len(listings()) == 5
+
+
+def test_a_model_of_vectors_is_shown_as_one():
+    facts = {"kind": "embeddings", "max_output": 0, "modality": "text->embedding"}
+    endpoint = {"tools": "none", "features": [Feature.DIMENSIONS]}
+
+    shown = ModelSerializer(served("a/vectors", endpoint=endpoint, **facts)).data
+
+    assert shown["limits"] == {"max_tokens": 0, "max_images": 0, "max_inputs": 2048}
+    assert shown["architecture"]["modality"] == "text->embedding"
+    assert shown["supported_parameters"] == ["dimensions", "encoding_format"]
+    assert shown["supported_features"] == []
+
+
+@pytest.mark.parametrize(
+    ("adapter", "features", "parameters"),
+    [
+        ("yandexgpt", [], ["encoding_format", "input_type"]),
+        ("yandexgpt", [Feature.DIMENSIONS], ["dimensions", "encoding_format", "input_type"]),
+        ("mts-ai", [Feature.DIMENSIONS], ["encoding_format"]),
+        ("gigachat", [], ["encoding_format"]),
+    ],
+)
+def test_a_model_of_vectors_names_the_fields_its_vendor_knows(adapter, features, parameters):
+    facts = {"kind": "embeddings", "max_output": 0}
+    endpoint = {"tools": "none", "features": features}
+
+    assert served("a/vectors", adapter, endpoint=endpoint, **facts).supported_parameters == parameters
