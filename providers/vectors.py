@@ -4,12 +4,13 @@ A vector that cannot be trusted is an error and never mended: it would poison an
 """
 
 import binascii
-import math
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from providers.errors import Broken
 
@@ -17,6 +18,8 @@ Vector = str | list[float]  # base64 of little-endian float32, or numbers
 
 FLOAT = 4  # bytes
 SWAPS = sys.byteorder == "big"
+# The high byte of infinity, of NaN, and of numbers near them that no model gives: 10^38 and more.
+HUGE = (b"\x7f", b"\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +56,42 @@ def in_order(items: Any) -> list[dict[str, Any]]:
 
 def _told(raw: Any, *, in_base64: bool) -> tuple[Vector, int]:
     """A vendor's vector in the form asked for, and its width."""
-    if isinstance(raw, str):
-        numbers = _unpacked(raw)
-        # Numbers of JSON cannot be NaN; bytes can, where a server's half precision has run over.
-        if not math.isfinite(sum(numbers)):
-            raise Broken(detail="a vector with numbers that are none")
-        return (raw if in_base64 else numbers.tolist()), len(numbers)
-    if not isinstance(raw, list) or not raw:
+    packed = _unpacked(raw) if isinstance(raw, str) else _packed(raw)
+    high = packed[FLOAT - 1 :: FLOAT]
+    if not high or any(byte in high for byte in HUGE):
+        raise Broken(detail="no vector, or one with numbers that are none")
+    if in_base64:
+        vector: Vector = raw if isinstance(raw, str) else binascii.b2a_base64(packed, newline=False).decode()
+    else:
+        vector = _numbers(packed) if isinstance(raw, str) else raw
+    return vector, len(high)
+
+
+def _packed(raw: Any) -> bytes:
+    """Numbers as bytes; also where they go as they are, since it refuses what is no number."""
+    if not isinstance(raw, list):
         raise Broken(detail="no vector")
     try:
-        numbers = array("f", raw)  # also where they go as they are: it refuses what is no number
+        numbers = array("f", raw)
     except (TypeError, OverflowError) as exc:
         raise Broken(detail="a vector with numbers that are none") from exc
-    return (_packed(numbers) if in_base64 else raw), len(raw)
-
-
-def _packed(numbers: "array[float]") -> str:
     if SWAPS:
         numbers.byteswap()
-    return binascii.b2a_base64(numbers.tobytes(), newline=False).decode()
+    return numbers.tobytes()
 
 
-def _unpacked(text: str) -> "array[float]":
-    numbers = array("f")
+def _unpacked(text: str) -> bytes:
     try:
-        numbers.frombytes(binascii.a2b_base64(text, strict_mode=True))
-    except ValueError as exc:  # no base64, or no whole number of floats
+        packed = msgspec.convert(text, bytes)  # strict, and four times as fast as ``binascii``
+    except msgspec.ValidationError as exc:
         raise Broken(detail="a vector that cannot be read") from exc
-    if not numbers:
-        raise Broken(detail="no vector")
+    if len(packed) % FLOAT:
+        raise Broken(detail="a vector that cannot be read")
+    return packed
+
+
+def _numbers(packed: bytes) -> list[float]:
+    numbers = array("f", packed)
     if SWAPS:
         numbers.byteswap()
-    return numbers
+    return numbers.tolist()

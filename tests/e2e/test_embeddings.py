@@ -15,6 +15,7 @@ import pytest
 import requests
 from openai import OpenAI
 
+from accounts.keys import Kind
 from providers.twins.answers import tokens
 from providers.twins.embeddings import vector
 from tests.e2e import test_openai_node
@@ -265,6 +266,16 @@ def test_who_cannot_pay_is_told_so(door: Server, installation: Installation, twi
     assert refused.status_code == 402
     assert not twins.journal("poor")
     assert poor.is_at_rest()
+
+
+def test_a_test_key_embeds_for_free_at_twins(door: Server, client: Client):
+    charged = len(client.charges())
+    body = {"model": "yandexgpt/text-search", "input": TEXTS}
+
+    told = post(door, client.issue_key(Kind.TEST), body, path=PATH)
+
+    assert (told.status_code, told.headers["x-xrouter-provider"]) == (200, "yandexgpt-twin")
+    assert (told.json()["usage"]["cost"], len(client.charges())) == (0, charged)
 
 
 def test_tokens_of_texts_count_against_the_limit_of_tokens(door: Server, installation: Installation):

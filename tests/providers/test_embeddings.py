@@ -6,8 +6,10 @@ the tokens.
 
 import copy
 import json
+from base64 import b64encode
 from dataclasses import asdict
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from providers import errors
 from providers.adapters import ADAPTERS
-from providers.errors import Misconfigured, UpstreamError
+from providers.errors import Broken, Misconfigured, UpstreamError
 from providers.vectors import answered
 from providers.wire import Target, UpstreamResponse
 from tests.providers.test_fixtures import USUAL_TARGET
@@ -121,10 +123,24 @@ def test_yandex_without_a_folder_is_not_asked():
         ADAPTERS["yandexgpt"].embeddings_request({"input": ["a"]}, Target(base_url="", model="text-search"))
 
 
-@given(numbers=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
+@given(numbers=st.lists(st.floats(-(2**126), 2**126, width=32), min_size=1, max_size=50))
 def test_base64_and_back_is_the_same(numbers: list[float]):
     packed = answered([numbers], {"input": ["a"], "encoding_format": "base64"}, None)
 
     back = answered(packed.vectors, {"input": ["a"]}, None)
 
     assert (back.vectors, back.width) == ([numbers], len(numbers))
+
+
+@pytest.mark.parametrize("form", ["base64", "float"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 1e300, 3e38])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_numbers_that_are_none_are_refused_in_every_form(form: str, number: float, is_packed: bool):
+    numbers = [0.5, number]
+    if is_packed and abs(number) != 1e300:
+        raw: Any = b64encode(pack("<2f", *numbers)).decode()
+    else:
+        raw = numbers
+
+    with pytest.raises(Broken):
+        answered([raw], {"input": ["a"], "encoding_format": form}, None)
