@@ -4,11 +4,12 @@ All vectors of an answer come from one endpoint: where another one takes over, i
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from accounts.callers import Caller
 from providers.adapters import ADAPTERS
-from providers.errors import ContextTooLong
+from providers.errors import ContextTooLong, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Target, Texts
 from routing.admission import Admission
@@ -83,6 +84,8 @@ class _Work:
         for first, asked in self._parts(attempt.route.upstream.adapter, target, len(done)):
             done.append(await self._part(asked, first, attempt, target))
             self._ticket.parts += 1
+            # A connection of its own is made once: hundreds of them would be as many handshakes.
+            attempt = replace(attempt, is_fresh=False)
         return done
 
     def _parts(self, adapter: str, target: Target, done: int) -> Iterator[tuple[int, Texts]]:
@@ -97,10 +100,15 @@ class _Work:
         how: Any = {"by": attempt.deadline, "is_fresh": attempt.is_fresh}
         response = await self._transport.complete(adapter.embeddings_request(asked, target), upstream, **how)
         if response.status != 200:
-            failure = adapter.failure(response)
-            # Adapters speak of messages and answers, as chats have them.
-            raise ContextTooLong(TextTooLong.said) if type(failure) is ContextTooLong else failure
+            raise _about_texts(adapter.failure(response))
         return part(adapter.embeddings(response, asked), first)
+
+
+def _about_texts(failure: UpstreamError) -> UpstreamError:
+    """The same without words about messages and answers, which only chats have."""
+    if type(failure) is not ContextTooLong:
+        return failure
+    return ContextTooLong(TextTooLong.said, detail=failure.detail)
 
 
 def _check(asked: Texts, question: Question) -> None:

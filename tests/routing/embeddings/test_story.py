@@ -242,6 +242,22 @@ async def test_who_is_busy_for_a_moment_goes_on_where_it_stopped():
     assert (record.status, record.cost) == ("ok", 3 * sum(map(len, FIVE)))
 
 
+async def test_a_connection_that_was_stale_is_mended_once_and_the_others_are_kept():
+    async def script(line: Line) -> None:
+        while True:
+            asked = (await line.asked()).json
+            if line.number == 1 and line.count == 3:
+                return  # kept, and closed just when it is used again
+            await line.say(reply(answer(asked)))
+
+    async with Vendor(script) as server, house_of(server, options={"texts_at_once": 1}) as house:
+        said = await embed(house, [*FIVE, "шесть"])
+
+        assert [each["embedding"] for each in said["data"]] == [vector(text) for text in [*FIVE, "шесть"]]
+        # The first, one of its own, and one that is kept for all the rest.
+        assert server.connections == 3
+
+
 async def test_who_stays_busy_is_not_asked_for_ever():
     busy = reply({"error": {"message": "slow down"}}, 429, retry_after="0.01")
     script = embedding(None, *[busy] * 20)
