@@ -149,3 +149,11 @@ def test_nothing_of_an_endpoint_is_forgotten():
     known = {*archive.ROUTE, *archive.UPSTREAM, *kept_apart, *UNSEEN}
 
     assert {f.name for kind in (Route, Upstream) for f in fields(kind)} == known
+
+
+def test_a_catalogue_that_was_kept_before_models_had_kinds_is_of_chats():
+    description = described(world(Random(1), models=3, endpoints=3).catalogue)
+    for card in description["cards"]:
+        del card["kind"]
+
+    assert {card.kind for card in revived(description).cards.values()} == {"chat"}
