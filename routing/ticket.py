@@ -69,6 +69,7 @@ class Ticket:
         self._wants_functions = wants_functions
         self._quote: Quote | None = None
         self.attempts: list[dict[str, Any]] = []
+        self.parts = 0  # that have come, of an answer in parts
         self.dropped: list[str] = []
         self.usage: dict[str, Any] | None = None
         self._usage_source = "none"
@@ -372,7 +373,11 @@ class Ticket:
         else:
             self.usage, self._usage_source = own, "estimated"
         if produced:
-            self._cost = min(cost_of(quote.price, self.usage), LARGEST)
+            self._charge()
+
+    def _charge(self) -> None:
+        if self._quote is not None and self.usage is not None:
+            self._cost = min(cost_of(self._quote.price, self.usage), LARGEST)
 
 
 def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
