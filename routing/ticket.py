@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -93,6 +93,11 @@ class Ticket:
     @property
     def is_streamed(self) -> bool:
         return bool(self.chat.get("stream"))
+
+    @property
+    def sampling(self) -> Mapping[str, float]:
+        """How the answer is to be drawn, for the record."""
+        return sampling_of(self.chat, self.dropped)
 
     @property
     def wants_usage(self) -> bool:
@@ -328,7 +333,7 @@ class Ticket:
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
             attempts=self.attempts,
             dropped_fields=self.dropped,
-            **sampling_of(chat, self.dropped),
+            **self.sampling,
             route=kept(self.question, self.decision),
         )
 

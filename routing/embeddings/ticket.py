@@ -1,12 +1,13 @@
 """A request for vectors that was let in: what it costs and how its answer looks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
 from providers.errors import Broken
 from providers.vectors import Vectors
+from providers.wire import NOTHING
 from routing import meter
 from routing.ticket import Ticket
 
@@ -33,6 +34,10 @@ def part(vectors: Vectors, first: int) -> Part:
 
 class EmbeddingsTicket(Ticket):
     """``parts`` of the answer are text already: a large one is written piece by piece, not all at the end."""
+
+    # Fields that only chats have mean nothing here, and nobody has looked at what is in them.
+    is_streamed = False
+    sampling: Mapping[str, float] = NOTHING
 
     def embedded(self, parts: Sequence[Part]) -> None:
         """All vectors are there. Raises Broken if they do not belong together."""

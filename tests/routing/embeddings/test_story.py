@@ -142,6 +142,16 @@ async def test_vectors_of_several_widths_are_no_answer():
         assert [record.cost for record in house.book.records] == [0]
 
 
+async def test_fields_that_only_chats_have_mean_nothing(vendor: Vendor):
+    async with house_of(vendor) as house:
+        await embed(house, stream=True, temperature="hot", top_p=9)
+        [record], [ask] = house.book.records, house.book.asks
+
+    assert (record.temperature, record.top_p, record.repetition_penalty) == (None, None, None)
+    assert not (record.streamed or ask.streamed)
+    assert vendor.requests[0].json.keys() == {"model", "input"}
+
+
 # --- Money ---------------------------------------------------------------------------------------------
 
 
