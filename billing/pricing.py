@@ -36,6 +36,13 @@ class Price:
             "request": self.request,
         }
 
+    def of_embeddings(self) -> "Price":
+        """The same for texts that become vectors: they are all there is to pay, by a price of their own."""
+        if self is FREE:
+            return FREE
+        each = self.embedding
+        return Price(prompt=each, cached_prompt=each, request=self.request, embedding=each)
+
 
 FREE = Price()
 

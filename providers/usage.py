@@ -35,6 +35,11 @@ def usage_of(raw: object) -> Usage | None:
     return usage
 
 
+def prompt_of(raw: object) -> int | None:
+    """The tokens of the prompt alone, for what has no answer in words; None if they cannot be read."""
+    return tokens(raw.get("prompt_tokens")) if isinstance(raw, Mapping) else None
+
+
 def tokens(value: object) -> int | None:
     """A number of tokens, or None for anything that is not one (negative, fractional, NaN, a flag)."""
     # ``isdecimal`` alone takes digits of any script; the length keeps int() cheap.

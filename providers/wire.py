@@ -10,6 +10,8 @@ from typing import Any, Protocol
 Chat = dict[str, Any]
 Completion = dict[str, Any]
 Chunk = dict[str, Any]
+# OpenAI's request for embeddings; ``input`` is always a list of texts.
+Texts = dict[str, Any]
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

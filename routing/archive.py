@@ -64,6 +64,7 @@ def revived(description: Mapping[str, Any], version: str = "") -> Catalogue:
     for each in description["cards"]:
         card = Card(
             **{name: each[name] for name in CARD},
+            kind=each.get("kind", "chat"),
             names=frozenset(each["names"]),
             routes=tuple(map(_revived_route, each["routes"])),
             twin_routes=tuple(map(_revived_route, each["twin_routes"])),
@@ -75,6 +76,7 @@ def revived(description: Mapping[str, Any], version: str = "") -> Catalogue:
 def _card(card: Card) -> dict[str, Any]:
     return {
         **{name: getattr(card, name) for name in CARD},
+        "kind": card.kind,
         "names": sorted(card.names),
         "routes": [_route(route) for route in card.routes],
         "twin_routes": [_route(route) for route in card.twin_routes],

@@ -40,7 +40,7 @@ from routing.ticket import Ticket
 
 log = logging.getLogger(__name__)
 
-# Attempts for one request, over all endpoints and repeats.
+# Attempts for one request, over all endpoints and repeats. One that brought part of an answer does not count.
 ATTEMPTS = 3
 # The pause before a connection that failed is tried again, in seconds: drawn below this, so that many
 # requests do not come back together.
@@ -130,6 +130,8 @@ class _Search:
         self._soon: tuple[Quote, Login, float] | None = None  # who is busy, and until when
         self._blocked: list[Route] = []  # whose breakers let nobody through
         self._left: Sequence[Quote] = ()  # endpoints whose turn is still to come
+        self._fruitful = 0  # attempts that brought a part before they failed
+        self._went_on = False  # whether the last one did
         self._smallest_context = 0  # tokens: contexts up to this one were too short
         self._refused: set[str] = set()  # models whose vendors refuse to answer this
 
@@ -143,8 +145,11 @@ class _Search:
                 return answer
         if full and self._may_go_on():
             return await self._when_free(full)
-        if self._soon is not None and self._may_go_on():
-            return await self._when_rested(*self._soon)
+        before = -1
+        while self._soon is not None and self._may_go_on() and self._fruitful > before:
+            soon, self._soon, before = self._soon, None, self._fruitful
+            if (answer := await self._when_rested(*soon)) is not None:
+                return answer
         raise self._nobody()
 
     def _candidates(self) -> Iterator[tuple[Quote, Login]]:
@@ -179,12 +184,18 @@ class _Search:
         return None if route.circuit == "closed" else self._slots.paused_by(login)
 
     def _may_go_on(self) -> bool:
-        return len(self._ticket.attempts) < ATTEMPTS and self._clock() < self._deadline
+        return self._spare() > 0 and self._clock() < self._deadline
 
     def _may_stay(self) -> bool:
-        """Whether the endpoint that was just asked may be asked again: others come before that."""
-        spare = ATTEMPTS - len(self._ticket.attempts) - sum(map(self._may_serve, self._left))
-        return spare > 0 and self._may_go_on()
+        """Whether the endpoint that was just asked may be asked again: others come before that.
+
+        One that brought a part goes on first: another would begin anew.
+        """
+        has_turn = self._went_on or self._spare() > sum(map(self._may_serve, self._left))
+        return has_turn and self._may_go_on()
+
+    def _spare(self) -> int:
+        return ATTEMPTS - (len(self._ticket.attempts) - self._fruitful)
 
     def _may_serve(self, quote: Quote) -> bool:
         """Whether an endpoint whose turn is still to come looks as if it could be asked then."""
@@ -229,13 +240,12 @@ class _Search:
         raise self._nobody()
 
     async def _when_rested(self, quote: Quote, login: Login, at: float) -> Any:
-        """Ask once more who was busy for a moment, and nobody else is left. Raises NobodyAnswered."""
+        """Ask once more who was busy for a moment, and nobody else is left; None if that is in vain."""
         if self._budget(quote.route.upstream).spend(self._clock()):
             await asyncio.sleep(max(0.0, at - self._clock()) + random.uniform(0, PAUSE))  # noqa: S311
             slot = await self._slots.take(login)
-            if slot is not None and (answer := await self._try(quote, slot)) is not None:
-                return answer
-        raise self._nobody()
+            return slot and await self._try(quote, slot)
+        return None
 
     def _wait_for(self, quote: Quote) -> float:
         """Seconds until a place comes free in all likelihood: those who wait share the pool's answers."""
@@ -310,6 +320,8 @@ class _Search:
                     is_fresh = Stale in mended
                     return await self._ask(Attempt(quote, login, authorization, self._deadline, is_fresh))
             except UpstreamError as exc:
+                if self._went_on:  # what was mended has held for a while
+                    mended.clear()
                 kind = next((kind for kind in FREE_TO_REPEAT if isinstance(exc, kind)), UpstreamError)
                 if kind in mended or not self._may_repeat(exc, upstream, login, budget):
                     raise
@@ -339,11 +351,13 @@ class _Search:
 
         ``spared``: errors of which its health is not told, since they are about to be mended.
         """
-        started, timer = self._clock(), self._timer(quote.route)
+        started, parts, timer = self._clock(), self._ticket.parts, self._timer(quote.route)
         try:
             with self._ticket.attempt(quote):
                 yield
         except UpstreamError as exc:
+            self._went_on = self._ticket.parts > parts
+            self._fruitful += self._went_on
             number, taken = quote.route.endpoint_id, self._clock() - started
             if not isinstance(exc, (Rejected, *spared)):
                 self._health.record(Outcome(number, type(exc).__name__, duration=taken))

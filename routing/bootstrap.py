@@ -169,7 +169,7 @@ def _endpoint(model: Model, table: Table, made: Counter[str]) -> None:
     _ensure(Endpoint, made, key, **{name: table[name] for name in table.keys() - key.keys()})
 
 
-def _ensure(kind: type[models.Model], made: Counter[str], key: Table, **fields: Any) -> Any:
+def _ensure(kind: type[models.Model], made: Counter[str], key: Table, /, **fields: Any) -> Any:
     """The row that ``key`` names: as it is, or made with ``fields`` after the checks a form would make."""
     row = kind._default_manager.filter(**key).first()
     if row is not None:

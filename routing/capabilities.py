@@ -6,21 +6,21 @@ from rest_framework import serializers
 
 from routing import texts
 from routing.listing import listing
-from routing.matrix import BEST_FIRST, best_of, treatments
+from routing.matrix import BEST_FIRST, best_of
 
 
 def model_capabilities(name: str) -> dict[str, Any]:
     """The matrix of a model, under any of its names. Raises UnknownModel."""
     found = listing(name)
     endpoints = [
-        {"provider": route.upstream.slug, "model": route.model, "capabilities": treatments(route)}
-        for route in found.routes()
+        {"provider": route.upstream.slug, "model": route.model, "capabilities": matrix}
+        for route, matrix in zip(found.routes(), found.matrices(), strict=True)
     ]
     return {
         "id": found.model.slug,
         "name": found.model.name,
         "capabilities": best_of(each["capabilities"] for each in endpoints),
-        "completions": texts.FIELDS,
+        "completions": {} if found.embeds else texts.FIELDS,
         "endpoints": endpoints,
     }
 
@@ -46,7 +46,7 @@ class CapabilitiesSerializer(serializers.Serializer):
     id = serializers.CharField()
     name = serializers.CharField()
     capabilities = Matrix(help_text="Лучшее из того, что есть у исполнителей.")
-    completions = Matrix(help_text="Поля, которые есть только у /v1/completions.")
+    completions = Matrix(help_text="Поля, которые есть только у /v1/completions; у модели векторов их нет.")
     endpoints = EndpointCapabilitiesSerializer(many=True)
 
 

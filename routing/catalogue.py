@@ -23,10 +23,12 @@ class Card:
     max_output: int
     routes: tuple[Route, ...]
     twin_routes: tuple[Route, ...]
+    kind: str = "chat"  # what it is asked for: chat or embeddings
 
     @property
-    def has_quality(self) -> bool:
-        return any(route.quality for route in self.routes + self.twin_routes)
+    def may_be_chosen(self) -> bool:
+        """Whether ``auto`` may choose it: somebody has said how well it chats."""
+        return self.kind == "chat" and any(route.quality for route in self.routes + self.twin_routes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         # Once for each catalogue: every request of ``auto`` asks.
-        cards = {card.slug: card for card in self.cards.values() if card.has_quality}
+        cards = {card.slug: card for card in self.cards.values() if card.may_be_chosen}
         object.__setattr__(self, "_candidates", tuple(card for _, card in sorted(cards.items())))
 
     def find(self, name: str) -> Card | None:
@@ -52,9 +54,9 @@ class Catalogue:
         cards = {card.slug: card for card in self.cards.values()}
         return [route for card in cards.values() for route in card.routes]
 
-    def names(self) -> list[str]:
-        """Public names of all models, aliases left out."""
-        return sorted({card.slug for card in self.cards.values()})
+    def names(self, kind: str = "chat") -> list[str]:
+        """Public names of all models of a kind, aliases left out."""
+        return sorted({card.slug for card in self.cards.values() if card.kind == kind})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def _card(model: Model, aliases: set[str], stock: _Stock) -> Card:
         max_output=model.max_output,
         routes=tuple(routes),
         twin_routes=tuple(twin_routes),
+        kind=model.kind,
     )
 
 

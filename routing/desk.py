@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address, ip_network
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import orjson
 from django.db import Error as DatabaseError
@@ -21,9 +21,11 @@ from billing.money import as_roubles
 from monitoring import metrics
 from monitoring.logs import report_bug
 from providers.errors import UpstreamError
-from providers.wire import Chat
+from providers.wire import Chat, Texts
 from routing.bridge import in_thread
 from routing.call import Call, call_from
+from routing.embeddings.reading import read_texts
+from routing.embeddings.story import Embedder
 from routing.envelope import envelope, row_of
 from routing.errors import NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
@@ -36,7 +38,11 @@ from routing.ticket import Ticket
 log = logging.getLogger(__name__)
 
 Headers = Mapping[str, str]  # names in lower case
-Read = Callable[[bytes, Call], tuple[Chat, Call]]  # a body -> what is asked, and how it is to be answered
+T = TypeVar("T", bound=Ticket)
+Asked = dict[str, Any]  # a chat, or texts
+# A body -> what is asked, and how it is to be answered. Raises RequestError.
+Read = Callable[[bytes, Call], tuple[Asked, Call]]
+Admit = Callable[[Caller, Asked, Call], Awaitable[T]]
 
 # Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
 LOOK_UP = 2.0
@@ -105,6 +111,7 @@ class Desk:
         self,
         callers: Callers,
         gateway: Gateway,
+        embedder: Embedder,
         trusted_proxies: Sequence[str] = (),
         *,
         patience: float = LOOK_UP,
@@ -113,6 +120,7 @@ class Desk:
         self._patience = patience
         self._callers = callers
         self._gateway = gateway
+        self._embedder = embedder
         self._proxies = tuple(ip_network(text) for text in trusted_proxies)
 
     async def chat(self, arrival: Arrival) -> Reply:
@@ -126,6 +134,10 @@ class Desk:
     async def plan(self, arrival: Arrival) -> Reply:
         """Answer ``POST /v1/route/plan``."""
         return await self._answered(arrival, self._plan)
+
+    async def embeddings(self, arrival: Arrival) -> Reply:
+        """Answer ``POST /v1/embeddings``. Raises as ``chat`` does."""
+        return await self._answered(arrival, self._embeddings)
 
     def caller(self, arrival: Arrival) -> Caller:
         """Who is calling, for a thread that may wait. Raises AccessDenied, and what the database raises."""
@@ -148,7 +160,7 @@ class Desk:
             return refusal(exc, call)
 
     async def _infer(self, arrival: Arrival, call: Call, read: Read) -> Reply:
-        ticket = await self._let_in(arrival, call, read)
+        ticket = await self._let_in(arrival, call, read, self._gateway.admit)
         try:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
@@ -156,20 +168,26 @@ class Desk:
                 return Reply(200, _headers(EVENTS, ticket), events=Begun(first, events))
             completion = await self._gateway.complete(ticket)
         except (RequestError, UpstreamError) as exc:
-            reply = refusal(exc, call, ticket.last_provider)
-            return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
-        headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
-        return Reply(200, headers, orjson.dumps(in_its_form(completion, ticket.call)))
+            return _in_vain(exc, ticket)
+        return _whole(in_its_form(completion, ticket.call), ticket)
+
+    async def _embeddings(self, arrival: Arrival, call: Call) -> Reply:
+        ticket = await self._let_in(arrival, call, _as_texts, self._embedder.admit)
+        try:
+            return _whole(await self._embedder.embed(ticket), ticket)
+        except (RequestError, UpstreamError) as exc:
+            return _in_vain(exc, ticket)
 
     async def _plan(self, arrival: Arrival, call: Call) -> Reply:
         caller = await self._caller(arrival.headers, call)
         told = await self._gateway.plan(caller, read_chat(await json_body(arrival)))
         return Reply(200, {**JSON, "x-request-id": call.request_id}, orjson.dumps({"data": told}))
 
-    async def _let_in(self, arrival: Arrival, call: Call, read: Read) -> Ticket:
+    async def _let_in(self, arrival: Arrival, call: Call, read: Read, admit: Admit[T]) -> T:
+        """What ``admit`` grants for what ``read`` makes of the body."""
         try:
             caller = await self._caller(arrival.headers, call)
-            return await self._gateway.admit(caller, *read(await json_body(arrival), call))
+            return await admit(caller, *read(await json_body(arrival), call))
         except CustomerLeft:
             raise
         except Exception as exc:
@@ -207,6 +225,17 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
     return Reply(said.status, headers, orjson.dumps(said.body))
 
 
+def _whole(answer: dict[str, Any], ticket: Ticket) -> Reply:
+    headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
+    return Reply(200, headers, orjson.dumps(answer))
+
+
+def _in_vain(exc: Exception, ticket: Ticket) -> Reply:
+    """The refusal of a request that had been let in."""
+    reply = refusal(exc, ticket.call, ticket.last_provider)
+    return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
+
+
 async def json_body(arrival: Arrival) -> bytes:
     """The body of a request. Raises NotJson, and what ``read_body`` raises."""
     headers = arrival.headers
@@ -225,6 +254,10 @@ def _as_chat(body: bytes, call: Call) -> tuple[Chat, Call]:
 def _as_text(body: bytes, call: Call) -> tuple[Chat, Call]:
     chat, echo = read_text(body)
     return chat, replace(call, is_text=True, echo=echo)
+
+
+def _as_texts(body: bytes, call: Call) -> tuple[Texts, Call]:
+    return read_texts(body), call
 
 
 def _key(headers: Headers) -> str:

@@ -42,6 +42,7 @@ INTERNAL = Row(500, "api_error", "internal_error", retryable=True)
 
 ENVELOPES: dict[type[BaseException], Row] = {
     routing.BadRequest: Row(400, "invalid_request_error", "invalid_request"),
+    routing.TextTooLong: Row(400, "invalid_request_error", "context_length_exceeded"),
     routing.TooManyBytes: Row(413, "invalid_request_error", "request_too_large"),
     routing.BodyTimedOut: Row(408, "invalid_request_error", "request_timeout", retryable=True),
     routing.NotJson: Row(415, "invalid_request_error", "unsupported_media_type"),

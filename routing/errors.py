@@ -2,6 +2,7 @@
 
 RequestError             the customer gets no answer; the text says why
 ├── BadRequest           a field is missing, of a wrong type or out of range; ``param`` is its path
+│   └── TextTooLong      one of several texts is longer than any of the model's endpoints can take
 ├── TooManyBytes         the body is longer than we read
 ├── BodyTimedOut         the body did not arrive in time
 ├── NotJson              the body is declared to be something else than JSON
@@ -45,6 +46,20 @@ class BadRequest(RequestError):
     def __init__(self, said: str = "", *, param: str | None = None) -> None:
         super().__init__(said)
         self.param = param
+
+
+class TextTooLong(BadRequest):
+    """``limit`` in tokens; ``index`` of the text among those of ``input``."""
+
+    # Agents look for the English phrase, whatever the language of the rest.
+    said = (
+        "This model's maximum context length is exceeded. "
+        "Текст длиннее, чем модель принимает: разделите его на части."
+    )
+
+    def __init__(self, limit: int, index: int) -> None:
+        field = f"input[{index}]"
+        super().__init__(f"Поле {field}: {self.said} Предел — {limit} токенов.", param=field)
 
 
 class TooManyBytes(RequestError):

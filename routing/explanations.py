@@ -24,7 +24,7 @@ from routing.route_schema import GenerationRouteAnswerSerializer
 from routing.schema import CAPABILITIES_RESPONSES, CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
 from routing.statements import record
 from routing.table import told_attempts
-from routing.views import V1View, arrival_of, caller_of, named_generation, response
+from routing.views import V1View, arrival_of, caller_of, named_generation, response_of
 
 
 class RoutePlan(V1View):
@@ -34,7 +34,7 @@ class RoutePlan(V1View):
 
         Не больше 60 раз в минуту; в лимиты запросов к моделям не входит.
         """
-        return response(async_to_sync(plane.current().desk.plan)(arrival_of(request._request)))
+        return response_of(async_to_sync(plane.current().desk.plan)(arrival_of(request._request)))
 
 
 class GenerationRoute(V1View):

@@ -14,10 +14,11 @@ from rest_framework import serializers
 from billing.models import Rate
 from billing.money import MICRO_PER_ROUBLE
 from providers.upstreams import Upstream
+from routing.embeddings.reading import MAX_TEXTS
 from routing.errors import UnknownModel
-from routing.matrix import HONOURED, best_of, treatments
-from routing.models import AUTO, Endpoint, Feature, Model, Tools
-from routing.needs import VENDOR_FIELDS
+from routing.matrix import HONOURED, Treatments, best_of, text_treatments, treatments
+from routing.models import AUTO, Endpoint, Feature, Kind, Model, Tools
+from routing.needs import TEXT_FIELDS, VENDOR_FIELDS
 from routing.reading import nearest
 from routing.route import Route
 
@@ -61,12 +62,22 @@ class Listing:
     @property
     def supported_parameters(self) -> list[str]:
         """Request fields that have an effect at one endpoint at least, by the adapters' own declarations."""
-        matrix = best_of(map(treatments, self.routes()))
-        return sorted(ROUTER_FIELDS | {name for name in VENDOR_FIELDS if matrix[name] in HONOURED})
+        honoured = {name for name, support in best_of(self.matrices()).items() if support in HONOURED}
+        if self.embeds:
+            return sorted(honoured.intersection(TEXT_FIELDS))
+        return sorted(ROUTER_FIELDS | honoured & VENDOR_FIELDS)
+
+    @property
+    def embeds(self) -> bool:
+        return self.model.kind == Kind.EMBEDDINGS
 
     def routes(self) -> list[Route]:
         """The endpoints as requests see them, without prices and access."""
         return [_route(endpoint) for endpoint in self.endpoints]
+
+    def matrices(self) -> list[Treatments]:
+        """What becomes of a request's fields at each of the endpoints, in their order."""
+        return [(text_treatments if self.embeds else treatments)(route) for route in self.routes()]
 
     @property
     def created(self) -> int:
@@ -104,7 +115,7 @@ def _unknown(name: str) -> NoReturn:
 
 def _auto(found: Sequence[Listing]) -> Iterator[Listing]:
     """The choice among the models of which somebody has said how good they are, where there are any."""
-    choices = [each for each in found if each.model.quality]
+    choices = [each for each in found if each.model.quality and not each.embeds]
     if not choices:
         return
     models = [each.model for each in choices]
@@ -178,6 +189,12 @@ class ArchitectureSerializer(serializers.Serializer):
 class LimitsSerializer(serializers.Serializer):
     max_tokens = serializers.IntegerField(source="max_output", help_text="Наибольший ответ, токенов.")
     max_images = serializers.IntegerField(help_text="Изображений в запросе.")
+    max_inputs = serializers.SerializerMethodField(
+        help_text="Текстов в запросе; null — это модель чата. Длина каждого — context_length."
+    )
+
+    def get_max_inputs(self, model: Model) -> int | None:
+        return MAX_TEXTS if model.kind == Kind.EMBEDDINGS else None
 
 
 class ModelSerializer(serializers.Serializer):

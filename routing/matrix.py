@@ -9,7 +9,8 @@ from typing import get_args
 
 from providers.adapters import ADAPTERS
 from providers.wire import Support
-from routing.needs import OWN
+from routing.embeddings.reading import EmbeddingsRequest
+from routing.needs import OWN, TEXT_FIELDS
 from routing.route import FORM, Route
 from routing.shape import ChatRequest, Part
 
@@ -22,6 +23,8 @@ PARTS = {
     f"messages[].content[].{kind}": kind for kind in (part.__struct_config__.tag for part in get_args(Part))
 }
 ROWS = (*sorted(ChatRequest.__struct_fields__), *sorted(FORMS), *sorted(PARTS))
+# Rows of a model of vectors, which is never asked for a chat. What no vendor is told of is ours to honour.
+TEXT_ROWS = tuple(sorted(EmbeddingsRequest.__struct_fields__))
 # Fields that are rewritten before anybody is asked (``legacy``), and what they become.
 REWRITTEN = {"functions": "tools", "function_call": "tool_choice"}
 
@@ -33,10 +36,15 @@ def treatments(route: Route) -> Treatments:
     return {row: _treatment(route, row) for row in ROWS}
 
 
+def text_treatments(route: Route) -> Treatments:
+    """What becomes of everything that a request for vectors may ask for."""
+    return {row: route.support(row) if row in TEXT_FIELDS else Support.EXACT for row in TEXT_ROWS}
+
+
 def best_of(matrix: Iterable[Treatments]) -> Treatments:
     """For each row the best that one of the endpoints, of which there are some, does with it."""
     found = list(matrix)
-    return {row: min((each[row] for each in found), key=BEST_FIRST.index) for row in ROWS}
+    return {row: min((each[row] for each in found), key=BEST_FIRST.index) for row in found[0]}
 
 
 def _treatment(route: Route, row: str) -> Support:

@@ -6,7 +6,7 @@ by which money is put on hold, and a lower one by which a stream is stopped.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from providers.wire import Chat
 CHARACTERS_PER_TOKEN = 3
 # Role and separators around each message.
 TOKENS_PER_MESSAGE = 4
+# Marks of the beginning and the end of a text that becomes a vector.
+TOKENS_PER_TEXT = 2
 # An image of ordinary size, and one of the largest that vendors take without scaling it down.
 TOKENS_PER_IMAGE = 1_000
 LARGEST_IMAGE = 4_000
@@ -45,19 +47,25 @@ class Size:
     messages: int
     schema_characters: int  # of the form asked of the answer, which some vendors are told as text
     has_tools: bool
+    texts: int = 0  # that become vectors, each by itself; a chat has none
+    longest: int = 0  # characters of the longest of them
 
     def estimate(self) -> int:
         """Tokens of the prompt, in all likelihood."""
-        return (
-            tokens_of(self.characters) + TOKENS_PER_MESSAGE * self.messages + TOKENS_PER_IMAGE * self.images
-        )
+        frames = TOKENS_PER_MESSAGE * self.messages + TOKENS_PER_TEXT * self.texts
+        return tokens_of(self.characters) + frames + TOKENS_PER_IMAGE * self.images
+
+    @property
+    def together(self) -> int:
+        """Characters that have to fit a context together."""
+        return self.longest if self.texts else self.characters
 
     def bound(self, characters_per_token: float) -> int:
         """Tokens of the prompt at the most, for ordinary text; base64 and the like may take more."""
         return (
             math.ceil((self.characters + self.schema_characters) / characters_per_token)
             + self.excess
-            + MESSAGE_BOUND * self.messages
+            + MESSAGE_BOUND * (self.messages + self.texts)
             + LARGEST_IMAGE * self.images
             + FRAME_BOUND
             + (TOOLS_BOUND if self.has_tools or self.schema_characters else 0)
@@ -85,6 +93,21 @@ def measure(chat: Chat) -> Size:
         messages=len(chat["messages"]),
         schema_characters=len(orjson.dumps(form).decode()) if form else 0,
         has_tools=bool(tools),
+    )
+
+
+def measure_texts(texts: Sequence[str]) -> Size:
+    """How much there is to be made into vectors."""
+    lengths = [len(text) for text in texts]
+    return Size(
+        characters=sum(lengths),
+        excess=sum(_excess(text) for text in texts if not text.isascii()),
+        images=0,
+        messages=0,
+        schema_characters=0,
+        has_tools=False,
+        texts=len(texts),
+        longest=max(lengths),
     )
 
 

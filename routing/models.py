@@ -48,6 +48,11 @@ def validate_quality(value: Any) -> None:
         raise ValidationError(f"Нужна оценка {GENERAL}: она действует для задач, у которых нет своей.")
 
 
+class Kind(models.TextChoices):
+    CHAT = "chat", "чат"
+    EMBEDDINGS = "embeddings", "векторы текстов"
+
+
 class Model(models.Model):
     """What customers ask for and what it costs them."""
 
@@ -60,10 +65,17 @@ class Model(models.Model):
     name = models.CharField("название", max_length=100)
     provider_name = models.SlugField("семейство", max_length=50, help_text="Что клиент видит как provider.")
     version = models.CharField("версия", max_length=10, choices=Version, blank=True)
+    kind = models.CharField(
+        "вид",
+        max_length=10,
+        choices=Kind,
+        default=Kind.CHAT,
+        help_text="Модели векторов спрашивают через /v1/embeddings; наибольший ответ у них 0.",
+    )
     description = models.TextField("описание", blank=True)
     tariff = models.ForeignKey(Tariff, models.PROTECT, related_name="models", verbose_name="тариф")
     context_length = models.PositiveIntegerField("контекст, токенов", validators=[MinValueValidator(1)])
-    max_output = models.PositiveIntegerField("наибольший ответ, токенов", validators=[MinValueValidator(1)])
+    max_output = models.PositiveIntegerField("наибольший ответ, токенов")
     characters_per_token = models.FloatField(
         "знаков на токен, не меньше",
         default=2.0,
@@ -99,9 +111,14 @@ class Model(models.Model):
             models.CheckConstraint(
                 condition=Q(version__in=["", *Version.values]), name="model_version_is_known"
             ),
+            models.CheckConstraint(condition=Q(kind__in=Kind.values), name="model_kind_is_known"),
             models.CheckConstraint(
-                condition=Q(max_output__gt=0, context_length__gte=models.F("max_output")),
+                condition=Q(context_length__gt=0, context_length__gte=models.F("max_output")),
                 name="model_answer_fits_context",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.CHAT, max_output__gt=0) | Q(kind=Kind.EMBEDDINGS, max_output=0),
+                name="model_answers_if_it_chats",
             ),
             models.CheckConstraint(
                 condition=Q(characters_per_token__gt=0), name="model_characters_per_token_positive"
@@ -116,6 +133,8 @@ class Model(models.Model):
             raise ValidationError({"slug": RESERVED})
         if split_suffix(self.slug)[1]:
             raise ValidationError({"slug": SUFFIXED})
+        if (self.kind == Kind.EMBEDDINGS) is (self.max_output != 0):
+            raise ValidationError({"max_output": "У модели чата он больше 0, у модели векторов — 0."})
         if Alias.objects.filter(name__iexact=self.slug).exists():
             raise ValidationError({"slug": "Так уже называют другую модель."})
         if (self.max_output or 0) > (self.context_length or math.inf):
@@ -134,6 +153,7 @@ class Feature(models.TextChoices):
     JSON_SCHEMA = "json_schema", "ответ по схеме"
     VISION = "vision", "изображения"
     REASONING = "reasoning", "рассуждения"
+    DIMENSIONS = "dimensions", "размер векторов"
 
 
 class Circuit(models.TextChoices):

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from providers.wire import Chat, Support
+from providers.wire import Chat, Support, Texts
 from routing.meter import Size
 from routing.shape import ChatRequest
 
@@ -22,6 +22,8 @@ UNHEARD = frozenset(name for name, support in OWN.items() if support is Support.
 VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN.keys()
 # Fields by which an answer is drawn: they go into the record of a generation.
 SAMPLING = ("temperature", "top_p", "repetition_penalty")
+# Fields of a request for vectors that vendors are told.
+TEXT_FIELDS = ("dimensions", "encoding_format", "input_type")
 # The answer a customer gets in all likelihood, in tokens, where he names no shorter one.
 USUAL_ANSWER = 300
 
@@ -38,6 +40,7 @@ class Needs:
     form: str = ""  # json_object or json_schema
     is_streamed: bool = False
     unheard: tuple[str, ...] = ()  # known fields that nobody does anything with
+    resizes: bool = False  # vectors are to have another width than the model's own
 
     @property
     def answer(self) -> int:
@@ -65,6 +68,12 @@ def needs_of(chat: Chat, size: Size) -> Needs:
 def sampling_of(chat: Chat, dropped: Container[str]) -> dict[str, float]:
     """How the answer is to be drawn, as far as it is told a vendor who has ``dropped`` some of the fields."""
     return {name: chat[name] for name in SAMPLING if chat.get(name) is not None and name not in dropped}
+
+
+def needs_of_texts(asked: Texts, size: Size) -> Needs:
+    """What a request for vectors needs: no answer in words."""
+    fields = tuple([name for name in TEXT_FIELDS if asked.get(name) is not None])
+    return Needs(size=size, limit=0, fields=fields, resizes="dimensions" in fields)
 
 
 def needs_tools(chat: Chat) -> bool:

@@ -11,6 +11,7 @@ from routing.needs import SAMPLING
 
 # Where a model's own default is not known: the value that changes nothing.
 NEUTRAL = 1.0
+NOT_OF_VECTORS = "Нет у модели векторов."
 
 
 def model_parameters(name: str) -> dict[str, Any]:
@@ -18,8 +19,9 @@ def model_parameters(name: str) -> dict[str, Any]:
     found = listing(name)
     supported = found.supported_parameters
     medians = {each.parameter: each for each in SamplingMedian.objects.fresh().filter(model=found.model.slug)}
-    # The one that may be missing.
-    told = [each for each in SAMPLING if each != "top_p" or each in supported]
+    # There is nothing to be sampled in vectors; of answers in words one parameter may be missing.
+    known = () if found.embeds else SAMPLING
+    told = [each for each in known if each != "top_p" or each in supported]
     measured = {each: medians[each] for each in told if each in medians and each in supported}
     defaults = {each: float(found.model.default_parameters.get(each, NEUTRAL)) for each in told}
     values = {each: measured[each].value if each in measured else defaults[each] for each in told}
@@ -41,9 +43,9 @@ class ParametersSerializer(serializers.Serializer):
 
     model = serializers.CharField()
     supported_parameters = serializers.ListField(child=serializers.CharField())
-    temperature_p50 = serializers.FloatField()
+    temperature_p50 = serializers.FloatField(required=False, help_text=NOT_OF_VECTORS)
     top_p_p50 = serializers.FloatField(required=False, help_text="Нет, если модель не знает top_p.")
-    repetition_penalty_p50 = serializers.FloatField()
+    repetition_penalty_p50 = serializers.FloatField(required=False, help_text=NOT_OF_VECTORS)
     source = serializers.DictField(
         child=serializers.ChoiceField(["measured", "default"]),
         help_text="measured — измерено по запросам; default — значение модели по умолчанию.",

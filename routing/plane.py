@@ -20,6 +20,7 @@ from routing.attempts import Attempts
 from routing.bridge import in_thread
 from routing.catalogue import load_catalogue
 from routing.desk import Desk
+from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
 from routing.planner import Planner
 from routing.pulse import Pulse
@@ -57,8 +58,9 @@ class Plane:
         )
         attempts = Attempts(self._tokens, self.health, self._slots)
         gateway = Gateway(planner, self._transport, attempts, self._admission)
+        embedder = Embedder(planner, self._transport, attempts, self._admission)
         self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
-        self.desk = Desk(self._snapshot.callers, gateway, settings.XROUTER_TRUSTED_PROXIES)
+        self.desk = Desk(self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""

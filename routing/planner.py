@@ -12,13 +12,13 @@ from accounts.callers import Caller
 from accounts.errors import ModelNotAllowed
 from monitoring.vitals import Vitals
 from providers.adapters import ADAPTERS
-from providers.wire import Chat
+from providers.wire import Chat, Texts
 from routing.catalogue import Card, Catalogue
 from routing.classifier import classify
-from routing.errors import UnknownModel
+from routing.errors import BadRequest, UnknownModel
 from routing.meter import Size
 from routing.models import AUTO
-from routing.needs import needs_of
+from routing.needs import needs_of, needs_of_texts
 from routing.policy import Group, Question
 from routing.reading import nearest
 from routing.route import Route
@@ -26,6 +26,14 @@ from routing.wishes import SUFFIXES, split_suffix, wishes_of
 
 # Messages by which a conversation is known again: what opens it stays the same while it grows.
 OPENING = 2
+# What is said of a model of the other kind, and of choosing one.
+ELSEWHERE = {
+    "chat": "Модель «{}» отвечает в чате, её спрашивают через POST /v1/chat/completions.",
+    "embeddings": "Модель «{}» превращает тексты в векторы, её спрашивают через POST /v1/embeddings.",
+}
+NOT_CHOSEN = (
+    "xrouter/auto выбирает модель для чата. Векторы разных моделей нельзя сравнивать: назовите модель сами."
+)
 
 
 class Planner:
@@ -48,7 +56,7 @@ class Planner:
     def question(self, caller: Caller, chat: Chat, size: Size, seed: str) -> Question:
         """What to decide. ``seed``: the generation's, for a draw that no session has a part in.
 
-        Raises UnknownModel or ModelNotAllowed.
+        Raises UnknownModel, ModelNotAllowed, or BadRequest for a model that does not chat.
         """
         catalogue = self._catalogue()
         groups = _distinct([self._group(catalogue, caller, chat, name) for name in _wanted(chat)])
@@ -58,6 +66,26 @@ class Planner:
             moment=self._now(),
             seed=self.mark(caller, chat) if _remembers(groups) else seed,
             wishes=wishes_of(chat.get("provider"), *caller.defaults),
+            vitals=self._vitals(),
+            is_test=caller.is_test,
+            version=catalogue.version,
+        )
+
+    def text_question(self, caller: Caller, asked: Texts, size: Size, seed: str) -> Question:
+        """The same for vectors: of one model, by its name, since those of two cannot be compared."""
+        catalogue = self._catalogue()
+        group = _named(catalogue, caller, asked["model"], "embeddings")
+        if group is None:
+            bare, _ = split_suffix(asked["model"])
+            if bare.lower() == AUTO:
+                raise BadRequest(NOT_CHOSEN, param="model")
+            raise UnknownModel(bare, nearest(bare, catalogue.names("embeddings")))
+        return Question(
+            groups=(group,),
+            needs=needs_of_texts(asked, size),
+            moment=self._now(),
+            seed=seed,
+            wishes=wishes_of(asked.get("provider"), *caller.defaults),
             vitals=self._vitals(),
             is_test=caller.is_test,
             version=catalogue.version,
@@ -73,19 +101,32 @@ class Planner:
         return digest.hexdigest()
 
     def _group(self, catalogue: Catalogue, caller: Caller, chat: Chat, name: str) -> Group:
-        card, suffix = catalogue.find(name), ""
-        if card is None:
-            name, suffix = split_suffix(name)
-            card = catalogue.find(name)
-        how: Any = {"sort": SUFFIXES.get(suffix) or "", "is_free": suffix == "free"}
-        if card is not None:
-            caller.check_model(*card.names)
-            return Group(_routes(card, caller), **how)
-        if name.lower() == AUTO:
+        if (group := _named(catalogue, caller, name, "chat")) is not None:
+            return group
+        bare, suffix = split_suffix(name)
+        if bare.lower() == AUTO:
             task = classify(chat)
-            return Group(_choice(catalogue, caller), task=task.kind, cues=task.reasons, **how)
-        known = nearest(name, [AUTO, *catalogue.names()])
-        raise UnknownModel(name, known, param="model" if name == chat.get("model") else "models")
+            return Group(_choice(catalogue, caller), task=task.kind, cues=task.reasons, **_manner(suffix))
+        known = nearest(bare, [AUTO, *catalogue.names()])
+        raise UnknownModel(bare, known, param="model" if name == chat.get("model") else "models")
+
+
+def _named(catalogue: Catalogue, caller: Caller, name: str, kind: str) -> Group | None:
+    """The endpoints of the model ``name``; None if there is none. Raises BadRequest for another kind."""
+    card, suffix = catalogue.find(name), ""
+    if card is None:
+        bare, suffix = split_suffix(name)
+        card = catalogue.find(bare)
+    if card is None:
+        return None
+    caller.check_model(*card.names)
+    if card.kind != kind:
+        raise BadRequest(ELSEWHERE[card.kind].format(card.slug), param="model")
+    return Group(_routes(card, caller), **_manner(suffix))
+
+
+def _manner(suffix: str) -> Any:
+    return {"sort": SUFFIXES.get(suffix) or "", "is_free": suffix == "free"}
 
 
 def _wanted(chat: Chat) -> list[str]:

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from billing.money import Micro
 from monitoring.vitals import UNKNOWN, Circuit, Vitals
+from routing.meter import tokens_of
 from routing.needs import Needs
 from routing.quote import Quote, quote
 from routing.route import Route
@@ -48,6 +49,7 @@ IGNORED = Rule("ignore", "исключён в provider.ignore")
 TRAINS = Rule("data_collection", "учится на запросах, а provider.data_collection это запрещает")
 ELSEWHERE = Rule("region", "обрабатывает данные не в provider.region")
 NO_TOOLS = Rule("tools", "модель не вызывает функции")
+NO_RESIZING = Rule("dimensions", "не меняет размер векторов")
 NO_IMAGES = Rule("vision", "модель не принимает изображения")
 TOO_LONG = Rule("context_length", "запрос не помещается в контекст модели")
 TOO_DEAR = Rule("max_price", "дороже, чем provider.max_price")
@@ -161,6 +163,7 @@ def _places(index: int, group: Group, question: Question, excluded: list[tuple[R
     is_scored = bool(group.task) and not sort
     among = 0 if wishes.across_models else index
     load = needs.size.estimate(), needs.answer
+    together = tokens_of(needs.size.longest) if needs.size.texts else load[0]
     found: list[Found] = []
     for route in group.routes:
         offer = _offer(route, group, question)
@@ -168,13 +171,18 @@ def _places(index: int, group: Group, question: Question, excluded: list[tuple[R
             excluded.append((route, offer))
             continue
         vitals = question.vitals.get(route.endpoint_id, UNKNOWN) if route.circuit == "auto" else UNKNOWN
-        step = _step(route, needs, wishes, vitals, load[0])
+        step = _step(route, needs, wishes, vitals, together)
         expected = offer.expected(*load)
         key: tuple[float, ...] = (among, step is DOWN, _index(route, wishes.order), step)
         if not is_scored:
             key += _tail(route, sort, vitals, expected, offer.own_cost(*load))
         found.append((key, offer, step, vitals, expected))
     return _scored(found, group.task, needs) if is_scored else [Place(*each) for each in found]
+
+
+def can_resize(route: Route) -> bool:
+    """Whether vectors come as wide as they are asked for."""
+    return not route.lacks("dimensions")
 
 
 # --- What leaves an endpoint out -----------------------------------------------------------------------
@@ -200,7 +208,9 @@ def _excluded_by(route: Route, needs: Needs, wishes: Wishes) -> Rule | None:
         return NO_TOOLS
     if needs.has_images and "vision" not in route.features:
         return NO_IMAGES
-    if needs.size.characters > route.context_length * LONGEST_TOKEN:
+    if needs.resizes and not can_resize(route):
+        return NO_RESIZING
+    if needs.size.together > route.context_length * LONGEST_TOKEN:
         return TOO_LONG
     return None if wishes is NO_WISHES else _unwanted(route, needs, wishes)
 

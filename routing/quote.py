@@ -56,6 +56,9 @@ def quote(route: Route, needs: Needs, moment: datetime, *, is_free: bool) -> Quo
     price = FREE if is_free else route.prices.at(moment)
     if price is None:
         return None
+    own_price = route.own_prices.at(moment) or FREE
+    if needs.size.texts:
+        price, own_price = price.of_embeddings(), own_price.of_embeddings()
     asked = needs.limit
     prompt = needs.size.bound(route.characters_per_token)
     # Where the customer names no limit a vendor may say as much as it likes, so it is told ours. Some count
@@ -63,4 +66,4 @@ def quote(route: Route, needs: Needs, moment: datetime, *, is_free: bool) -> Quo
     fits = prompt + route.max_output <= route.context_length
     limit = route.max_output if asked is None else min(asked, route.max_output)
     is_told = fits if asked is None else asked > limit
-    return Quote(route, price, route.own_prices.at(moment) or FREE, prompt, limit, is_told)
+    return Quote(route, price, own_price, prompt, limit, is_told)

@@ -9,7 +9,7 @@ from providers.adapters import ADAPTERS
 from providers.emulation import TOOL_FIELDS
 from providers.upstreams import Upstream
 from providers.wire import NOTHING, Support
-from routing.needs import Needs
+from routing.needs import TEXT_FIELDS, Needs
 
 LOST = {Support.DROPPED, Support.REFUSED}
 FORM = "response_format"
@@ -40,9 +40,12 @@ class Route:
 
     def support(self, name: str) -> Support:
         """What becomes of the request's field ``name`` here."""
+        adapter = ADAPTERS[self.upstream.adapter]
+        if name in TEXT_FIELDS:
+            return adapter.supports_of_texts(name, self.features, self.options)
         if name in TOOL_FIELDS and self.tools != "native":
             return Support.EMULATED if self.tools == "emulated" else Support.REFUSED
-        return ADAPTERS[self.upstream.adapter].supports_at(name, self.features, self.options)
+        return adapter.supports_at(name, self.features, self.options)
 
     def lacks(self, name: str) -> bool:
         """Whether the vendor does not get the request's field ``name``, nor its effect."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -69,6 +69,7 @@ class Ticket:
         self._wants_functions = wants_functions
         self._quote: Quote | None = None
         self.attempts: list[dict[str, Any]] = []
+        self.parts = 0  # that have come, of an answer in parts
         self.dropped: list[str] = []
         self.usage: dict[str, Any] | None = None
         self._usage_source = "none"
@@ -92,6 +93,11 @@ class Ticket:
     @property
     def is_streamed(self) -> bool:
         return bool(self.chat.get("stream"))
+
+    @property
+    def sampling(self) -> Mapping[str, float]:
+        """How the answer is to be drawn, for the record."""
+        return sampling_of(self.chat, self.dropped)
 
     @property
     def wants_usage(self) -> bool:
@@ -327,7 +333,7 @@ class Ticket:
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
             attempts=self.attempts,
             dropped_fields=self.dropped,
-            **sampling_of(chat, self.dropped),
+            **self.sampling,
             route=kept(self.question, self.decision),
         )
 
@@ -372,7 +378,11 @@ class Ticket:
         else:
             self.usage, self._usage_source = own, "estimated"
         if produced:
-            self._cost = min(cost_of(quote.price, self.usage), LARGEST)
+            self._charge()
+
+    def _charge(self) -> None:
+        if self._quote is not None and self.usage is not None:
+            self._cost = min(cost_of(self._quote.price, self.usage), LARGEST)
 
 
 def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class ChatCompletions(V1View):
     )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Ответ модели на разговор: целиком или, со `stream: true`, событиями."""
-        return response(async_to_sync(plane.current().desk.chat)(arrival_of(request._request)))
+        return response_of(async_to_sync(plane.current().desk.chat)(arrival_of(request._request)))
 
 
 class TextCompletions(V1View):
@@ -121,7 +121,7 @@ class TextCompletions(V1View):
     )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Продолжение текста: прежняя форма, для программ, которые не знают разговоров."""
-        return response(async_to_sync(plane.current().desk.text)(arrival_of(request._request)))
+        return response_of(async_to_sync(plane.current().desk.text)(arrival_of(request._request)))
 
 
 class ModelList(V1View):
@@ -275,7 +275,7 @@ def refused(exc: Exception, call: Call) -> HttpResponse:
     ours = _in_our_words(exc)
     if not isinstance(ours, AccessDenied | RequestError):
         report_bug(log, ours, call.request_id)
-    return response(refusal(ours, call))
+    return response_of(refusal(ours, call))
 
 
 def _in_our_words(exc: Exception) -> Exception:
@@ -298,7 +298,7 @@ def _names(request: Request, parameter: str) -> set[str]:
     }
 
 
-def response(reply: Reply) -> HttpResponse | StreamingHttpResponse:
+def response_of(reply: Reply) -> HttpResponse | StreamingHttpResponse:
     """The desk's reply as Django sends it."""
     if reply.events is not None:
         return StreamingHttpResponse(reply.events, status=reply.status, headers=reply.headers)

@@ -26,6 +26,7 @@ from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.call import Call
 from routing.catalogue import Card, Catalogue
+from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
 from routing.planner import Planner
 from routing.route import Route
@@ -77,7 +78,12 @@ class House:
     """A gateway before the vendors of a test."""
 
     def __init__(
-        self, *cards: Card, keep_alive: float = 10, room: int = 10_000, wealth: Micro = WEALTH
+        self,
+        *cards: Card,
+        keep_alive: float = 10,
+        room: int = 10_000,
+        wealth: Micro = WEALTH,
+        version: str = "",
     ) -> None:
         self.book = Book(room=room, wealth=wealth)
         self._redis = Redis.from_url(settings.REDIS_URL)
@@ -88,9 +94,10 @@ class House:
         self.health = Health(self._redis)
         self.slots = Slots(self.windows)
         self.planner = Planner(
-            lambda: Catalogue(names), self.health.vitals, lambda: datetime.now(UTC), secret=b"secret"
+            lambda: Catalogue(names, version), self.health.vitals, lambda: datetime.now(UTC), secret=b"secret"
         )
         attempts = Attempts(Tokens(self._transport, self._redis), self.health, self.slots)
+        self.embedder = Embedder(self.planner, self._transport, attempts, self.admission)
         self.gateway = Gateway(self.planner, self._transport, attempts, self.admission, keep_alive=keep_alive)
 
     async def __aenter__(self) -> "House":

@@ -1,4 +1,4 @@
-"""A request for each row of the matrix of capabilities, one that makes sense where the field is known."""
+"""A request for each row of the matrices of capabilities, one that makes sense where the field is known."""
 
 from typing import Any
 
@@ -75,6 +75,16 @@ CONTENTS: dict[str, dict[str, Any]] = {
     "file": {"file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
     "input_audio": {"input_audio": {"data": "AAAA", "format": "wav"}},
 }
+# Row of a model of vectors -> its value.
+TEXTS: dict[str, Any] = {
+    "dimensions": 3,
+    "encoding_format": "base64",
+    "input": ["Столица Карелии"],
+    "input_type": "query",
+    "model": None,
+    "provider": {"allow_fallbacks": True},
+    "user": "ivan",
+}
 QUESTION = {"role": "user", "content": "Какая погода в Казани?"}
 
 
@@ -98,3 +108,9 @@ def sample(row: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if row in {"model", "models"}:
         value = model if row == "model" else [model]
     return {**base, row: value}, {name: given for name, given in base.items() if name != row}
+
+
+def text_sample(row: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same for a model of vectors; what no request may be without is in both."""
+    base = {"model": model, "input": TEXTS["input"]}
+    return ({**base, row: TEXTS[row]} if row not in base else base), base

@@ -23,6 +23,7 @@ ASYNC = {
     "monitoring/health.py",
     "routing/bridge.py",
     "routing/desk.py",
+    "routing/embeddings/story.py",
     "routing/express.py",
     "routing/flow.py",
     "routing/admission.py",

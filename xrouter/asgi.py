@@ -31,7 +31,11 @@ from xrouter.scrape import Gate  # noqa: E402
 if unshared:
     logging.getLogger(__name__).error("metrics of this process are not shown", extra={"error": unshared})
 
-INFERENCE = {"/v1/chat/completions": Desk.chat, "/v1/completions": Desk.text}
+INFERENCE = {
+    "/v1/chat/completions": Desk.chat,
+    "/v1/completions": Desk.text,
+    "/v1/embeddings": Desk.embeddings,
+}
 LANES = INFERENCE if settings.XROUTER_EXPRESS else {}
 
 

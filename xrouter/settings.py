@@ -151,6 +151,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "routing.schema.add_chat",
+        "routing.embeddings.view.add_embeddings",
     ],
 }
 

@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, views
+from routing.embeddings.view import Embeddings
 from xrouter.views import Docs, guide, guide_in_my_language, guide_source, llms
 
 admin.site.site_header = admin.site.site_title = "XRouter"
@@ -14,6 +15,7 @@ admin.site.index_title = "Портал оператора"
 V1 = [
     path("chat/completions", views.ChatCompletions.as_view()),
     path("completions", views.TextCompletions.as_view()),
+    path("embeddings", Embeddings.as_view()),
     path("models", views.ModelList.as_view()),
     path("models/", views.ModelList.as_view(schema=None)),
     # Names have slashes in them.

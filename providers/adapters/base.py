@@ -9,20 +9,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping
 from typing import Any, ClassVar
 
-from providers.adapters.kinds import TEXT, WORD, Kind, misfits
-from providers.errors import UpstreamError
+from providers.adapters.kinds import COUNT, TEXT, WORD, Kind, misfits
+from providers.errors import Misconfigured, UpstreamError
+from providers.vectors import Vectors
 from providers.wire import (
     Chat,
     ChatStream,
     Completion,
     Support,
     Target,
+    Texts,
     Token,
     UpstreamRequest,
     UpstreamResponse,
 )
 
 NewId = Callable[[], str]
+
+# What becomes of a field of a request for vectors that its vendor does not know: numbers are made base64
+# here, and vectors of another width than asked for are worse than none. All else is DROPPED.
+UNTOLD_OF_TEXTS = {"encoding_format": Support.EMULATED, "dimensions": Support.REFUSED}
 
 
 def new_call_id() -> str:
@@ -41,8 +47,11 @@ class Adapter(ABC):
     PARTS: ClassVar[Mapping[str, str]] = {"text": "", "refusal": ""}
     # Whether the vendor keeps prompts for a while and charges less for what it meets again.
     REMEMBERS: ClassVar[bool] = False
+    # Fields beside the texts that the vendor's embeddings know, and texts that one call of them takes.
+    TEXT_FIELDS: ClassVar[tuple[str, ...]] = ()
+    TEXTS_AT_ONCE: ClassVar[int] = 1
     # ``Target.options`` that this dialect knows. ``probe_model`` is the probes'.
-    OPTIONS: ClassVar[Mapping[str, Kind]] = {"probe_model": TEXT}
+    OPTIONS: ClassVar[Mapping[str, Kind]] = {"probe_model": TEXT, "texts_at_once": COUNT}
     # A credential's secret is one of these, whole.
     SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD},)
 
@@ -64,6 +73,19 @@ class Adapter(ABC):
     @abstractmethod
     def chat_stream(self) -> ChatStream:
         """A reader for one streamed answer. Its chunks carry ``choices`` and, at least once, ``usage``."""
+
+    def texts_at_once(self, target: Target) -> int:
+        """How many texts one call takes; an operator may say fewer."""
+        wanted: int = target.options.get("texts_at_once", self.TEXTS_AT_ONCE)
+        return min(wanted, self.TEXTS_AT_ONCE)
+
+    def embeddings_request(self, asked: Texts, target: Target) -> UpstreamRequest:
+        """The vendor's request for vectors of ``asked["input"]``, no more texts than it takes at once."""
+        raise Misconfigured(detail="this dialect has no embeddings")
+
+    def embeddings(self, response: UpstreamResponse, asked: Texts) -> Vectors:
+        """The vectors in a 200, as ``asked``. Raises UpstreamError if it is no answer to that."""
+        raise Misconfigured(detail="this dialect has no embeddings")
 
     @abstractmethod
     def failure(self, response: UpstreamResponse) -> UpstreamError:
@@ -118,6 +140,17 @@ class Adapter(ABC):
         if feature is not None and feature not in features:
             return Support.DROPPED
         return self.supports(field)
+
+    def supports_of_texts(self, field: str, features: Container[str], options: Mapping[str, Any]) -> Support:
+        """The same for a field of a request for vectors."""
+        has_feature = field != "dimensions" or field in features
+        if has_feature and self.tells_of_texts(field, options):
+            return Support.EXACT
+        return UNTOLD_OF_TEXTS.get(field, Support.DROPPED)
+
+    def tells_of_texts(self, field: str, options: Mapping[str, Any]) -> bool:
+        """Whether the vendor gets this field of a request for vectors."""
+        return field in self.TEXT_FIELDS
 
     def takes(self, part: str, features: Container[str]) -> bool:
         """Whether a message may have a ``part`` of this type at an endpoint with these ``features``."""

@@ -18,6 +18,7 @@ from providers.adapters.gigachat_answers import (
     GigaChatStream,
     completion_of,
     document_or_nothing,
+    error_in,
     failure_of,
 )
 from providers.adapters.gigachat_functions import functions
@@ -26,6 +27,8 @@ from providers.adapters.kinds import WORD
 from providers.documents import decoded
 from providers.errors import Broken, DeadCredential, Rejected, UpstreamError
 from providers.redact import redacted
+from providers.usage import prompt_of
+from providers.vectors import Vectors, answered, in_order
 from providers.waiting import busy
 from providers.wire import (
     Chat,
@@ -33,6 +36,7 @@ from providers.wire import (
     Completion,
     Support,
     Target,
+    Texts,
     Token,
     UpstreamRequest,
     UpstreamResponse,
@@ -100,6 +104,7 @@ class GigaChat(Adapter):
         "user": Support.DROPPED,
     }
     FEATURES = dict.fromkeys(("reasoning_effort", "reasoning"), "reasoning")
+    TEXTS_AT_ONCE = 64  # No limit is documented. More numbers than these take long to read.
     SECRETS = ({"authorization_key": WORD, "scope": WORD},)
 
     def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:
@@ -115,6 +120,19 @@ class GigaChat(Adapter):
 
     def chat_stream(self) -> ChatStream:
         return GigaChatStream(self.new_id)
+
+    def embeddings_request(self, asked: Texts, target: Target) -> UpstreamRequest:
+        headers = {**_headers(target), "Content-Type": "application/json"}
+        body = orjson.dumps({"model": target.model, "input": asked["input"]})
+        return UpstreamRequest("POST", f"{target.base_url}/embeddings", headers, body)
+
+    def embeddings(self, response: UpstreamResponse, asked: Texts) -> Vectors:
+        """Numbers, whatever was asked for; tokens are told of each text by itself."""
+        document = decoded(response.body)
+        if "data" not in document:
+            raise error_in(document)
+        items = in_order(document["data"])
+        return answered([item.get("embedding") for item in items], asked, _counted(items))
 
     def failure(self, response: UpstreamResponse) -> UpstreamError:
         words = document_or_nothing(response.body).get("message")
@@ -240,6 +258,13 @@ def _response_format(wanted: Any) -> dict[str, Any]:
     # Strictness is refused for a schema that requires nothing.
     strictly = {"strict": strict} if isinstance(strict, bool) and "required" in schema else {}
     return {"response_format": {"type": "json_schema", "schema": schema, **strictly}}
+
+
+def _counted(items: list[dict[str, Any]]) -> int | None:
+    """The tokens of all texts; None where the vendor has not told of each."""
+    counts = [prompt_of(item.get("usage")) for item in items]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 # The token --------------------------------------------------------------------------------------

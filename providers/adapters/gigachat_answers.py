@@ -187,14 +187,14 @@ def _is_whole(payload: bytes) -> bool:
 def _choices(document: dict[str, Any]) -> list[dict[str, Any]]:
     """The choices in a document; raises what an error in their place means."""
     if "choices" not in document and "usage" not in document:
-        raise _error_in(document)
+        raise error_in(document)
     choices = document.get("choices") or []
     if not isinstance(choices, list) or not all(isinstance(c, dict) for c in choices):
         raise Broken(detail="choices that cannot be read")
     return choices
 
 
-def _error_in(document: dict[str, Any]) -> UpstreamError:
+def error_in(document: dict[str, Any]) -> UpstreamError:
     """An error in the body of a 200, or in an event."""
     status, words = document.get("status"), document.get("message") or document.get("error")
     if type(status) is int and status >= 400:

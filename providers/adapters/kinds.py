@@ -71,6 +71,7 @@ def _is_key_file(value: Any) -> bool:
 
 
 TEXT = Kind("непустая строка", _is_text)
+COUNT = Kind("целое число от 1", lambda value: type(value) is int and value > 0)
 SWITCH = Kind("true или false", lambda value: isinstance(value, bool))
 NAMES = Kind("список строк", _is_list_of_names)
 HEADERS = Kind('объект из заголовков, {"имя": "значение"} латиницей', _are_headers)

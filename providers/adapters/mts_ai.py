@@ -28,6 +28,8 @@ class MtsAI(OpenAI):
         "n": Support.REFUSED,
         "stop": Support.EMULATED,  # the router ends the answer there
     }
+    # Nothing but the model and the texts is documented there.
+    TEXT_FIELDS: ClassVar[tuple[str, ...]] = ()
     SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD},)
     CODES: ClassVar[Codes] = {
         **CODES,

@@ -24,7 +24,8 @@ from providers.documents import decoded
 from providers.errors import Broken, Rejected, UpstreamError
 from providers.thinking import split
 from providers.tool_calls import ToolCall, tool_call
-from providers.usage import usage_of
+from providers.usage import prompt_of, usage_of
+from providers.vectors import Vectors, answered, in_order
 from providers.wire import (
     NOTHING,
     Chat,
@@ -32,6 +33,7 @@ from providers.wire import (
     Completion,
     Support,
     Target,
+    Texts,
     UpstreamRequest,
     UpstreamResponse,
 )
@@ -68,6 +70,9 @@ class OpenAI(Adapter):
         "reasoning": Support.EMULATED,  # as reasoning_effort
     }
     PARTS: ClassVar[Mapping[str, str]] = {kind: feature for kind, (_, _, feature) in PARTS.items()}
+    TEXT_FIELDS: ClassVar[tuple[str, ...]] = ("encoding_format", "dimensions")
+    # Hosts take more, but answers of megabytes would stop all other requests while they are read.
+    TEXTS_AT_ONCE = 128
     OPTIONS: ClassVar[Mapping[str, Kind]] = {
         **Adapter.OPTIONS,
         "max_tokens_field": one_of("max_tokens", "max_completion_tokens"),
@@ -86,16 +91,22 @@ class OpenAI(Adapter):
     def chat_request(self, chat: Chat, target: Target) -> UpstreamRequest:
         """``POST {base_url}/chat/completions``. Raises Rejected for what the endpoint cannot take."""
         body = self.body(chat, target)
+        accept = "text/event-stream" if body.get("stream") else "application/json"
+        return self._post("chat/completions", body, accept, target)
+
+    def _post(self, path: str, body: dict[str, Any], accept: str, target: Target) -> UpstreamRequest:
         for name in target.options.get("drop_fields", ()):
             body.pop(name, None)
-        accept = "text/event-stream" if body.get("stream") else "application/json"
         headers = {"content-type": "application/json", "accept": accept, **_headers(target)}
-        return UpstreamRequest("POST", f"{target.base_url}/chat/completions", headers, encoded(body))
+        return UpstreamRequest("POST", f"{target.base_url}/{path}", headers, encoded(body))
 
     def supports_at(self, field: str, features: Container[str], options: Mapping[str, Any]) -> Support:
         support = super().supports_at(field, features, options)
         carrier = self.carrier(field, options)
         return Support.DROPPED if carrier in options.get("drop_fields", ()) else support
+
+    def tells_of_texts(self, field: str, options: Mapping[str, Any]) -> bool:
+        return super().tells_of_texts(field, options) and field not in options.get("drop_fields", ())
 
     def carrier(self, field: str, options: Mapping[str, Any]) -> str:
         """The body's own field that ``field`` travels in; "" where we bring its effect about ourselves."""
@@ -195,6 +206,22 @@ class OpenAI(Adapter):
         return OpenAIStream(
             new_id=self.new_id, error=self._error, completion=self._completion, thinks=self.THINKS_IN_TEXT
         )
+
+    def embeddings_request(self, asked: Texts, target: Target) -> UpstreamRequest:
+        """``POST {base_url}/embeddings``; base64 is asked for where the customer wants it."""
+        known = {name: asked[name] for name in self.TEXT_FIELDS if asked.get(name) is not None}
+        if known.get("encoding_format") == "float":  # that is what they all do by themselves
+            del known["encoding_format"]
+        body = {"model": target.model, "input": asked["input"], **known}
+        return self._post("embeddings", body, "application/json", target)
+
+    def embeddings(self, response: UpstreamResponse, asked: Texts) -> Vectors:
+        """The vectors from a 200. Raises what an error inside it means, Broken if unusable."""
+        answer = decoded(response.body)
+        if error := self._error(answer):
+            raise error
+        items = in_order(answer.get("data"))
+        return answered([item.get("embedding") for item in items], asked, prompt_of(answer.get("usage")))
 
     def failure(self, response: UpstreamResponse) -> UpstreamError:
         """What an answer with a status other than 200 means."""

@@ -17,10 +17,12 @@ import orjson
 
 from providers.adapters.base import Adapter
 from providers.adapters.kinds import KEY_FILE, SWITCH, WORD, Kind
-from providers.adapters.yandexgpt_answers import YandexStream, completion_of, failure_of
+from providers.adapters.yandexgpt_answers import YandexStream, answer_of, completion_of, failure_of
 from providers.adapters.yandexgpt_messages import answer_form, messages_of, tools_of
 from providers.documents import decoded
 from providers.errors import Broken, DeadCredential, Misconfigured, Rejected, UpstreamError
+from providers.usage import tokens
+from providers.vectors import Vectors, answered
 from providers.wire import (
     NOTHING,
     Chat,
@@ -28,6 +30,7 @@ from providers.wire import (
     Completion,
     Support,
     Target,
+    Texts,
     Token,
     UpstreamRequest,
     UpstreamResponse,
@@ -39,6 +42,9 @@ Json = dict[str, Any]
 AUDIENCE = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
 # Seconds a signed request for a token is good for; the vendor allows no more.
 JWT_LIFE = 3600
+# A text to be found, and one to be found by, have models of their own whose vectors are made to be compared.
+ENDS_OF_EMBEDDERS = ("-doc", "-query")
+QUERIES = ("query", "search_query")
 # Statuses of the token call that mean the key, and not the service, is at fault.
 KEY_AT_FAULT = (400, 401, 403, 404, 422)
 
@@ -74,6 +80,7 @@ class YandexGPT(Adapter):
         "user": Support.DROPPED,
     }
     FEATURES: ClassVar[Mapping[str, str]] = dict.fromkeys(("reasoning_effort", "reasoning"), "reasoning")
+    TEXT_FIELDS: ClassVar[tuple[str, ...]] = ("dimensions", "input_type")
     OPTIONS: ClassVar[Mapping[str, Kind]] = {**Adapter.OPTIONS, "folder_id": WORD, "no_logging": SWITCH}
     SECRETS: ClassVar[tuple[Mapping[str, Kind], ...]] = ({"api_key": WORD}, {"service_account_key": KEY_FILE})
 
@@ -92,6 +99,18 @@ class YandexGPT(Adapter):
 
     def chat_stream(self) -> ChatStream:
         return YandexStream(self.new_id)
+
+    def embeddings_request(self, asked: Texts, target: Target) -> UpstreamRequest:
+        """One text: the vendor takes no more at once."""
+        [text] = asked["input"]
+        body = {"modelUri": _embedder_uri(asked.get("input_type"), target), "text": text}
+        if asked.get("dimensions"):
+            body["dim"] = str(asked["dimensions"])
+        return _post("textEmbedding", body, target, _headers(asked, target))
+
+    def embeddings(self, response: UpstreamResponse, asked: Texts) -> Vectors:
+        answer = answer_of(response.body)
+        return answered([answer.get("embedding")], asked, tokens(answer.get("numTokens")))
 
     def failure(self, response: UpstreamResponse) -> UpstreamError:
         return failure_of(response.body, response.status, response.headers)
@@ -133,10 +152,22 @@ class YandexGPT(Adapter):
 
 
 def _model_uri(target: Target) -> str:
+    return f"gpt://{_folder(target)}/{target.model}"
+
+
+def _embedder_uri(input_type: str | None, target: Target) -> str:
+    """Of the pair of models the one for what the text is; an endpoint that names one of them means that."""
+    name, _, branch = target.model.partition("/")
+    if not name.endswith(ENDS_OF_EMBEDDERS):
+        name += "-query" if input_type in QUERIES else "-doc"
+    return f"emb://{_folder(target)}/{name}/{branch or 'latest'}"
+
+
+def _folder(target: Target) -> str:
     folder = target.options.get("folder_id")
     if not folder:
         raise Misconfigured(detail="the provider's options have no folder_id")
-    return f"gpt://{folder}/{target.model}"
+    return str(folder)
 
 
 def _options(chat: Chat, target: Target) -> Json:

@@ -76,7 +76,7 @@ REJECTIONS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
 
 def completion_of(body: bytes, new_id: NewId) -> Completion:
     """OpenAI's ``choices`` and ``usage``. Raises UpstreamError if ``body`` is no final answer."""
-    answer = _answer(body)
+    answer = answer_of(body)
     alternative = _alternative(answer)
     if not alternative:
         raise Broken(detail="no alternatives in the answer")
@@ -129,7 +129,7 @@ class YandexStream:
             raise Truncated
 
     def _read(self, line: bytes) -> Iterator[Chunk]:
-        answer = _answer(line)
+        answer = answer_of(line)
         alternative = _alternative(answer)
         if not alternative:
             return
@@ -218,7 +218,7 @@ class _Lines:
         return self._rest
 
 
-def _answer(body: bytes) -> Json:
+def answer_of(body: bytes) -> Json:
     """The answer proper, which REST wraps in ``result``. Raises what the vendor reports instead of one."""
     value = decoded(body)
     error = _error(value)

@@ -117,6 +117,11 @@ class Dialect(ABC):
         """What the vendor says to a prompt of ``count`` tokens beyond its context."""
         return self.refused(400, f"Prompt of {count} tokens is too long")
 
+    def texts(self, body: JsonObject) -> list[str]:
+        """The texts of a request for vectors, as far as they can be told: for directives and the journal."""
+        given = body.get("input", body.get("text"))
+        return [text for text in (given if isinstance(given, list) else [given]) if isinstance(text, str)]
+
     def forget_token(self, visit: Visit) -> None:
         """Make the token of this request expire; a vendor without tokens has nothing to forget."""
         return
@@ -127,16 +132,6 @@ class Dialect(ABC):
 
 
 Cut = Callable[[str], Iterable[str]]  # a text into the pieces of its events
-
-
-def vector(text: str, size: int) -> list[float]:
-    """A deterministic embedding: numbers between -1 and 1."""
-    state = sum(ord(letter) * (index + 1) for index, letter in enumerate(text[:1000])) or 1
-    numbers = []
-    for _ in range(size):
-        state = (state * 1_103_515_245 + 12_345) % 2**31
-        numbers.append(round(state / 2**30 - 1, 6))
-    return numbers
 
 
 class Tokens:

@@ -17,6 +17,7 @@ class MtsAI(OpenAI):
     usage_on_finish = True
     null_usage = False
     blank_names = True
+    out_of_order = True
     context = 131_072
     owner = "mws"
     models = (
@@ -72,7 +73,11 @@ class MtsAI(OpenAI):
         return asked or model.startswith(self.always_think)
 
     def _embeddings(self, visit: Visit) -> Reply:
-        model = (json_object(visit.body) or {}).get("model", "")
+        body = json_object(visit.body) or {}
+        model = body.get("model", "")
+        if unknown := sorted(set(body) - {"model", "input"}):
+            self.authorize(visit)
+            raise self.coded("INVALID_PARAMETER", f"Unknown parameter: {unknown[0]}")
         if not str(model).startswith(self.embedders):
             self.authorize(visit)
             raise self.coded("UNSUPPORTED_ACTION", "The model does not support embeddings")

@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from providers.twins.answers import prompt_tokens, tokens
-from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Tokens, Visit, vector
+from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Tokens, Visit
+from providers.twins.directives import split_model
+from providers.twins.embeddings import vector
 from providers.twins.gigachat_question import Reading
 from providers.twins.shapes import (
     Answer,
@@ -44,11 +46,12 @@ VERSIONS = {
     "GigaChat-3-Pro": "GigaChat-3-Pro:3.0.1.1",
     "GigaChat-3-Ultra": "GigaChat-3-Ultra:3.0.1.1",
 }
+# Numbers in a vector, and tokens that a text may have.
 EMBEDDERS = {
-    "Embeddings": 1024,
-    "Embeddings-2": 1024,
-    "EmbeddingsGigaR": 2560,
-    "GigaEmbeddings-3B-2025-09": 2048,
+    "Embeddings": (1024, 512),
+    "Embeddings-2": (1024, 512),
+    "EmbeddingsGigaR": (2560, 4096),
+    "GigaEmbeddings-3B-2025-09": (2048, 4096),
 }
 # Without a session the cache still finds a token or two.
 CACHED_ANYWAY = 2
@@ -148,9 +151,12 @@ class GigaChat(Dialect):
 
     def _embeddings(self, visit: Visit) -> Reply:
         body = self._body(visit)
-        size = EMBEDDERS.get(body.get("model", ""))
-        if size is None:
+        model, _ = split_model(self.model_of(body))
+        if model not in EMBEDDERS:
             raise self.refused(404, MESSAGES[404])
+        (size, longest), texts = EMBEDDERS[model], self._texts(body)
+        if max(map(tokens, texts)) > longest:
+            raise self.refused(413, MESSAGES[413])
         items = [
             {
                 "object": "embedding",
@@ -158,9 +164,9 @@ class GigaChat(Dialect):
                 "embedding": vector(text, size),
                 "usage": {"prompt_tokens": tokens(text)},
             }
-            for index, text in enumerate(self._texts(body))
+            for index, text in enumerate(texts)
         ]
-        return json_reply({"object": "list", "model": body["model"], "data": items})
+        return json_reply({"object": "list", "model": model, "data": items})
 
     def _count(self, visit: Visit) -> Reply:
         texts = self._texts(self._body(visit))

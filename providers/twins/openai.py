@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from providers.twins.answers import call_tokens, tokens
-from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Visit, vector
-from providers.twins.directives import directives
+from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Visit
+from providers.twins.directives import directives, split_model
+from providers.twins.embeddings import in_base64, vector
 from providers.twins.openai_question import Reading, stops
 from providers.twins.shapes import (
     Answer,
@@ -51,6 +52,7 @@ class OpenAI(Dialect):
     usage_on_finish: ClassVar[bool] = False  # instead of an event of its own
     null_usage: ClassVar[bool] = True  # "usage": null on all other events when usage is asked for
     blank_names: ClassVar[bool] = False  # later fragments of a call repeat id, type and name as ""
+    out_of_order: ClassVar[bool] = False  # vectors: only their index tells whose they are
     empty_calls: ClassVar[bool] = False  # "tool_calls": [] where none is called
 
     def operations(self) -> Mapping[tuple[str, str], tuple[str, Operation]]:
@@ -103,13 +105,17 @@ class OpenAI(Dialect):
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise self.refused(400, "input must be a string or an array of strings")
         size = body.get("dimensions") or self.embedder_size
+        write = in_base64 if body.get("encoding_format") == "base64" else list
         items = [
-            {"object": "embedding", "index": index, "embedding": vector(text, size)}
+            {"object": "embedding", "index": index, "embedding": write(vector(text, size))}
             for index, text in enumerate(texts)
         ]
         count = sum(map(tokens, texts))
         usage = {"prompt_tokens": count, "total_tokens": count}
-        return json_reply({"object": "list", "data": items, "model": body.get("model"), "usage": usage})
+        model, _ = split_model(self.model_of(body))
+        self._known_model(model)
+        data = items[::-1] if self.out_of_order else items
+        return json_reply({"object": "list", "data": data, "model": model, "usage": usage})
 
     # --- Chat: reading ----------------------------------------------------------------------------
 

@@ -11,13 +11,13 @@ from aiohttp import web
 from providers.twins import answers
 from providers.twins.control import Control
 from providers.twins.dialect import Dialect, Operation, Visit
-from providers.twins.directives import directives, fault_order, split_model
+from providers.twins.directives import Directives, directives, fault_order, split_model
 from providers.twins.emulated import recognised
 from providers.twins.faults import is_known, spoil
 from providers.twins.journal import Entry, Journal, text_hash
 from providers.twins.orders import Limits, Order, Orders
 from providers.twins.playback import PROPER, Playback, Played, on_wire, reset
-from providers.twins.shapes import Ending, Question, Refused, Reply, json_object, json_reply
+from providers.twins.shapes import Ending, JsonObject, Question, Refused, Reply, json_object, json_reply
 from providers.twins.turn import Turn
 
 INVALID_JSON = "Your request contains invalid JSON syntax."
@@ -114,9 +114,13 @@ class Twins:
         return spoil(turn, order.kind, order.args)
 
     def _turn(self, route: Route, visit: Visit, entry: Entry, slots: ExitStack) -> Turn:
-        if route.operation:
-            return Turn(route.dialect, visit, plain=route.operation(visit))
         dialect = route.dialect
+        if route.op == "embeddings":
+            self._take_slot(dialect, dialect.authorize(visit), slots)
+            orders = _noted(entry, dialect, json_object(visit.body) or {})
+            return Turn(dialect, visit, plain=route.operation and route.operation(visit), orders=orders)
+        if route.operation:
+            return Turn(dialect, visit, plain=route.operation(visit))
         self._take_slot(dialect, dialect.authorize(visit), slots)
         body = json_object(visit.body)
         if body is None:
@@ -169,12 +173,23 @@ def _note(entry: Entry, question: Question) -> None:
     entry.prompt_tokens = answers.prompt_tokens(question)
 
 
+def _noted(entry: Entry, dialect: Dialect, body: JsonObject) -> Directives:
+    """What the journal tells about texts that become vectors; the orders in them."""
+    texts = dialect.texts(body)
+    said = "\n".join(texts)
+    orders = directives(said)
+    entry.fields = sorted(body)
+    entry.model, _ = split_model(dialect.model_of(body))
+    entry.tag, entry.text_hash = orders.word("tag"), text_hash(said)
+    entry.prompt_tokens = sum(map(answers.tokens, texts))
+    return orders
+
+
 def _ordered_by_prompt(turn: Turn, visit: Visit) -> Order | None:
     """The fault that the model's suffix or a directive asks for. Raises Refused for an unknown one."""
-    if turn.question is None:
-        return None
+    orders = turn.question.directives if turn.question else turn.orders
     _, suffix = split_model(turn.dialect.model_of(json_object(visit.body) or {}))
-    spec = suffix or turn.question.directives.word("fault")
+    spec = suffix or orders.word("fault")
     if not spec:
         return None
     kind, args = fault_order(spec)

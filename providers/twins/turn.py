@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from providers.twins import answers
-from providers.twins.dialect import Bill, Dialect, Visit
+from providers.twins.dialect import ABSENT, Bill, Dialect, Visit
+from providers.twins.directives import Directives
 from providers.twins.shapes import (
     JSON,
     Answer,
@@ -17,9 +20,13 @@ from providers.twins.shapes import (
     Question,
     Reply,
     Usage,
+    body_of,
     dumps,
     json_reply,
 )
+
+NO_ORDERS = Directives("")
+COUNTS = {"usage", "numTokens"}  # where vendors write how many tokens there were
 
 Tamper = Callable[[Any], Any]  # a usage in the vendor's form -> what is written instead
 
@@ -33,6 +40,7 @@ class Turn:
     question: Question | None = None
     answers: tuple[Answer, ...] = ()
     plain: Reply | None = None
+    orders: Directives = NO_ORDERS  # of another operation's texts
     delay: float = 0  # seconds between two events where the question does not say
 
     @property
@@ -58,6 +66,9 @@ class Turn:
         """
         if self.question is None:
             plain = self.plain or json_reply({})
+            if tamper:
+                body = _tampered(orjson.loads(body_of(plain)), tamper)
+                plain = replace(plain, frames=(Frame(dumps(body)),))
             return replace(plain, headers=(*plain.headers, *self.headers))
         bill = self._bill(tamper, everywhere=everywhere)
         if self.question.stream if stream is None else stream:
@@ -102,6 +113,18 @@ class Turn:
 
     def _cut(self, text: str) -> Iterable[str]:
         return answers.pieces(text, self.dialect.piece, self._asked().directives.count("chunks"))
+
+
+def _tampered(body: Any, tamper: Tamper) -> Any:
+    """The body of an answer without words, with other counts where it has them."""
+    if isinstance(body, list):
+        return [_tampered(item, tamper) for item in body]
+    if not isinstance(body, dict):
+        return body
+    changed = {
+        key: tamper(value) if key in COUNTS else _tampered(value, tamper) for key, value in body.items()
+    }
+    return {key: value for key, value in changed.items() if value is not ABSENT}
 
 
 def _paced(frames: Iterator[Frame], first: float, between: float) -> Iterator[Frame]:

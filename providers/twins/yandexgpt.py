@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from providers.twins.answers import TOKEN, tokens
-from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Tokens, Visit, vector
+from providers.twins.dialect import ABSENT, Bill, Cut, Dialect, Operation, Tokens, Visit
+from providers.twins.embeddings import vector
 from providers.twins.shapes import (
     Answer,
     Call,
@@ -42,6 +43,7 @@ MODELS = {
 }
 BRANCHES = {None, "latest", "rc", "deprecated"}
 EMBEDDERS = {"text-search-doc", "text-search-query", "text-embeddings-v2-doc", "text-embeddings-v2-query"}
+LONGEST_TEXT = 2_000  # tokens
 VERSION = "23.10.2026"
 
 GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 10, 413: 3, 422: 3, 429: 8, 503: 14, 504: 4}
@@ -158,6 +160,12 @@ class YandexGPT(Dialect):
         if not found or found[2] not in EMBEDDERS or not isinstance(body.get("text"), str):
             raise self.refused(400, "Failed to parse model URI or text")
         self._check_folder(found[1], visit)
+        if (count := tokens(body["text"])) > LONGEST_TEXT:
+            raise self.refused(
+                400, f"Number of input tokens must be no more than {LONGEST_TEXT}, got {count}"
+            )
+        if "dim" in body and not found[2].startswith("text-embeddings-v2"):
+            raise self.refused(400, f"Model '{found[2]}' does not support dim")
         size = int(body.get("dim", 256))
         return json_reply(
             {

@@ -83,6 +83,7 @@ class ModelAdmin(admin.ModelAdmin):
     form = ModelForm
     list_display = [
         "slug",
+        "kind",
         "general_quality",
         "tariff",
         "context",
@@ -92,7 +93,7 @@ class ModelAdmin(admin.ModelAdmin):
         "provider_name",
         "name",
     ]
-    list_filter = ["is_enabled", "provider_name", "version", "tariff"]
+    list_filter = ["is_enabled", "kind", "provider_name", "version", "tariff"]
     list_select_related = ["tariff"]
     search_fields = ["slug", "name", "aliases__name"]
     autocomplete_fields = ["tariff"]

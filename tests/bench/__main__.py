@@ -20,6 +20,7 @@ import psutil
 import uvloop
 
 MODEL = "bench/model"
+VECTORS = "bench/vectors"
 WARM_UP = 2
 SECONDS = 10
 CONNECTIONS = 32
@@ -44,7 +45,12 @@ def main() -> None:
         load(url, key, "stream", STREAMS, 0)
         stream = measured(process, lambda: load(url, key, "stream", STREAMS, 0))
         rest = load(url, key, "whole", 1, WARM_UP)
+        vectors = {}
+        for form in ("base64", "float"):
+            load(url, key, form, 1, WARM_UP / 2)
+            vectors[form] = measured(process, lambda form=form: load(url, key, form, 4, SECONDS / 2))
     report(whole, stream, rest)
+    report_vectors(vectors)
     uvloop.run(report_parts())
 
 
@@ -59,6 +65,13 @@ def report(whole: dict, stream: dict, rest: dict) -> None:
     print(ROW.format("whole answers, one at a time", "", *pace(rest, rest["requests"])))
     print(f"\nstreams took {stream['seconds']:.2f} s: {over:.2f} s over the ideal")
     print(f"memory: {whole['rss']:.0f} MB after whole answers, {stream['rss']:.0f} MB after streams")
+
+
+def report_vectors(vectors: dict) -> None:
+    print()
+    for form, result in vectors.items():
+        cost = f"{result['cpu'] * 1000 / result['requests']:.2f} ms"
+        print(ROW.format(f"embeddings of 100 inputs, {form}", cost, *pace(result, result["requests"])))
 
 
 async def report_parts() -> None:
@@ -121,6 +134,9 @@ def prepare(upstream_port: int) -> str:
         slug=MODEL, name="Bench", tariff=make_tariff(), context_length=1000, max_output=1000
     )
     Endpoint.objects.create(model=model, provider=provider, upstream_name="bench")
+    facts = {"kind": "embeddings", "context_length": 1000, "max_output": 0}
+    vectors = Model.objects.create(slug=VECTORS, name="Bench", tariff=make_tariff(), **facts)
+    Endpoint.objects.create(model=vectors, provider=provider, upstream_name="bench", tools="none")
     # Its limits are counted like anybody's, but high enough never to be reached.
     return make_key(make_client(balance="1000000", requests_per_second=5_000, concurrent_requests=1_000))[1]
 
@@ -140,7 +156,7 @@ def load(url: str, key: str, kind: str, connections: int, seconds: float) -> dic
         "tests.bench.load",
         url,
         key,
-        MODEL,
+        VECTORS if kind in {"base64", "float"} else MODEL,
         kind,
         str(connections),
         str(seconds),

@@ -2,7 +2,8 @@
 
     python -m tests.bench.load URL KEY MODEL KIND CONNECTIONS SECONDS_OR_ROUNDS
 
-Prints one JSON object: requests, seconds, latencies in milliseconds.
+KIND is whole, stream, or the form of a hundred vectors: base64 or float. Prints one JSON object: requests,
+seconds, latencies in milliseconds.
 """
 
 import asyncio
@@ -15,6 +16,13 @@ import uvloop
 
 DONE = b"data: [DONE]\n\n"
 GAP_MS = 20
+TEXT = "Столица Карелии — Петрозаводск."
+
+
+def texts(url: str, key: str, model: str, form: str) -> bytes:
+    """A request for a hundred vectors, as ``form``: base64 or float."""
+    asked = {"model": model, "input": [f"{n}. {TEXT}" for n in range(100)], "encoding_format": form}
+    return post("/v1/embeddings", asked, url, key)
 
 
 def request(url: str, key: str, model: str, *, stream: bool) -> bytes:
@@ -28,9 +36,13 @@ def request(url: str, key: str, model: str, *, stream: bool) -> bytes:
         "max_tokens": 200,
         **({"stream": True, "seed": GAP_MS} if stream else {}),
     }
-    body = json.dumps(chat, ensure_ascii=False).encode()
+    return post("/v1/chat/completions", chat, url, key)
+
+
+def post(path: str, asked: dict, url: str, key: str) -> bytes:
+    body = json.dumps(asked, ensure_ascii=False).encode()
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\n"
         f"authorization: Bearer {key}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\n\r\n"
     )
@@ -68,7 +80,10 @@ async def connection(url: str, message: bytes, *, stream: bool, until: float, la
 async def main(url: str, key: str, model: str, kind: str, connections: int, seconds: float) -> None:
     latencies: list[float] = []
     started = time.perf_counter()
-    message = request(url, key, model, stream=kind == "stream")
+    if kind in {"base64", "float"}:
+        message = texts(url, key, model, kind)
+    else:
+        message = request(url, key, model, stream=kind == "stream")
     await asyncio.gather(
         *(
             connection(url, message, stream=kind == "stream", until=started + seconds, latencies=latencies)

@@ -2,12 +2,16 @@
 
     python -m tests.bench.upstream PORT
 
-A streamed request gets CHUNKS chunks, GAP seconds apart if its body names ``"seed":GAP_MS`` milliseconds.
+A request for vectors gets a hundred of them, whatever it asks. A streamed one gets CHUNKS chunks, GAP seconds
+apart if its body names ``"seed":GAP_MS`` milliseconds.
 """
 
 import asyncio
+import base64
 import json
+import math
 import re
+import struct
 import sys
 
 import uvloop
@@ -34,7 +38,23 @@ ANSWER = _json(
 WHOLE = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(ANSWER) + ANSWER
 )
+# A hundred vectors, in the form that is asked for: bytes, as by the SDKs, or numbers.
+TEXTS, WIDTH = 100, 1024
+NUMBERS = [round(math.sin(n) / 32, 8) for n in range(WIDTH)]
+PACKED = base64.b64encode(struct.pack(f"<{WIDTH}f", *NUMBERS)).decode()
+
+
+def _vectors(vector: object) -> bytes:
+    data = [{"object": "embedding", "index": n, "embedding": vector} for n in range(TEXTS)]
+    usage = {"prompt_tokens": 12 * TEXTS, "total_tokens": 12 * TEXTS}
+    body = _json({"object": "list", "data": data, "model": "bench", "usage": usage})
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    )
+
+
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+BASE64, FLOATS = _vectors(PACKED), _vectors(NUMBERS)
 
 
 def _event(choices: list[dict[str, object]], **more: object) -> bytes:
@@ -65,6 +85,9 @@ class Upstream(asyncio.Protocol):
         if not blank or size is None or len(body) < int(size[1]):
             return
         self._seen = b""
+        if head.startswith(b"POST /v1/embeddings"):
+            self._transport.write(BASE64 if b'"encoding_format":"base64"' in body else FLOATS)
+            return
         if b'"stream":true' not in body:
             self._transport.write(WHOLE)
             return

@@ -162,3 +162,13 @@ def test_a_charge_below_the_sum_is_capped_or_none(cost, held, lines, is_capped):
 @pytest.mark.parametrize(("cost", "held"), [(COST - 1, COST), (COST + 1, COST + 1)])
 def test_what_the_counts_do_not_tell_is_not_explained(cost, held):
     assert explanation(PRICE, USAGE, cost=cost, held=held) is None
+
+
+def test_texts_that_become_vectors_have_a_price_of_their_own():
+    price = Price(prompt=7, completion=9, cached_prompt=5, reasoning=8, request=2, embedding=3 * MILLION)
+
+    of_texts = price.of_embeddings()
+
+    assert ceiling(of_texts, 10, 0) == cost_of(of_texts, usage(10)) == 2 + 30
+    assert cost_of(of_texts, usage(10, cached=4)) == 2 + 30
+    assert FREE.of_embeddings() is FREE

@@ -7,6 +7,8 @@ fails, by the twins B; ``slow/<wire>``, by A with all the time in the world. Els
 so that tests of time-outs are short. ``late/<fault>`` is a pair whose A has that fault. ``odd/<wire>`` is as
 slow as ``slow`` at a price of which no token costs a whole number of micro-roubles; ``dear/openai`` is
 answered by B. Their circuits stay closed: faults come there by the hundred, and each is to be met.
+``vectors/<wire>`` embed texts, answered by A and B; ``vectors/alone`` by A alone, ``vectors/parts`` by A in
+parts of two texts. Their texts have a price of their own, beside that of prompts.
 Models with automatic circuits are in ``frail``; ``both/<fault>-<fault>`` has these faults of two providers.
 """
 
@@ -21,7 +23,8 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
 django.setup()
 
-from providers.models import Provider  # noqa: E402 - models need settings
+from billing.money import roubles  # noqa: E402 - models need settings
+from providers.models import Provider  # noqa: E402
 from routing.models import Endpoint  # noqa: E402
 from tests import builders  # noqa: E402
 from tests.e2e.frail import BREAKS, EQUALS, FRAIL, Place, api_key  # noqa: E402
@@ -57,6 +60,15 @@ PATIENT = {"first_token": 30, "between_tokens": 30}
 # Roubles for a million tokens of prompt and answer.
 ODD = ("333.333333", "1500.500001")
 DEAR = ("2000", "7000.7")
+
+# Wire: upstream name of its model of vectors.
+EMBEDDERS = {
+    "gigachat": "EmbeddingsGigaR",
+    "yandexgpt": "text-search",
+    "mts-ai": "bge-m3",
+    "gen-t": "bge-m3",
+    "openai": "text-embedding",
+}
 
 # Faults of A that take time to show.
 LATE = (
@@ -103,10 +115,31 @@ def main(places: dict[str, str]) -> None:
         _model(f"pair/bad-{wire}", wire, f"bad-{wire}", f"b-{wire}")
     _model("dear/openai", "openai", "b-openai", price=DEAR)
     _model("median/openai", "openai", "b-openai")  # asked by one test only
+    _vectors()
     tariff = builders.make_tariff()
     for name, endpoints in FRAIL.items():
         _frail(name, endpoints, places["frail"], tariff)
     _both(places["frail"], tariff)
+
+
+def _vectors() -> None:
+    tariff = builders.make_tariff(*DEAR, embedding=roubles(ODD[0]))
+    facts: Any = {"kind": "embeddings", "max_output": 0, "context_length": 4096, "tariff": tariff}
+    served = {f"vectors/{wire}": (f"a-{wire}", f"b-{wire}") for wire in EMBEDDERS}
+    for slug, providers in {**served, "vectors/alone": ["a-openai"], "vectors/parts": ["a-openai"]}.items():
+        model = builders.make_model(slug, **facts)
+        for priority, name in enumerate(providers):
+            provider: Any = Provider.objects.get(slug=name)
+            builders.make_endpoint(
+                model,
+                provider,
+                upstream_name=EMBEDDERS[name[2:]],
+                priority=priority,
+                circuit="closed",
+                tools="none",
+                features=["dimensions"] if slug == "vectors/openai" else [],
+                options={"texts_at_once": 2} if slug == "vectors/parts" else {},
+            )
 
 
 def _frail(name: str, endpoints: tuple[Place, ...], url: str, tariff: Any) -> None:

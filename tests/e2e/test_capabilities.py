@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from routing.matrix import BEST_FIRST, ROWS
+from routing.matrix import BEST_FIRST, ROWS, TEXT_ROWS
 from tests import samples
 from tests.e2e.installation import Server
 from tests.e2e.talk import post
@@ -36,6 +36,23 @@ def test_the_matrix_says_what_happens(express: Server, key: str, model: str):
         else:
             assert answer.status_code == 200, (row, answer.text)
             assert (samples.field_of(row) in named) is (told == "dropped"), row
+
+
+@pytest.mark.parametrize("wire", ["gigachat", "yandexgpt", "mts-ai", "gen-t", "openai"])
+def test_the_matrix_of_a_model_of_vectors_says_what_happens(express: Server, key: str, wire: str):
+    model = f"vectors/{wire}"
+    told = get(express, f"{model}/capabilities")["data"]["capabilities"]
+    assert set(told) == set(TEXT_ROWS)
+
+    for row, becomes in told.items():
+        asked, _ = samples.text_sample(row, model)
+        answer = post(express, key, asked, path="/v1/embeddings")
+        named = answer.headers.get("x-xrouter-dropped", "").split(", ")
+        if becomes == "refused":
+            assert answer.status_code in {400, 503}, row
+        else:
+            assert answer.status_code == 200, (row, answer.text)
+            assert (row in named) is (becomes == "dropped"), row
 
 
 def test_the_choice_can_what_one_of_its_models_can(door: Server):

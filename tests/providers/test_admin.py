@@ -142,7 +142,7 @@ def test_a_backslash_before_u0000_is_text(operator):
     [
         ("openai", '{"wibble": 1}', "«wibble»: нет такой настройки"),
         ("yandexgpt", '{"folder_id": 5}', "«folder_id» — это"),
-        ("gigachat", '{"folder_id": "b1g"}', "есть probe_model."),
+        ("gigachat", '{"folder_id": "b1g"}', "есть probe_model, texts_at_once."),
     ],
 )
 def test_settings_that_a_dialect_does_not_know_are_refused(operator, adapter, options, said):

@@ -115,9 +115,10 @@ def test_an_answer_longer_than_the_context_is_an_error_at_its_field(operator):
     inlines = {
         f"{name}-{count}_FORMS": 0 for name in ("endpoints", "aliases") for count in ("TOTAL", "INITIAL")
     }
+    kinds = {"kind": "chat", "modality": "t"}
 
     answer = operator.post(
-        reverse("admin:routing_model_change", args=[model.pk]), {**form, **sizes, **inlines, "modality": "t"}
+        reverse("admin:routing_model_change", args=[model.pk]), {**form, **sizes, **inlines, **kinds}
     )
 
     said = dict(answer.context["adminform"].form.errors)

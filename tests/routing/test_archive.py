@@ -107,7 +107,8 @@ def test_a_decision_is_not_made_again_of_another_catalogue():
 
 # Of an endpoint and its provider, what has no part in any decision.
 UNSEEN = {"_lacks", "base_url", "auth_url", "ca_bundle", "timeouts"}
-NEEDS = Needs(Size(7, 1, 1, 2, 3, True), 5, ("seed", "tools"), True, True, "json_schema", True, ("store",))
+SIZE = Size(7, 1, 1, 2, 3, True, 4, 5)
+NEEDS = Needs(SIZE, 5, ("seed", "tools"), True, True, "json_schema", True, ("store",), True)
 WISHES = Wishes(
     order=("b", "a"),
     only=frozenset({"a", "b"}),
@@ -150,3 +151,11 @@ def test_nothing_of_an_endpoint_is_forgotten():
     known = {*archive.ROUTE, *archive.UPSTREAM, *kept_apart, *UNSEEN}
 
     assert {f.name for kind in (Route, Upstream) for f in fields(kind)} == known
+
+
+def test_a_catalogue_that_was_kept_before_models_had_kinds_is_of_chats():
+    description = described(world(Random(1), models=3, endpoints=3).catalogue)
+    for card in description["cards"]:
+        del card["kind"]
+
+    assert {card.kind for card in revived(description).cards.values()} == {"chat"}

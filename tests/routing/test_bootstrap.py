@@ -86,8 +86,21 @@ def test_the_catalogue_speaks_of_known_dialects_and_prices_every_model():
     bootstrap({})
 
     assert set(Provider.objects.values_list("adapter", flat=True)) <= set(ADAPTERS)
-    priced = Rate.objects.in_force_at(timezone.now()).filter(prompt__gt=0, completion__gt=0)
-    assert {model.tariff_id for model in Model.objects.all()} <= {rate.tariff_id for rate in priced}
+    priced = Rate.objects.in_force_at(timezone.now()).filter(prompt__gt=0)
+    for kind, price in (("chat", "completion"), ("embeddings", "embedding")):
+        tariffs = {rate.tariff_id for rate in priced if getattr(rate, price)}
+        assert {model.tariff_id for model in Model.objects.filter(kind=kind)} <= tariffs
+
+
+def test_models_of_vectors_answer_nothing_in_words_and_are_never_chosen():
+    bootstrap({})
+
+    made = Model.objects.filter(kind="embeddings")
+    slugs = {"gigachat/embeddings", "gigachat/embeddings-gigar", "mts-ai/bge-m3", "yandexgpt/text-search"}
+    assert {model.slug for model in made} == slugs
+    assert {(model.max_output, model.modality) for model in made} == {(0, "text->embedding")}
+    assert not made.exclude(quality={}).exists()
+    assert {endpoint.tools for endpoint in Endpoint.objects.filter(model__in=made)} == {"none"}
 
 
 def test_prices_are_quoted_for_a_thousand_tokens_and_kept_for_a_million():
@@ -121,7 +134,8 @@ def test_marks_are_for_stable_versions_and_larger_models_have_higher_ones():
     marks = {model.slug: model.quality.get("general") for model in Model.objects.all()}
     assert marks["gigachat/lite"] < marks["gigachat/pro"] < marks["gigachat/max"]
     assert marks["yandexgpt/lite"] < marks["yandexgpt/pro"]
-    assert {model.version for model in Model.objects.filter(quality={})} == {"rc", "deprecated"}
+    unmarked = Model.objects.filter(quality={}, kind="chat")
+    assert {model.version for model in unmarked} == {"rc", "deprecated"}
 
 
 def test_a_repeated_bootstrap_makes_and_changes_nothing():

@@ -85,3 +85,23 @@ def test_whatever_is_told_is_one_of_four_words(client, two):
     words = {str(word) for word in Support}
 
     assert {word for each in told(client)["endpoints"] for word in each["capabilities"].values()} <= words
+
+
+def test_a_model_of_vectors_has_the_fields_of_requests_for_vectors(client):
+    model = make_model("family/vectors", kind="embeddings", max_output=0)
+    facts: dict = {"tools": "none"}
+    make_endpoint(model, make_provider("giga", adapter="gigachat"), features=[], **facts)
+    make_endpoint(model, make_provider("host"), features=[Feature.DIMENSIONS], **facts)
+
+    data = told(client, "family/vectors")
+
+    columns = {each["provider"]: each["capabilities"] for each in data["endpoints"]}
+    assert {
+        row: [columns["giga"][row], columns["host"][row], best] for row, best in data["capabilities"].items()
+    } == {
+        "dimensions": ["refused", "exact", "exact"],
+        "encoding_format": ["emulated", "exact", "exact"],
+        "input_type": ["dropped", "dropped", "dropped"],
+        **dict.fromkeys(("input", "model", "provider", "user"), ["exact"] * 3),
+    }
+    assert data["completions"] == {}

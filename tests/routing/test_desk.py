@@ -56,7 +56,8 @@ class Reception:
 
         given = {"authorization": f"Bearer {KEY.plaintext}", **headers}
         lower = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
-        desk = Desk(Callers(self.load), self.house.gateway, self.proxies, patience=self.patience)
+        house = self.house
+        desk = Desk(Callers(self.load), house.gateway, house.embedder, self.proxies, patience=self.patience)
         return await desk.chat(Arrival(lower, peer, read_body))
 
     async def status(self, *args: Any, **kwargs: Any) -> int:

@@ -146,7 +146,10 @@ def test_the_choice_is_listed_with_what_its_models_have_together():
         *("xrouter", "xrouter"),
     )
     assert (shown["pricing"], shown["default_parameters"], shown["version"]) == (None, {}, "")
-    assert (shown["context_length"], shown["limits"]) == (100_000, {"max_tokens": 9_000, "max_images": 4})
+    assert (shown["context_length"], shown["limits"]) == (
+        100_000,
+        {"max_tokens": 9_000, "max_images": 4, "max_inputs": None},
+    )
     assert shown["architecture"]["modality"] == "text+image->text"
     assert shown["created"] == int(old.timestamp())
     assert {"streaming", "vision", "function-calling"} <= set(shown["supported_features"])
@@ -159,10 +162,11 @@ def test_the_choice_is_listed_with_what_its_models_have_together():
 def test_without_a_model_to_choose_there_is_no_choice(quality):
     make_endpoint(make_model("a/b"))
     make_endpoint(make_model("a/off", quality=quality), is_enabled=False)
+    make_endpoint(make_model("a/vectors", kind="embeddings", max_output=0, quality=quality))
 
     with pytest.raises(UnknownModel):
         listing("xrouter/auto")
-    assert [each.model.slug for each in listings()] == ["a/b"]
+    assert [each.model.slug for each in listings()] == ["a/b", "a/vectors"]
 
 
 def test_parameters_are_those_of_the_endpoint_and_not_of_the_dialect_alone():
@@ -173,3 +177,31 @@ def test_parameters_are_those_of_the_endpoint_and_not_of_the_dialect_alone():
     assert "reasoning_effort" in thinking.supported_parameters
     assert "reasoning_effort" not in plain.supported_parameters
     assert "seed" not in picky.supported_parameters
+
+
+def test_a_model_of_vectors_is_shown_as_one():
+    facts = {"kind": "embeddings", "max_output": 0, "modality": "text->embedding"}
+    endpoint = {"tools": "none", "features": [Feature.DIMENSIONS]}
+
+    shown = ModelSerializer(served("a/vectors", endpoint=endpoint, **facts)).data
+
+    assert shown["limits"] == {"max_tokens": 0, "max_images": 0, "max_inputs": 2048}
+    assert shown["architecture"]["modality"] == "text->embedding"
+    assert shown["supported_parameters"] == ["dimensions", "encoding_format"]
+    assert shown["supported_features"] == []
+
+
+@pytest.mark.parametrize(
+    ("adapter", "features", "parameters"),
+    [
+        ("yandexgpt", [], ["encoding_format", "input_type"]),
+        ("yandexgpt", [Feature.DIMENSIONS], ["dimensions", "encoding_format", "input_type"]),
+        ("mts-ai", [Feature.DIMENSIONS], ["encoding_format"]),
+        ("gigachat", [], ["encoding_format"]),
+    ],
+)
+def test_a_model_of_vectors_names_the_fields_its_vendor_knows(adapter, features, parameters):
+    facts = {"kind": "embeddings", "max_output": 0}
+    endpoint = {"tools": "none", "features": features}
+
+    assert served("a/vectors", adapter, endpoint=endpoint, **facts).supported_parameters == parameters

@@ -13,11 +13,22 @@ from providers.emulation import EmulatedTools
 from providers.errors import Rejected
 from providers.wire import Support, Target, UpstreamRequest
 from routing import legacy
+from routing.embeddings.reading import EmbeddingsRequest, read_texts
 from routing.errors import BadRequest
-from routing.matrix import BEST_FIRST, FORMS, PARTS, REWRITTEN, ROWS, best_of, treatments
-from routing.meter import measure
+from routing.matrix import (
+    BEST_FIRST,
+    FORMS,
+    PARTS,
+    REWRITTEN,
+    ROWS,
+    TEXT_ROWS,
+    best_of,
+    text_treatments,
+    treatments,
+)
+from routing.meter import measure, measure_texts
 from routing.models import Feature
-from routing.needs import OWN, VENDOR_FIELDS, needs_of, needs_tools
+from routing.needs import OWN, TEXT_FIELDS, VENDOR_FIELDS, needs_of, needs_of_texts, needs_tools
 from routing.policy import Group, Question, decide
 from routing.reading import read_chat
 from routing.route import Route
@@ -203,3 +214,59 @@ def test_a_route_made_of_another_is_asked_anew():
 
     assert not emulated.lacks("parallel_tool_calls")
     assert native.lacks("parallel_tool_calls")
+
+
+# Vectors --------------------------------------------------------------------------------------------
+
+
+def text_places() -> dict[str, Route]:
+    found = {}
+    for adapter in ADAPTERS:
+        for width, features in {"any": ALL, "its own": ALL - {"dimensions"}}.items():
+            found[f"{adapter}, {width} width"] = _place(adapter, "none", features)
+        for dropped in TEXT_FIELDS if "drop_fields" in ADAPTERS[adapter].OPTIONS else ():
+            found[f"{adapter}, without {dropped}"] = _place(adapter, "none", ALL, drop_fields=[dropped])
+    return found
+
+
+TEXT_PLACES = text_places()
+
+
+@pytest.mark.parametrize("place", TEXT_PLACES.values(), ids=TEXT_PLACES)
+@pytest.mark.parametrize("row", TEXT_FIELDS)
+def test_fields_of_texts_are_told_named_or_refused_as_the_matrix_says(place, row):
+    told = text_treatments(place)[row]
+    with_, without = (read_texts(orjson.dumps(each)) for each in samples.text_sample(row, "m"))
+    needs = needs_of_texts(with_, measure_texts(with_["input"]))
+
+    is_asked = bool(decide(Question((Group((place,)),), needs, NOON, "seed")).places)
+    is_told = embedding_of(place, with_) != embedding_of(place, without)
+
+    assert is_asked is (told is not Support.REFUSED)
+    if is_asked:
+        assert (row in place.lacking(needs)) is (told is Support.DROPPED)
+        assert is_told is (told is Support.EXACT)
+
+
+def embedding_of(place: Route, asked_for: dict[str, Any]) -> tuple[Any, Any]:
+    target = Target("http://127.0.0.1:9", "m", "", place.options, place.features)
+    return wire(ADAPTERS[place.upstream.adapter].embeddings_request(asked_for, target))
+
+
+def test_a_model_of_vectors_has_rows_of_its_own_and_the_router_honours_what_no_vendor_is_told():
+    matrix = text_treatments(TEXT_PLACES["gigachat, its own width"])
+
+    assert set(samples.TEXTS) == set(TEXT_ROWS) == set(EmbeddingsRequest.__struct_fields__) == set(matrix)
+    assert {row for row, told in matrix.items() if told is not Support.EXACT} == set(TEXT_FIELDS)
+
+
+def test_the_best_of_several_makers_of_vectors_is_told():
+    poor, rich = TEXT_PLACES["gigachat, its own width"], TEXT_PLACES["openai, any width"]
+
+    best = best_of(map(text_treatments, (poor, rich)))
+
+    assert {row: best[row] for row in TEXT_FIELDS} == {
+        "dimensions": Support.EXACT,
+        "encoding_format": Support.EXACT,
+        "input_type": Support.DROPPED,
+    }

@@ -1,6 +1,6 @@
 import pytest
 
-from routing.meter import LONGEST_TOKEN, is_over, is_plausible, measure, usage
+from routing.meter import LONGEST_TOKEN, is_over, is_plausible, measure, measure_texts, usage
 
 CHAT = {"messages": [{"role": "user", "content": "Привет, как дела?"}]}
 TOOLS = [{"type": "function", "function": {"name": "погода", "parameters": {"type": "object"}}}]
@@ -138,3 +138,17 @@ def test_nothing_that_vendors_read_as_text_hides_from_the_count(chat):
 )
 def test_an_answer_is_over_its_limit_when_it_must_be(characters, pieces, over):
     assert is_over(100, characters, pieces) is over
+
+
+def test_texts_that_become_vectors_count_by_themselves():
+    size = measure_texts(["раз", "два три", "🦔"])
+
+    assert (size.characters, size.texts, size.longest, size.together) == (11, 3, 7, 7)
+    assert size.estimate() == 4 + 3 * 2
+    assert size.bound(2.0) == 6 + 2 + 3 * 8 + 16
+
+
+def test_all_of_a_chat_has_to_fit_together():
+    size = measure({"messages": [{"role": "user", "content": "раз"}, {"role": "user", "content": "два"}]})
+
+    assert (size.together, size.texts) == (6, 0)

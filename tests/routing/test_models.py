@@ -21,12 +21,30 @@ def test_the_database_refuses_another_name(slug):
         make_model(slug)
 
 
-@pytest.mark.parametrize("wrong", [{"max_output": 0}, {"max_output": 40_000}, {"version": "beta"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"max_output": 0}, {"max_output": 40_000}, {"version": "beta"}),
+        *({"kind": "embeddings"}, {"kind": "audio", "max_output": 0}),
+        {"kind": "embeddings", "max_output": 0, "context_length": 0},
+    ],
+)
 def test_the_database_refuses_a_model_that_cannot_be(wrong):
     model = make_model(context_length=32_768)
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Model.objects.filter(pk=model.pk).update(**wrong)
+
+
+@pytest.mark.parametrize(("kind", "most", "is_good"), [("chat", 0, False), ("embeddings", 0, True)])
+def test_the_form_says_which_models_answer_in_words(kind, most, is_good):
+    model = Model(slug="a/b", name="b", provider_name="a", kind=kind, context_length=5, max_output=most)
+
+    if is_good:
+        model.clean()
+    else:
+        with pytest.raises(ValidationError, match="У модели чата"):
+            model.clean()
 
 
 def test_an_alias_is_one_in_any_case():

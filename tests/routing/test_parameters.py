@@ -120,3 +120,17 @@ def test_other_methods_are_as_at_the_neighbours(client, served):
 def test_it_takes_few_queries(client, served, django_assert_max_num_queries):
     with django_assert_max_num_queries(5):
         told(client, "gigachat/pro")
+
+
+def test_nothing_is_usual_of_a_model_that_does_not_write(client):
+    defaults = {"dimensions": 1024}
+    model = make_model("a/vectors", kind="embeddings", max_output=0, default_parameters=defaults)
+    make_endpoint(model, make_provider(adapter="yandexgpt"), tools="none", features=[])
+
+    assert told(client, "a/vectors") == {
+        "model": "a/vectors",
+        "supported_parameters": ["encoding_format", "input_type"],
+        "source": {},
+        "requests": {},
+        "days": DAYS,
+    }

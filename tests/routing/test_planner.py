@@ -93,6 +93,16 @@ def test_an_unknown_model_is_named_with_its_neighbours(name):
     assert caught.value.nearest
 
 
+@pytest.mark.parametrize("name", ["family/pr", "family/nothing:floor"])
+def test_an_unknown_model_is_told_with_the_field_that_named_it(name):
+    with pytest.raises(UnknownModel) as alone:
+        asked(model=name)
+    with pytest.raises(UnknownModel) as fallback:
+        asked(model="family/pro", models=[name])
+
+    assert (alone.value.param, fallback.value.param) == ("model", "models")
+
+
 def test_a_conversation_is_sent_where_it_may_be_remembered():
     opening = [{"role": "system", "content": "Будь краток."}, {"role": "user", "content": "Привет"}]
     later = [*opening, {"role": "assistant", "content": "Да?"}, {"role": "user", "content": "Как дела?"}]

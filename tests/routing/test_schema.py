@@ -10,6 +10,7 @@ import pytest
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
+from routing.embeddings.reading import read_texts
 from routing.emitter import Emitter
 from routing.reading import read_chat
 from routing.schema import ChatChunk
@@ -66,6 +67,7 @@ def test_it_names_what_is_served(schema):
         *(
             "/v1/chat/completions",
             "/v1/completions",
+            "/v1/embeddings",
             "/v1/models",
             "/v1/models/{model}",
             "/v1/models/{model}/endpoints",
@@ -94,6 +96,17 @@ def test_chat_is_described_both_ways_and_with_its_refusals(schema):
     assert set(chat["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
     assert {"400", "401", "403", "404", "413", "429", "500", "502", "503", "504"} <= set(chat["responses"])
     assert "405" not in chat["responses"]
+
+
+def test_vectors_are_described_with_their_refusals(schema):
+    told = schema["paths"]["/v1/embeddings"]["post"]
+    shapes = schema["components"]["schemas"]
+
+    assert told["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/EmbeddingsRequest")
+    assert set(told["responses"]["200"]["content"]) == {"application/json"}
+    assert {"400", "401", "402", "404", "429", "502", "503", "504"} <= set(told["responses"])
+    assert read_texts(json.dumps(shapes["EmbeddingsRequest"]["example"]).encode())
+    assert set(shapes["EmbeddingsRequest"]["required"]) == {"model", "input"}
 
 
 def test_events_of_a_stream_are_of_the_declared_shape():

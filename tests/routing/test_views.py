@@ -43,7 +43,7 @@ def test_a_model_has_the_fields_of_openai_and_ours(client, catalogue):
     assert set(model) == SEEDS_FIELDS | OPENAIS_FIELDS
     assert (model["object"], model["owned_by"], model["version"]) == ("model", "yandexgpt", "rc")
     assert model["pricing"]["prompt"] == "0.5"
-    assert set(model["limits"]) == {"max_tokens", "max_images"}
+    assert set(model["limits"]) == {"max_tokens", "max_images", "max_inputs"}
     assert set(model["architecture"]) == {"tokenizer", "instruct_type", "modality"}
 
 

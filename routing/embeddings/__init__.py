@@ -1,0 +1,1 @@
+"""``POST /v1/embeddings``: texts in, vectors out, of one model and never of another."""
