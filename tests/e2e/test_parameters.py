@@ -39,7 +39,7 @@ def test_what_clients_ask_becomes_the_median(express: Server, framework: Server,
     assert told(express, model)["source"]["temperature_p50"] == "default"
     for number in range(CLIENTS):
         said = installation.manage(
-            *("create_key", "--client", f"Клиент {number}", "--label", "p50"),
+            *("create_key", "--client", f"Медиана {number}", "--label", "p50"),
             *("--plan", "paid", "--balance", "1000", "--json"),
         )
         with OpenAI(base_url=express.base_url, api_key=json.loads(said)["key"], max_retries=0) as client:
