@@ -245,8 +245,10 @@ class _Order:
         self.hold(isinstance(error, dict) and _is_text(error.get("message")), "an error without a message")
         self.hold("code" in error, "an error without a code")
         self._no_usage(chunk)
-        unfinished = {index for index, said in self.told.said.items() if not said.finish}
         places = [self._index(choice) for choice in chunk["choices"]]
+        if self._form == "text":  # no role shows that a text is open
+            self.told.said.update({index: Said() for index in places if index not in self.told.said})
+        unfinished = {index for index, said in self.told.said.items() if not said.finish}
         self.hold(len(places) == len(set(places)), "a choice ends twice with an error")
         self.hold(set(places) == unfinished, "an error ends other choices than those that are open")
         for choice in chunk["choices"]:

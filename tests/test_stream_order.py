@@ -68,6 +68,7 @@ BROKEN = [ROLE, piece({"content": "Пет"}), piece({}, "error", error=ERROR), D
 UNSAID = [{**HEAD, "choices": [], "error": ERROR}, DONE]
 TEXT = [text("Петро"), text("заводск"), text("", "length"), DONE]
 TEXT_BROKEN = [text("Петро"), text("", "error", error=ERROR), DONE]
+TEXT_UNSAID = TEXT_BROKEN[1:]
 TWO = [
     ROLE,
     piece({"role": "assistant", "content": ""}, index=1),
@@ -88,6 +89,7 @@ LEGAL = {
     "unsaid": (UNSAID, {}),
     "text": (TEXT, {"form": "text"}),
     "text broken": (TEXT_BROKEN, {"form": "text"}),
+    "text unsaid": (TEXT_UNSAID, {"form": "text"}),
     "two": (TWO, {}),
     "traced": (TRACED, {"with_trace": True}),
 }

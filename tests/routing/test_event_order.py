@@ -16,6 +16,7 @@ from tests.stream_order import told_by
 
 HEAD = {"id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+YANDEX_ENDS = ("PARTIAL", "PARTIAL", "PARTIAL", "FINAL", "TRUNCATED_FINAL", "CONTENT_FILTER", "TOOL_CALLS")
 TOOLS = [{"type": "function", "function": {"name": name}} for name in ("f", "g")]
 
 words = st.sampled_from(
@@ -119,7 +120,7 @@ def written(reader, data, size, emitter, *, stops=(), old=False):
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_hosts_that_speak_openai(name, told, size, counted, old, stopped):
     emitter = Emitter(HEAD, include_usage=counted)
     how = {"old": old, "stops": ("стоп", "[DONE]") if stopped else ()}
@@ -129,8 +130,46 @@ def test_hosts_that_speak_openai(name, told, size, counted, old, stopped):
     told_by(stream, form="functions" if old else "chat", include_usage=counted)
 
 
+yandex_answers = st.fixed_dictionaries(
+    {
+        "message": st.fixed_dictionaries(
+            {},
+            optional={
+                "text": words,
+                "toolCallList": st.just({"toolCalls": [{"functionCall": {"name": "f"}}] * 2}),
+            },
+        ),
+        "status": st.sampled_from([f"ALTERNATIVE_STATUS_{end}" for end in YANDEX_ENDS]),
+    }
+)
+yandex_lines = st.lists(st.tuples(st.lists(words, max_size=3).map("".join), yandex_answers), max_size=6)
+
+
+@given(yandex_lines, borders, st.booleans(), st.booleans())
+@settings(max_examples=150)
+def test_yandexgpt(lines, size, old, stopped):
+    text, data = "", b""
+    for more, answer in lines:
+        text += more
+        message = {"text": text, **answer["message"]}
+        result = {"alternatives": [{**answer, "message": message}], "usage": {"inputTextTokens": "1"}}
+        data += json.dumps({"result": result}, ensure_ascii=False).encode() + b"\n"
+    emitter = Emitter(HEAD, include_usage=True)
+
+    stream = written(
+        ADAPTERS["yandexgpt"].chat_stream(),
+        data,
+        size,
+        emitter,
+        old=old,
+        stops=("стоп", "<") if stopped else (),
+    )
+
+    told_by(stream, form="functions" if old else "chat", include_usage=True)
+
+
 @given(gigachat_streams, borders, st.booleans())
-@settings(max_examples=100)
+@settings(max_examples=150)
 def test_gigachat(told, size, old):
     stream = written(
         ADAPTERS["gigachat"].chat_stream(), wire(told), size, Emitter(HEAD, include_usage=False), old=old
@@ -140,7 +179,7 @@ def test_gigachat(told, size, old):
 
 
 @given(plain, borders, st.booleans(), st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_calls_in_the_text(told, size, old, stopped):
     reader = EmulatedTools(ADAPTERS["openai"], {"messages": [], "tools": TOOLS}).chat_stream()
 
@@ -156,8 +195,8 @@ def test_calls_in_the_text(told, size, old, stopped):
     told_by(stream, form="functions" if old else "chat")
 
 
-@given(plain, borders, st.sampled_from(["", "эхо"]))
-@settings(max_examples=100)
+@given(streams, borders, st.sampled_from(["", "эхо"]))
+@settings(max_examples=150)
 def test_texts(told, size, echo):
     emitter = TextEmitter({**HEAD, "object": OBJECT}, include_usage=True, echo=echo)
 
