@@ -1,6 +1,6 @@
 """Writes an answer as OpenAI's server-sent events, in their only legal order. Pure.
 
-    role → content, reasoning, tool calls → one finish per choice → usage if asked for → [DONE]
+    role → content, reasoning, tool calls → one finish per choice → trace, usage if asked for → [DONE]
 
 Adapters say what is new; this says it in the form that clients of the OpenAI SDK accept, whatever
 the vendor sent together, twice, or in another order.
@@ -58,7 +58,7 @@ class Emitter:
 
     def finish(self, usage: dict[str, Any] | None, trace: dict[str, Any] | None = None) -> bytes:
         """The end of a whole answer. ``usage`` and ``trace`` are what the customer is told, if he asked."""
-        return self.stop("stop") + self._usage(usage) + self._trace(trace) + DONE
+        return self.stop("stop") + self._trace(trace) + self._usage(usage) + DONE
 
     def stop(self, reason: str) -> bytes:
         """End all that is open, for ``reason``; ``finish`` has still to follow."""

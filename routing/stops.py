@@ -25,11 +25,11 @@ class StopCutter:
         if self.has_stopped:
             return ""
         text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:
+        border = _border(text, self._stops)
+        if border is not None:
             self.has_stopped = True
             self._held = ""
-            return text[: min(found)]
+            return text[:border]
         keep = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
@@ -46,27 +46,35 @@ def cut_completion(completion: Completion, stops: tuple[str, ...]) -> Completion
 
 
 def cut_chunk(chunk: Chunk, cutter: StopCutter) -> Chunk:
-    """The chunk with its text cut; the finish brings what was held back, or says ``stop``."""
+    """The chunk with its text cut; a call or the finish brings what was held back, or says ``stop``."""
     return {**chunk, "choices": [_cut_delta(choice, cutter) for choice in chunk["choices"]]}
 
 
 def _cut_choice(choice: dict[str, Any], stops: tuple[str, ...]) -> dict[str, Any]:
-    content = choice["message"].get("content")
-    found = [at for stop in stops if (at := (content or "").find(stop)) >= 0]
-    if not found:
+    content = choice["message"].get("content") or ""
+    border = _border(content, stops)
+    if border is None:
         return choice
-    message = {**choice["message"], "content": content[: min(found)]}
+    # Calls come after the words: the answer ended before them.
+    message = {name: value for name, value in choice["message"].items() if name != "tool_calls"}
+    message["content"] = content[:border]
     return {**choice, "message": message, "finish_reason": "stop"}
 
 
 def _cut_delta(choice: dict[str, Any], cutter: StopCutter) -> dict[str, Any]:
     text = cutter.feed(choice["delta"].get("content") or "")
     reason = choice.get("finish_reason")
-    if reason:
+    if reason or choice["delta"].get("tool_calls"):
         text += cutter.rest()
     if cutter.has_stopped:
         reason = "stop"
     return {**choice, "delta": {**choice["delta"], "content": text}, "finish_reason": reason}
+
+
+def _border(text: str, stops: tuple[str, ...]) -> int | None:
+    """Where the stop sequence begins that ends first, as it is the first to be noticed in pieces."""
+    found = [(at + len(stop), at) for stop in stops if (at := text.find(stop)) >= 0]
+    return min(found)[1] if found else None
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -47,10 +47,14 @@ class TextEmitter(Emitter):
         self._open.add(index)
         return self._event(index, {"content": self._echo}) if self._echo else b""
 
+    def _delta(self, index: int, choice: Json) -> bytes:
+        event = super()._delta(index, choice)  # what is not told is counted all the same
+        return event if any(_words(choice["delta"]).values()) else b""
+
     def _form(
         self, index: int, delta: Json, *, logprobs: Any = None, finish_reason: str | None = None
     ) -> Json:
-        return {"index": index, **_words(delta), "logprobs": None, "finish_reason": finish_reason}
+        return {"index": index, **_words(delta), "logprobs": None, "finish_reason": _reason(finish_reason)}
 
 
 def _text_choice(choice: Json, echo: str) -> Json:
@@ -60,8 +64,13 @@ def _text_choice(choice: Json, echo: str) -> Json:
         **words,
         "text": echo + words["text"],
         "logprobs": None,
-        "finish_reason": choice["finish_reason"],
+        "finish_reason": _reason(choice["finish_reason"]),
     }
+
+
+def _reason(reason: str | None) -> str | None:
+    """A text has no calls: a host that makes one, though it was offered no tools, has ended it."""
+    return "stop" if reason == "tool_calls" else reason
 
 
 def _words(said: Json) -> Json:

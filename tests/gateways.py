@@ -33,6 +33,7 @@ from routing.route import Route
 from routing.slots import Slots
 from routing.ticket import Ticket
 from tests.servers import END, Line, Vendor, event, stream_head
+from tests.stream_order import told_by
 
 QUICK = Timeouts(connect=1, first_byte=0.3, first_token=0.3, between_tokens=0.3, total=2)
 ANSWER = {
@@ -116,8 +117,12 @@ class House:
         return await self.gateway.complete(await self.admit(**chat))
 
     async def stream(self, **chat: Any) -> list[bytes]:
-        events = self.gateway.stream(await self.admit(stream=True, **chat))
-        return [piece async for piece in events]
+        """The events, whose order is always looked at."""
+        ticket = await self.admit(stream=True, **chat)
+        pieces = [piece async for piece in self.gateway.stream(ticket)]
+        form = "functions" if chat.get("functions") else "chat"
+        told_by(b"".join(pieces), form=form, include_usage=ticket.wants_usage)
+        return pieces
 
 
 def caller(**facts: Any) -> Caller:

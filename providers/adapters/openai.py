@@ -192,7 +192,13 @@ class OpenAI(Adapter):
             return []
         if not isinstance(raw, list):
             raise Broken(detail="tool_calls is no list")
-        return [self._call(call) for call in raw]
+        calls = [self._call(call) for call in raw]
+        ids: set[str] = set()
+        for call in calls:
+            if call["id"] in ids:  # results name the call they belong to
+                call["id"] = self.new_id()
+            ids.add(call["id"])
+        return calls
 
     def _call(self, raw: object) -> ToolCall:
         function = raw.get("function") if isinstance(raw, dict) else None

@@ -22,7 +22,7 @@ DONE = b"[DONE]"
 # looked at again, so that a flood of them would hold up every other request.
 BLANK_LIMIT = 4096
 
-FINISHES = frozenset({"stop", "length", "content_filter", "function_call", "tool_calls"})
+FINISHES = frozenset({"stop", "length", "content_filter", "tool_calls"})
 # vLLM's names for an answer that was not brought to its end.
 FAULTS: Mapping[str, type[UpstreamError]] = {"error": Broken, "abort": Truncated}
 
@@ -32,7 +32,7 @@ def finish_of(reason: object, *, called: bool) -> str:
 
     Whether tools were called decides between ``stop`` and ``tool_calls``: vLLM says ``stop`` for a named
     choice. An answer cut by ``length`` keeps that reason, as its last call may be cut too. Unknown reasons
-    are ``stop``.
+    are ``stop``, and so is ``function_call``: we ask for tools only.
     """
     if not isinstance(reason, str) or reason not in FINISHES:
         if isinstance(reason, str) and reason in FAULTS:
@@ -80,7 +80,7 @@ def _is_shallow(value: object, depth: int) -> bool:
 class Call:
     """One tool call that is being put together."""
 
-    index: int  # ours: from 0, in the order of appearance
+    index: int = -1  # ours: from 0, in the order of announcement
     id: str = ""  # the vendor's; "" until it gives one
     announced: bool = False  # the first fragment, with id and name, has been yielded
     has_arguments: bool = False
@@ -94,6 +94,8 @@ class Calls:
         self._new_id = new_id
         self._all: list[Call] = []
         self._by_place: dict[int, Call] = {}
+        self._announced = 0
+        self._ids: set[str] = set()  # by which customers tell calls apart
 
     def __bool__(self) -> bool:
         return bool(self._all)
@@ -113,7 +115,8 @@ class Calls:
                 call.held = piece
                 return
             call.announced = True
-            yield {"index": call.index, **tool_call(call.id or self._new_id(), name, "")}
+            call.index, self._announced = self._announced, self._announced + 1
+            yield {"index": call.index, **tool_call(self._id_of(call), name, "")}
         if piece:
             call.has_arguments = True
             yield {"index": call.index, "function": {"arguments": piece}}
@@ -125,6 +128,12 @@ class Calls:
                 raise Broken(detail="a tool call without a name")
             if not call.has_arguments:
                 yield {"index": call.index, "function": {"arguments": "{}"}}
+
+    def _id_of(self, call: Call) -> str:
+        """The vendor's, unless it gave none, or has given it to another call."""
+        id_ = call.id if call.id and call.id not in self._ids else self._new_id()
+        self._ids.add(id_)
+        return id_
 
     def _call(self, place: object, id_: str, name: str) -> Call:
         """The call a fragment belongs to."""
@@ -140,7 +149,7 @@ class Calls:
         return self._new() if name or not self._all else self._all[-1]
 
     def _new(self) -> Call:
-        call = Call(len(self._all))
+        call = Call()
         self._all.append(call)
         return call
 

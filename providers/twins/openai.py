@@ -197,7 +197,9 @@ class OpenAI(Dialect):
         return body if usage is ABSENT else {**body, "usage": usage}
 
     def _choice_of(self, question: Question, answer: Answer, index: int) -> JsonObject:
-        message: JsonObject = {"role": "assistant", "content": answer.text or None, "refusal": None}
+        # Where nothing else is said, no text is an empty one: an answer that was stopped at once.
+        nothing = None if answer.calls or answer.reasoning else ""
+        message: JsonObject = {"role": "assistant", "content": answer.text or nothing, "refusal": None}
         if answer.reasoning:
             message[self.reasoning_field] = answer.reasoning
         if answer.calls or self.empty_calls:

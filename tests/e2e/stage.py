@@ -6,7 +6,8 @@ For each wire there are ``solo/<wire>``, answered by the twins A alone; ``pair/<
 fails, by the twins B; ``slow/<wire>``, by A with all the time in the world. Elsewhere A is given little time,
 so that tests of time-outs are short. ``late/<fault>`` is a pair whose A has that fault. ``odd/<wire>`` is as
 slow as ``slow`` at a price of which no token costs a whole number of micro-roubles; ``dear/openai`` is
-answered by B. Their circuits stay closed: faults come there by the hundred, and each is to be met.
+answered by B. ``prompted/<wire>`` is told of tools in its prompt, ``thinking/<wire>`` may be asked to reason;
+both are as slow as ``slow``. Their circuits stay closed: faults come there by the hundred, each to be met.
 ``vectors/<wire>`` embed texts, answered by A and B; ``vectors/alone`` by A alone, ``vectors/parts`` by A in
 parts of two texts. Their texts have a price of their own, beside that of prompts.
 Models with automatic circuits are in ``frail``; ``both/<fault>-<fault>`` has these faults of two providers.
@@ -56,6 +57,8 @@ UNHURRIED = {**HURRIED, "connect": 2, "first_byte": 4, "first_token": 4, "total"
 # The same, but nobody learns by a time-out within ten seconds that a provider is silent.
 SLOW = {**HURRIED, "first_byte": 12, "first_token": 12, "total": 30}
 PATIENT = {"first_token": 30, "between_tokens": 30}
+
+THINKING = ["streaming", "json_object", "json_schema", "reasoning"]
 
 # Roubles for a million tokens of prompt and answer.
 ODD = ("333.333333", "1500.500001")
@@ -197,6 +200,8 @@ def _wire(wire: str, first: str, second: str) -> None:
     _model(f"pair/{wire}", wire, f"a-{wire}", f"b-{wire}")
     _model(f"slow/{wire}", wire, f"slow-{wire}")
     _model(f"odd/{wire}", wire, f"slow-{wire}", price=ODD)
+    _model(f"prompted/{wire}", wire, f"slow-{wire}", tools="emulated")
+    _model(f"thinking/{wire}", wire, f"slow-{wire}", features=THINKING)
 
 
 def _provider(
@@ -226,14 +231,15 @@ def _model(
     fault: str = "",
     price: tuple[str, str] = ("500", "500"),
     circuit: str = "closed",
+    **more: Any,
 ) -> None:
-    """``fault`` is what the first of ``providers`` does to every answer."""
+    """``fault`` is what the first of ``providers`` does to every answer; ``more``, the endpoints' fields."""
     model = builders.make_model(slug, max_output=8192, tariff=builders.make_tariff(*price))
     for priority, name in enumerate(providers):
         upstream_name = WIRES[wire][3] + (f"--{fault}" if fault and not priority else "")
         provider: Any = Provider.objects.get(slug=name)
         facts: Any = {"upstream_name": upstream_name, "priority": priority, "circuit": circuit}
-        builders.make_endpoint(model, provider, **facts)
+        builders.make_endpoint(model, provider, **facts, **more)
 
 
 if __name__ == "__main__":

@@ -161,13 +161,15 @@ class Line:
         await asyncio.sleep(0)
 
 
-async def call(server: Server, key: str, body: Mapping[str, Any], **headers: str) -> Line:
+async def call(
+    server: Server, key: str, body: Mapping[str, Any], *, path: str = PATH, **headers: str
+) -> Line:
     """Send a chat on a new connection."""
     reader, writer = await asyncio.open_connection(*server.address)
     data = json.dumps(body).encode()
     lines = {"Host": "127.0.0.1", "Content-Length": str(len(data)), **_headers(key, headers)}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    writer.write(f"POST {PATH} HTTP/1.1\r\n{head}\r\n".encode() + data)
+    writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + data)
     await writer.drain()
     return Line(reader, writer)
 

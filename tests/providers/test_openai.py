@@ -242,6 +242,55 @@ def test_a_stream_that_says_role_and_no_more_is_truncated():
         read("openai", b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n')
 
 
+# What a whole list of calls shows, and each fragment alone does not ------------------------------------
+
+
+def calling(*calls: dict[str, Any], reason: str = "tool_calls") -> bytes:
+    """A stream with these fragments, an event for each, and its finish."""
+    choices = [{"delta": {"tool_calls": [call]}} for call in calls]
+    choices.append({"delta": {}, "finish_reason": reason})
+    return b"".join(b"data: %b\n\n" % orjson.dumps({"choices": [choice]}) for choice in choices)
+
+
+def fragments(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [call for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
+
+
+def called(index: int, **fields: Any) -> dict[str, Any]:
+    return {"index": index, "function": {"arguments": "{}", **fields.pop("function", {})}, **fields}
+
+
+def test_calls_are_counted_as_they_are_announced():
+    late = [called(0, id="a"), called(1, id="b", function={"name": "g"}), called(0, function={"name": "f"})]
+
+    told = fragments(read("openai", calling(*late)))
+
+    assert [(one["index"], one["function"]["name"]) for one in told if "id" in one] == [(0, "g"), (1, "f")]
+
+
+def test_two_calls_have_two_ids_whatever_the_vendor_says():
+    twice = [called(place, id="call_0", function={"name": "f"}) for place in range(2)]
+    message = {"role": "assistant", "content": None, "tool_calls": twice}
+    body = orjson.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+
+    streamed = [one["id"] for one in fragments(read("openai", calling(*twice))) if "id" in one]
+    whole = ADAPTERS["openai"].chat_completion(UpstreamResponse(200, {}, body))
+
+    for ids in (streamed, [one["id"] for one in whole["choices"][0]["message"]["tool_calls"]]):
+        assert ids[0] == "call_0" != ids[1]
+
+
+@pytest.mark.parametrize(
+    ("calls", "reason"), [([], "stop"), ([called(0, id="a", function={"name": "f"})], "tool_calls")]
+)
+def test_nobody_finishes_by_a_function_call(calls: list[dict[str, Any]], reason: str):
+    text = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+
+    chunks = read("openai", text, calling(*calls, reason="function_call"))
+
+    assert chunks[-1]["choices"][0]["finish_reason"] == reason
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from routing.emitter import DONE, Emitter, is_output
+from tests.stream_order import told_by
 
 HEAD = {"id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": "gigachat/pro"}
 
@@ -80,6 +81,16 @@ def test_usage_has_its_own_event_only_when_asked_for():
     assert all(event["usage"] is None for event in asked[:-1])
     assert all("usage" not in event for event in unasked)
     assert all(event["choices"] for event in unasked)
+
+
+def test_usage_comes_after_the_trace():
+    emitter = Emitter(HEAD, include_usage=True)
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    events = emitter.feed(chunk(content="Да", finish_reason="stop"))
+
+    told = told_by(events + emitter.finish(usage, {"attempts": []}), include_usage=True, with_trace=True)
+
+    assert (told.usage, told.trace) == (usage, {"attempts": []})
 
 
 def test_the_last_usage_counts():

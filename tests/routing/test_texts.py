@@ -225,6 +225,18 @@ def test_the_echo_is_not_counted_as_an_answer():
     assert (emitter.characters, emitter.pieces) == (3, 1)
 
 
+def test_a_call_that_nobody_offered_is_no_part_of_a_text():
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    whole = completion(content="да", tool_calls=[call])
+    whole["choices"][0]["finish_reason"] = "tool_calls"
+
+    stream = told(piece(content="да"), piece(tool_calls=[call]), piece("tool_calls"))
+    (choice,) = in_its_form(whole, TEXT)["choices"]
+
+    assert [one["choices"][0]["text"] for one in stream] == ["да", ""]
+    assert stream[-1]["choices"][0]["finish_reason"] == choice["finish_reason"] == "stop"
+
+
 def test_usage_comes_in_an_event_of_its_own_for_those_who_ask():
     *pieces, last = told(piece("stop", content="да"), include_usage=True)
 

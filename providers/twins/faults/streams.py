@@ -251,6 +251,10 @@ def _with_comments(data: bytes) -> bytes:
     return PING + FIELDS + data if data.startswith(b"data:") else data
 
 
+def _without_space(data: bytes) -> bytes:
+    return b"data:" + data.removeprefix(b"data: ") if data.startswith(b"data: ") else data
+
+
 def _in_lines(data: bytes) -> bytes:
     return data.replace(b"data: {", b"data: {\ndata: ", 1)
 
@@ -280,7 +284,7 @@ FAULTS: dict[str, Fault] = {
     "coalesced": coalesced,
     "crlf": spelt(lambda data: data.replace(b"\n", b"\r\n")),
     "cr": spelt(lambda data: data.replace(b"\n", b"\r")),
-    "no_space": spelt(lambda data: data.replace(b"data: ", b"data:", 1)),
+    "no_space": spelt(_without_space),
     "comments": spelt(_with_comments),
     "multiline": spelt(_in_lines),
     "bom": bom,

@@ -181,6 +181,12 @@ async def test_a_stream_is_spelt_as_ordered(kind, has, stand):
     assert has in got
 
 
+async def test_how_events_are_spelt_is_no_matter_of_their_text(stand):
+    got = unchunked(await wire(stand, "yandexgpt", "[[echo]]data: [DONE][[fault=no_space]]", stream=True))
+
+    assert b"data: [DONE]" in got
+
+
 @pytest.mark.parametrize(
     ("kind", "lacks"), [("no_done", b"[DONE]"), ("no_final", b"finish_reason"), ("no_usage", b'"usage"')]
 )

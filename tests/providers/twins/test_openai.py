@@ -42,6 +42,12 @@ async def test_usage_comes_where_the_flavour_puts_it(family, with_usage, on_othe
     assert text.endswith("data: [DONE]\n\n")
 
 
+async def test_an_answer_that_is_stopped_at_once_is_an_empty_text(stand):
+    _, body = await stand.ask("openai", "Привет", stop=["["])
+
+    assert (body["choices"][0]["message"]["content"], body["choices"][0]["finish_reason"]) == ("", "stop")
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_no_usage_comes_unasked(family, stand):
     _, text = await stand.ask(family, "Привет", stream=True)
