@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
 from django.test import TransactionTestCase
+from django.utils import translation
 from psycopg import sql
 
 # What Django makes of our models after a migration; no test changes it.
@@ -18,6 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
     TransactionTestCase._fixture_teardown = _empty_the_database
     if hasattr(config, "workerinput"):
         _take_a_redis_database(int(config.workerinput["workerid"].removeprefix("gw")))
+
+
+@pytest.fixture(autouse=True)
+def _in_our_language() -> Iterator[None]:
+    """A page in another language would leave it to whatever comes next in its thread."""
+    yield
+    translation.deactivate()
 
 
 def _empty_the_database(_: TransactionTestCase) -> None:
