@@ -102,6 +102,13 @@ FAILOVERS = Series(
         ["provider"],
     )
 )
+REPAIRS = Series(
+    Counter(
+        "xrouter_repairs",
+        "Times a model was asked again, since its answer was not in the form that was promised.",
+        ["provider"],
+    )
+)
 TOKENS = Series(
     Counter(
         "xrouter_tokens",
@@ -279,6 +286,8 @@ def _observe_attempts(attempts: list[dict[str, Any]]) -> None:
     for attempt in attempts:
         # There is no outcome where the customer left twice: before an answer, and again while we cleaned up.
         ATTEMPTS[attempt.get("outcome", OTHER), attempt["provider"]].inc()
+        if repairs := attempt.get("repairs"):
+            REPAIRS[attempt["provider"]].inc(repairs)
     if len(attempts) > 1:
         for one, another in pairwise(attempts):
             if (one["provider"], one["model"]) != (another["provider"], another["model"]):

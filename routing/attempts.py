@@ -378,7 +378,8 @@ class _Search:
         Time-outs are for the slowest answers: meanwhile many would be sent to a provider that fell silent.
         """
         usual = self._health.vitals().get(route.endpoint_id, UNKNOWN).latency
-        if usual is None or route.circuit == "closed" or not self._ticket.is_streamed:
+        ticket = self._ticket
+        if usual is None or route.circuit == "closed" or not ticket.is_streamed or ticket.promise:
             return None
         overdue = max(OVERDUE, OVERDUE_BY * usual.p99 / 1000)
         return asyncio.get_running_loop().call_later(overdue, self._health.note_late, route.endpoint_id)

@@ -53,6 +53,7 @@ OPEN = {
     "access-control-expose-headers": (
         "x-request-id, x-generation-id, retry-after, openai-processing-ms, x-should-retry, "
         "x-xrouter-provider, x-xrouter-model, x-xrouter-attempts, x-xrouter-overhead-ms, x-xrouter-dropped, "
+        "x-xrouter-repairs, "
         "x-xrouter-cost, x-xrouter-limited-by, x-xrouter-max-tokens, " + ", ".join(NAMES)
     ),
     "cache-control": "no-store",
@@ -285,6 +286,8 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
     if ticket.route is not None:
         headers["x-xrouter-provider"] = ticket.route.upstream.slug
         headers["x-xrouter-model"] = ticket.route.model
+    if ticket.repairs:
+        headers["x-xrouter-repairs"] = str(ticket.repairs)
     if ticket.lowered_by:
         headers["x-xrouter-limited-by"] = ticket.lowered_by
         headers["x-xrouter-max-tokens"] = str(ticket.longest)

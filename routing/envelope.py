@@ -51,6 +51,8 @@ ENVELOPES: dict[type[BaseException], Row] = {
     routing.UnknownModel: Row(404, "invalid_request_error", "model_not_found"),
     routing.UnknownGeneration: Row(404, "invalid_request_error", "generation_not_found"),
     routing.NoRoute: Row(503, "api_error", "no_route"),
+    # Asked once more by an SDK it would fail once more, at our expense.
+    routing.Unfit: Row(502, "api_error", "response_format_not_kept"),
     routing.Unavailable: Row(503, "api_error", "unavailable", retryable=True, wait=1),
     accounts.MissingKey: Row(401, "invalid_request_error", "invalid_api_key"),
     accounts.InvalidKey: Row(401, "invalid_request_error", "invalid_api_key"),

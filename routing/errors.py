@@ -18,8 +18,9 @@ RequestError             the customer gets no answer; the text says why
 from collections.abc import Sequence
 from typing import Any
 
-from providers.errors import UpstreamError
+from providers.errors import Rejected, UpstreamError
 
+_LONGEST_REASON = 300  # characters of what a validator says
 _LONGEST_NAME = 64  # characters of a model's name that are repeated to the customer
 
 
@@ -135,6 +136,24 @@ class NobodyAnswered(RequestError):
 
     def facts(self) -> dict[str, Any]:
         return {"attempts": self.attempts}
+
+
+class Unfit(RequestError, Rejected):
+    """The model does not keep to the form that was promised, though it was asked again ``repairs`` times.
+
+    ``path``: where its last answer is wrong, as in ``items[0].price``.
+    """
+
+    said = "Модель не дала ответа в том виде, который требует response_format; за него ничего не списано."
+
+    def __init__(self, said: str = "", *, detail: str = "", path: str = "", repairs: int = 0) -> None:
+        super().__init__(f"{self.said} Не так: {said[:_LONGEST_REASON]}." if said else "")
+        self.detail = detail
+        self.path = path
+        self.repairs = repairs
+
+    def facts(self) -> dict[str, Any]:
+        return {"path": self.path, "repairs": self.repairs}
 
 
 class Unavailable(RequestError):

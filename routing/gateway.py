@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from accounts.callers import Caller
@@ -29,6 +30,8 @@ from routing.meter import measure
 from routing.needs import needs_tools
 from routing.planner import Planner
 from routing.policy import decide
+from routing.promised.flow import PromisedFlow
+from routing.promised.promise import Promise, Promises
 from routing.route import Route
 from routing.stops import cut_completion, stops_of
 from routing.table import table
@@ -61,22 +64,23 @@ class Gateway:
         self._transport = transport
         self._attempts = attempts
         self._admission = admission
+        self._promises = Promises()
 
     async def admit(self, caller: Caller, chat: Chat, call: Call) -> Ticket:
         """Let the request in: its limits are counted, its money is on hold.
 
-        Raises UnknownModel, ModelNotAllowed, ContextTooLong, NoRoute or Unavailable; RateLimited,
+        Raises BadRequest, UnknownModel, ModelNotAllowed, ContextTooLong, NoRoute or Unavailable; RateLimited,
         InsufficientFunds, CapReached or TellerAway.
         """
         wants_functions, chat = legacy.is_legacy(chat), _in_one_form(chat)
-        number = new_id()
+        number, promise = new_id(), self._promises.of(chat, caller.client_id)
         question = self._planner.question(caller, chat, measure(chat), number.hex)
         decision = decide(question)
         if decision.is_too_long:
             raise ContextTooLong
         if not decision.places:
             raise NoRoute(decision.reasons)
-        how: Any = {"number": number, "wants_functions": wants_functions}
+        how: Any = {"number": number, "wants_functions": wants_functions, "promise": promise}
         ticket = Ticket(caller, chat, call, question, decision, **how)
         await self._admission.enter(ticket)
         return ticket
@@ -84,10 +88,11 @@ class Gateway:
     async def plan(self, caller: Caller, chat: Chat) -> dict[str, Any]:
         """Whom such a request would be sent to, as ``routing.table`` tells it; nobody is asked or charged.
 
-        Raises UnknownModel, ModelNotAllowed or RateLimited.
+        Raises BadRequest, UnknownModel, ModelNotAllowed or RateLimited.
         """
         await self._admission.look(caller)
         chat = _in_one_form(chat)
+        self._promises.of(chat, caller.client_id)  # what could not be promised could not be asked for
         question = self._planner.question(caller, chat, measure(chat), new_id().hex)
         return table(question, decide(question))
 
@@ -95,9 +100,8 @@ class Gateway:
         """The whole answer. Raises NobodyAnswered or Rejected."""
         try:
             chat = self._without_traces(ticket)
-            completion = await self._attempts.first_to_answer(
-                ticket, lambda attempt: self._ask(chat, attempt)
-            )
+            ask = partial(self._ask, chat, ticket.promise)
+            completion = await self._attempts.first_to_answer(ticket, ask)
             self._attempts.give_back(ticket)
             ticket.delivered(completion)
             self._attempts.note(ticket, duration=ticket.answer_seconds, tokens=ticket.answer_tokens)
@@ -112,18 +116,16 @@ class Gateway:
         """The answer as server-sent events. Raises as ``complete`` does, but before the first event only."""
         emitter = emitter_for(ticket, include_usage=False)
         chat = self._without_traces(ticket)
-        opening = asyncio.ensure_future(
-            self._attempts.first_to_answer(ticket, lambda attempt: self._open(chat, attempt))
-        )
+        open_ = partial(self._open, chat, ticket.promise)
+        opening = asyncio.ensure_future(self._attempts.first_to_answer(ticket, open_))
         is_silent, is_whole = True, False
         try:
             while not await _is_done_within(self._keep_alive, opening):
                 is_silent = False
                 yield WAITING
-            flow: Flow = opening.result()
+            flow: Flow | PromisedFlow = opening.result()
             ticket.began()
-            waited = ticket.first_token_seconds
-            self._attempts.note(ticket, first_token=waited, duration=waited)
+            self._note_beginning(ticket)
             emitter = emitter_for(ticket, include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(self._keep_alive)) as pieces:
                 async for chunks in pieces:
@@ -155,11 +157,19 @@ class Gateway:
                 self._attempts.give_back(ticket)
                 await self._admission.settle(ticket)
 
-    def _note_speed(self, ticket: Ticket, flow: Flow) -> None:
+    def _note_beginning(self, ticket: Ticket) -> None:
+        """That an answer came, and when. What keeps a promise may have come long before it was shown."""
+        waited = ticket.first_token_seconds
+        first_token = waited if ticket.promise is None else None
+        self._attempts.note(ticket, first_token=first_token, duration=waited)
+
+    def _note_speed(self, ticket: Ticket, flow: Flow | PromisedFlow) -> None:
         """How fast a streamed answer came; that it came was noted at its beginning.
 
-        Where its customer was the slower one, nothing can be told of the vendor.
+        Where its customer was the slower one, or it was asked for twice, nothing can be told of the vendor.
         """
+        if ticket.promise is not None:
+            return
         first, whole = ticket.first_token_seconds or 0.0, ticket.answer_seconds
         if flow.held_up <= HELD_UP * (whole - first):
             times = {"first_token": first, "duration": whole}
@@ -178,7 +188,12 @@ class Gateway:
             return chat
         return {**chat, "session_id": self._planner.mark(ticket.caller, chat)}
 
-    async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
+    async def _ask(self, chat: Chat, promise: Promise | None, attempt: Attempt) -> Completion:
+        if promise is None:
+            return await self._told(attempt, chat)
+        return await promise.kept(chat, partial(self._told, attempt), attempt.quote.own_price)
+
+    async def _told(self, attempt: Attempt, chat: Chat) -> Completion:
         adapter = _adapter(attempt.route, chat)
         request = adapter.chat_request({**attempt.quote.told(chat), "stream": False}, attempt.target())
         how: Any = {"by": attempt.deadline, "is_fresh": attempt.is_fresh}
@@ -189,14 +204,26 @@ class Gateway:
         stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
         return cut_completion(completion, stops) if stops else completion
 
-    async def _open(self, chat: Chat, attempt: Attempt) -> Flow:
+    async def _open(self, chat: Chat, promise: Promise | None, attempt: Attempt) -> Flow | PromisedFlow:
+        if promise is None:
+            return await self._begun_in_time(attempt, chat)
+        begin, price = partial(self._begun_in_time, attempt), attempt.quote.own_price
+        flow = PromisedFlow(promise, chat, begin, price, self._keep_alive)
+        try:
+            await flow.begin()
+        except BaseException:
+            flow.close()
+            raise
+        return flow
+
+    async def _begun_in_time(self, attempt: Attempt, chat: Chat) -> Flow:
         try:
             async with asyncio.timeout_at(attempt.deadline):
-                return await self._begun(chat, attempt)
+                return await self._begun(attempt, chat)
         except TimeoutError as exc:
             raise TimedOut(detail="the time for all attempts") from exc
 
-    async def _begun(self, chat: Chat, attempt: Attempt) -> Flow:
+    async def _begun(self, attempt: Attempt, chat: Chat) -> Flow:
         adapter = _adapter(attempt.route, chat)
         request = adapter.chat_request(attempt.quote.told(chat), attempt.target())
         stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
@@ -257,7 +284,7 @@ async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:
     return task.done()
 
 
-async def _close(opening: "asyncio.Task[Flow]") -> None:
+async def _close(opening: "asyncio.Task[Flow | PromisedFlow]") -> None:
     """End the connection to the vendor, or what there is of it yet."""
     if not opening.done():
         opening.cancel()

@@ -169,6 +169,10 @@ class AttemptSerializer(serializers.Serializer):
     outcome = serializers.CharField(help_text="ok, cancelled или код ошибки.")
     is_twin = serializers.BooleanField(help_text="Отвечал ли двойник вместо провайдера.")
     ms = serializers.IntegerField(help_text="Миллисекунд.")
+    repairs = serializers.IntegerField(
+        required=False,
+        help_text="Сколько раз модель спросили заново, потому что ответ не подходил под response_format.",
+    )
 
 
 class CostLineSerializer(serializers.Serializer):

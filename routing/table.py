@@ -9,6 +9,7 @@ from billing.pricing import Price
 from monitoring.vitals import Vitals
 from providers import errors as providers
 from routing.envelope import row_of
+from routing.errors import Unfit
 from routing.needs import Needs
 from routing.policy import USUAL_LATENCY, USUAL_THROUGHPUT, Decision, Place, Question, chances, sort_of
 from routing.route import Route
@@ -18,7 +19,7 @@ OUTCOMES = {
     kind.__name__: row_of(kind()).code
     for kind in vars(providers).values()
     if isinstance(kind, type) and issubclass(kind, providers.UpstreamError)
-}
+} | {Unfit.__name__: row_of(Unfit()).code}
 
 
 def table(question: Question, decision: Decision, *, is_public: bool = True) -> dict[str, Any]:
@@ -115,6 +116,7 @@ def told_attempts(attempts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
             "outcome": _outcome(attempt.get("outcome", "")),
             "is_twin": attempt.get("is_twin", False),
             "ms": attempt.get("ms", 0),
+            **({"repairs": attempt["repairs"]} if attempt.get("repairs") else {}),
         }
         for attempt in attempts
     ]

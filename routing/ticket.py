@@ -19,9 +19,11 @@ from routing.archive import kept
 from routing.call import Call
 from routing.emitter import TEXTS, Emitter
 from routing.envelope import CLIENT_LEFT, row_of
+from routing.errors import Unfit
 from routing.meter import is_over, is_plausible, tokens_of
 from routing.needs import sampling_of
 from routing.policy import Decision, Question
+from routing.promised.promise import Promise
 from routing.quote import Quote
 from routing.route import Route
 from routing.slots import Slot
@@ -49,10 +51,12 @@ class Ticket:
         *,
         number: UUID | None = None,
         wants_functions: bool = False,
+        promise: Promise | None = None,
     ) -> None:
         """``decision``: the endpoints to try, in order, which ``question`` led to.
 
-        ``wants_functions``: the customer speaks the form of calls that came before tools.
+        ``wants_functions``: the customer speaks the form of calls that came before tools. ``promise``: the
+        form that the answer has to have.
         """
         self.id = number or new_id()
         self.created_at = question.moment
@@ -66,6 +70,7 @@ class Ticket:
         self.slot: Slot | None = None  # the place at the provider that the answer takes
         self.entered: Visit | None = None
         self.standing: Standing | None = None
+        self.promise = promise
         self._wants_functions = wants_functions
         self._quote: Quote | None = None
         self.attempts: list[dict[str, Any]] = []
@@ -277,7 +282,7 @@ class Ticket:
         """There is no answer, or the rest of it will not come."""
         if self._status == "ok":  # whoever leaves after the last word has had it all
             return
-        if emitter is not None and emitter.has_started:
+        if emitter is not None and emitter.has_started and not isinstance(exc, Unfit):
             self._finish_reason = "error"
             self._count(emitter.usage, emitter.characters)
         if not isinstance(exc, Exception):
@@ -324,18 +329,33 @@ class Ticket:
             tokens_reasoning=reasoning,
             usage_source=self._usage_source,
             cost=self._cost,
-            own_cost=min(cost_of(self._quote.own_price, usage), LARGEST) if self._quote and usage else 0,
+            own_cost=self._own_cost(),
             # What is not charged has no price: an answer without a word may have tokens all the same.
             price=self._quote.price if self._quote and self._cost else FREE,
             first_token_ms=_ms(self._first_token - call.started) if self._first_token else None,
             duration_ms=_ms(duration),
             upstream_ms=_ms(self._upstream),
             overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
-            attempts=self.attempts,
+            attempts=self._told_attempts(),
             dropped_fields=self.dropped,
             **self.sampling,
             route=kept(self.question, self.decision),
         )
+
+    @property
+    def repairs(self) -> int:
+        """How often the model was asked again, since its answer was not in the form that was promised."""
+        return self.promise.repairs if self.promise else 0
+
+    def _told_attempts(self) -> list[dict[str, Any]]:
+        if self.repairs and self.attempts:
+            self.attempts[-1]["repairs"] = self.repairs
+        return self.attempts
+
+    def _own_cost(self) -> Micro:
+        """What providers take, also for answers that did not do."""
+        paid = cost_of(self._quote.own_price, self.usage) if self._quote and self.usage else 0
+        return min(paid + (self.promise.own_cost if self.promise else 0), LARGEST)
 
     @property
     def last_provider(self) -> str:

@@ -169,6 +169,14 @@ def test_every_attempt_is_counted_and_a_failover_where_another_endpoint_was_aske
     }
 
 
+def test_answers_that_were_asked_for_again_are_counted():
+    before = figures()
+
+    metrics.observe(record(attempts=[attempt("a", "TimedOut"), {**attempt("b"), "repairs": 2}]))
+
+    assert added(before, "repairs") == {"repairs_total provider=b": 2}
+
+
 def test_an_attempt_without_an_end_is_counted_all_the_same():
     unfinished = {"provider": "a", "model": "upstream", "is_twin": False}
     before = figures()

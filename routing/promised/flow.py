@@ -1,0 +1,152 @@
+"""A streamed answer that keeps its promise: shown as far as it cannot be wrong, whole once it is right."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from billing.pricing import Price
+from providers.errors import Broken
+from providers.wire import Chat, Chunk
+from routing.emitter import is_output
+from routing.errors import Unfit
+from routing.flow import Flow
+from routing.promised.form import Fault, Found
+from routing.promised.promise import Promise, asked_again, is_due
+from routing.promised.reader import Reader
+
+# Characters of one answer: what waits to be shown is in memory.
+LONGEST = 1_000_000
+
+Open = Callable[[Chat], Awaitable[Flow]]
+
+
+class PromisedFlow:
+    """One answer, of several tries. As ``Flow``, which each of them is."""
+
+    def __init__(self, promise: Promise, chat: Chat, open_: Open, price: Price, silence: float) -> None:
+        """``open_``: begins a try. ``price``: what the provider takes. ``silence`` as in ``Flow.pieces``."""
+        promise.begin()
+        self._promise = promise
+        self._chat = chat
+        self._open = open_
+        self._price = price
+        self._silence = silence
+        self._flow: Flow | None = None
+        self._reader = Reader(promise.form)
+        self._reason = ""
+        self._usage: dict[str, Any] | None = None
+        self._beside: dict[str, Any] = {}  # what the answer holds beside its text
+        self._ready: list[Chunk] = []
+        self._held_up = 0.0
+        self._pieces = self._answer()
+
+    @property
+    def held_up(self) -> float:
+        """Seconds for which the customer was waited for."""
+        return self._held_up + (self._flow.held_up if self._flow else 0.0)
+
+    async def begin(self) -> None:
+        """Go on until there is something to show. Raises UpstreamError; Unfit if nothing will be."""
+        async for chunks in self._pieces:
+            self._ready += chunks
+            if any(map(is_output, chunks)):
+                return
+
+    async def pieces(self, silence: float) -> AsyncGenerator[list[Chunk], None]:
+        """As ``Flow.pieces``."""
+        ready, self._ready = self._ready, []
+        if ready:
+            yield ready
+        async with aclosing(self._pieces) as pieces:
+            async for chunks in pieces:
+                yield chunks
+
+    async def finish(self) -> None:
+        if self._flow is not None:
+            await self._flow.finish()
+
+    def close(self) -> None:
+        if self._flow is not None:
+            self._flow.close()
+
+    async def _answer(self) -> AsyncGenerator[list[Chunk], None]:
+        flow = await self._ask(self._chat)
+        while True:
+            async with aclosing(self._tried(flow)) as tried:
+                async for chunks in tried:
+                    yield chunks
+            rest = await self._rest()
+            if not isinstance(rest, Fault):
+                yield self._end(rest)
+                return
+            with self._promise.repair(rest, self._usage, self._price):
+                flow = await self._again(rest)
+
+    async def _ask(self, chat: Chat) -> Flow:
+        self._reason, self._usage, self._beside = "", None, {}
+        self._flow = await self._open(chat)
+        return self._flow
+
+    async def _again(self, fault: Fault) -> Flow:
+        reader = self._reader
+        await self.finish()
+        self._held_up = self.held_up
+        self.close()
+        self._flow, self._reader = None, Reader(self._promise.form, reader.shown)
+        return await self._ask(asked_again(self._chat, reader.text, fault, reader.shown))
+
+    async def _tried(self, flow: Flow) -> AsyncGenerator[list[Chunk], None]:
+        """What may be shown of one try; an empty list after each silence."""
+        clock = asyncio.get_running_loop().time
+        silent_until = clock() + self._silence
+        async with aclosing(flow.pieces(self._silence)) as pieces:
+            async for chunks in pieces:
+                shown = [chunk for chunk in map(self._shown, chunks) if chunk is not None]
+                if shown or clock() >= silent_until:
+                    yield shown
+                    silent_until = clock() + self._silence
+
+    def _shown(self, chunk: Chunk) -> Chunk | None:
+        """What of a piece may be shown at once; its end and its count wait for the end of all."""
+        self._usage = chunk.get("usage") or self._usage
+        if not chunk["choices"]:
+            return None
+        choice = chunk["choices"][0]
+        delta = dict(choice["delta"])
+        self._reason = choice.get("finish_reason") or self._reason
+        content = delta.pop("content", None)
+        self._beside |= {name: value for name, value in delta.items() if value}
+        if content:
+            delta["content"] = self._reader.feed(content)
+        if len(self._reader.text) > LONGEST:
+            raise Broken(detail="an answer without an end")
+        return _chunk(delta) if any(delta.values()) else None
+
+    async def _rest(self) -> str | Fault:
+        """What is left to show, or why this try does not do."""
+        reader = self._reader
+        if not is_due(self._reason or "stop", self._beside):
+            return self._broken_off()
+        found = await self._promise.found(reader.text)
+        if not isinstance(found, Found):
+            return found
+        rest = reader.rest(found)
+        return Fault("", "ответ начинается иначе, чем то, что уже показано") if rest is None else rest
+
+    def _broken_off(self) -> str:
+        """What is left of an answer that was cut short, or that calls a tool: it is shown as it is."""
+        rest = self._reader.as_it_is()
+        if rest is None and self._reason == "length":
+            raise Unfit("исправленный ответ не поместился в max_tokens", repairs=self._promise.repairs)
+        return rest or ""
+
+    def _end(self, rest: str) -> list[Chunk]:
+        usage = self._promise.billed(self._usage, self._price)
+        last = _chunk({"content": rest} if rest else {})
+        last["choices"][0]["finish_reason"] = self._reason or "stop"
+        return [last, {"choices": [], "usage": usage}] if usage else [last]
+
+
+def _chunk(delta: dict[str, Any]) -> Chunk:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}

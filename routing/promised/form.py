@@ -1,0 +1,149 @@
+"""What was promised of an answer, and whether a text keeps it. Pure."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple, NoReturn
+
+import orjson
+
+from providers.wire import Chat
+from routing.errors import BadRequest
+from routing.promised import schemas
+from routing.promised.looser import looser
+from routing.promised.schemas import Schema
+
+# Characters of a schema's JSON: checking it takes some 50 ns for each.
+LARGEST = 128 * 1024
+# Schemas times characters of a document. One of QUICK is checked within some milliseconds, one of
+# QUICK_TO_TELL explained: telling what is wrong takes a hundred times as long where there are alternatives.
+QUICK = 50_000_000
+QUICK_TO_TELL = 200_000
+
+FIELD = "response_format.json_schema.schema"
+ANY_OBJECT: Schema = {"type": "object"}
+FENCED = re.compile(r"```[a-zA-Z]*[ \t]*\r?\n(.*?)\n?[ \t]*```", re.DOTALL)
+FIRST_SIGN = re.compile(r"[{\[]")
+
+
+class Fault(NamedTuple):
+    """Where an answer is not what was promised, and why; ``path`` as in ``items[0].price``."""
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}" if self.path else self.why
+
+
+class Found(NamedTuple):
+    """The document in an answer: as it was written, and what it says."""
+
+    text: str
+    document: Any
+
+
+class Form:
+    """JSON by a schema. Shared by requests that promise the same."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Raises ValueError for what is no schema."""
+        self.schema = schema
+        self._validator = schemas.compiled(schema)
+        self._weight = schemas.weight(schema)
+        loose = looser(schema)
+        self._looser = None if loose is None else schemas.compiled(loose)
+
+    @property
+    def is_told_early(self) -> bool:
+        """Whether the beginning of a document tells if it may still become what was promised."""
+        return self._looser is not None
+
+    def may_become(self, document: Any, length: int) -> bool:
+        """Whether more text may make the beginning of a document, of ``length``, what was promised."""
+        if self._looser is None or self._weight * length > QUICK:
+            return False
+        return _is_valid(self._looser, document)
+
+    def is_quick(self, length: int) -> bool:
+        """Whether ``fits`` takes no longer than the event loop can wait."""
+        return self._weight * length <= QUICK
+
+    def is_quick_to_tell(self, length: int) -> bool:
+        """The same for ``fault``."""
+        return self._weight * length <= QUICK_TO_TELL
+
+    def fits(self, document: Any) -> bool:
+        return _is_valid(self._validator, document)
+
+    def fault(self, document: Any) -> Fault | None:
+        """What is wrong with the document; None if nothing is."""
+        path, why = schemas.first_fault(self._validator, document)
+        return Fault(path, why) if why else None
+
+
+def form_of(chat: Chat) -> Form | None:
+    """What an answer to ``chat`` has to be. Raises BadRequest for a schema that is none, or fits nothing."""
+    wanted = chat.get("response_format") or {}
+    if wanted.get("type") == "json_object":
+        return _form(orjson.dumps(ANY_OBJECT))
+    if wanted.get("type") != "json_schema":
+        return None
+    described = wanted["json_schema"]
+    # Whoever says that the schema is but a wish gets what the model makes of it.
+    if described.get("strict") is False or described.get("schema") is None:
+        return None
+    return _form(_dumped(described["schema"]))
+
+
+def found_in(text: str) -> Found:
+    """The document in an answer, around which models like to put a fence or kind words. Raises ValueError."""
+    for part in _parts(text):
+        try:
+            return Found(part.strip(), orjson.loads(part))
+        except ValueError:
+            continue
+    sign = FIRST_SIGN.search(text)
+    start = sign.start() if sign else 0
+    try:
+        _, end = DECODER.raw_decode(text, start)
+    except RecursionError as exc:
+        raise ValueError("nested too deep") from exc
+    return Found(text[start:end], orjson.loads(text[start:end]))
+
+
+def _parts(text: str) -> Iterator[str]:
+    yield text
+    yield from (fence[1] for fence in FENCED.finditer(text))
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_number)
+
+
+def _dumped(schema: Schema) -> bytes:
+    text = orjson.dumps(schema)
+    if len(text) > LARGEST:
+        raise BadRequest(f"Поле {FIELD}: схема длиннее {LARGEST} байт.", param=FIELD)
+    return text
+
+
+@lru_cache(maxsize=128)
+def _form(text: bytes) -> Form:
+    """Applications ask with the same schema again and again."""
+    try:
+        return Form(orjson.loads(text))
+    except ValueError as exc:
+        why = getattr(exc, "message", "")[:200] or "слишком глубокая вложенность"
+        raise BadRequest(f"Поле {FIELD}: это не JSON Schema: {why}", param=FIELD) from None
+
+
+def _is_valid(validator: Any, document: Any) -> bool:
+    try:
+        return bool(validator.is_valid(document))
+    except ValueError:  # nested too deep
+        return False

@@ -1,0 +1,84 @@
+"""JSON schemas: how much work they are, and what in a document is against them. Pure.
+
+Knows nothing of the rest of the house: ``inspector`` runs it in a process of its own.
+"""
+
+from collections.abc import Iterator
+from math import inf
+from typing import Any
+
+import jsonschema_rs
+
+Schema = dict[str, Any]
+
+# By where a schema has others inside: one, a list of them, or an object of them.
+ONE = ("items", "additionalProperties", "additionalItems", "contains", "propertyNames", "not", "if", "then")
+ONE = (*ONE, "else", "unevaluatedItems", "unevaluatedProperties")
+SEVERAL = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+NAMED = ("properties", "patternProperties", "dependentSchemas", "dependencies")
+# What these refer to is found at run time: how much work it is cannot be told.
+ELSEWHERE = ("$dynamicRef", "$recursiveRef")
+# Steps of a pattern with look-around; others take time in proportion to the text.
+BACKTRACKS = 10_000
+
+
+def compiled(schema: Schema) -> jsonschema_rs.Validator:
+    """A validator. Nothing is fetched from anywhere. Raises ValueError for what is no schema."""
+    patterns = jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS)
+    return jsonschema_rs.validator_for(schema, offline=True, pattern_options=patterns, validate_formats=False)
+
+
+def weight(schema: Schema) -> float:
+    """How many schemas one value may be held against, references resolved; inf where they go in circles."""
+    return _weight(schema, schema, {})
+
+
+def first_fault(validator: jsonschema_rs.Validator, document: Any) -> tuple[str, str]:
+    """Where the document does not fit, as ``items[0].price``, and why; two empty texts if it does."""
+    error = next(validator.iter_errors(document), None)
+    return ("", "") if error is None else (path_of(error.instance_path), error.message)
+
+
+def path_of(parts: list[str | int]) -> str:
+    """As in error messages of the API."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+
+
+def subschemas(schema: Schema) -> Iterator[Any]:
+    """The schemas right inside; definitions count where they are referred to."""
+    for name, inner in schema.items():
+        if name in NAMED and isinstance(inner, dict):
+            yield from inner.values()
+        elif name in SEVERAL and isinstance(inner, list):
+            yield from inner
+        elif name in ONE:
+            yield inner
+
+
+def _weight(schema: Any, root: Schema, known: dict[str, float]) -> float:
+    """``known``: weights of what was referred to; inf while it is being found."""
+    if not isinstance(schema, dict):
+        return 1
+    if any(name in schema for name in ELSEWHERE):
+        return inf
+    values = schema.get("enum")
+    inner = sum(_weight(each, root, known) for each in subschemas(schema))
+    referred = _referred(schema["$ref"], root, known) if "$ref" in schema else 0
+    return 1 + (len(values) if isinstance(values, list) else 0) + inner + referred
+
+
+def _referred(ref: Any, root: Schema, known: dict[str, float]) -> float:
+    if not isinstance(ref, str) or not ref.startswith("#/"):
+        return inf
+    if ref not in known:
+        known[ref] = inf  # until it is found: whoever asks meanwhile goes in circles
+        known[ref] = _weight(_at(ref, root), root, known)
+    return known[ref]
+
+
+def _at(ref: str, root: Schema) -> Any:
+    found: Any = root
+    for part in ref[2:].split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        found = found.get(name) if isinstance(found, dict) else None
+    return found

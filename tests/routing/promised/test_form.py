@@ -1,0 +1,200 @@
+"""What is promised, and what keeps it."""
+
+import pytest
+
+from routing.errors import BadRequest
+from routing.promised.form import LARGEST, Form, form_of, found_in
+from routing.promised.looser import looser
+from routing.promised.schemas import weight
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+def asked(schema, **facts):
+    return {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, **facts}}
+    }
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        {},
+        {"response_format": None},
+        {"response_format": {"type": "text"}},
+        asked(PERSON, strict=False),
+    ],
+)
+def test_nothing_is_promised_that_was_not_asked_for(chat):
+    assert form_of(chat) is None
+
+
+def test_any_object_is_promised_without_a_schema():
+    form = form_of({"response_format": {"type": "json_object"}})
+
+    assert form.fits({"a": 1})
+    assert not form.fits([1])
+
+
+def test_the_same_schema_is_compiled_once():
+    assert form_of(asked(PERSON)) is form_of(asked(dict(PERSON)))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "strin"},
+        {"properties": 1},
+        {"pattern": "("},
+        {"$ref": "#/$defs/missing"},
+        {"$ref": "http://127.0.0.1:1/schema"},
+        {"$ref": "file:///etc/passwd"},
+        {"$schema": "http://example.org/unknown"},
+        {"enum": ["x" * LARGEST]},
+    ],
+)
+def test_what_is_no_schema_is_refused_by_its_field(schema):
+    with pytest.raises(BadRequest) as refused:
+        form_of(asked(schema))
+
+    assert refused.value.param == "response_format.json_schema.schema"
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"name": "Иван", "age": "сорок"}, "age"),
+        ({"name": "Иван"}, ""),
+        ({"name": "Иван", "age": 1, "x": 1}, ""),
+        ([], ""),
+    ],
+)
+def test_a_fault_is_told_by_its_place(document, path):
+    fault = Form(PERSON).fault(document)
+
+    assert fault.path == path
+    assert fault.why
+
+
+def test_a_place_is_told_as_in_errors_of_the_api():
+    schema = {"properties": {"items": {"items": {"properties": {"price": {"type": "number"}}}}}}
+
+    assert Form(schema).fault({"items": [{}, {"price": "5"}]}).path == "items[1].price"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a": 1}', '{"a": 1}'),
+        (' \n{"a": 1}\n', '{"a": 1}'),
+        ('```json\n{"a": 1}\n```', '{"a": 1}'),
+        ("```\n[1]\n```\nВот так.", "[1]"),
+        ('Вот ответ:\n```json\n{"a": 1}\n```', '{"a": 1}'),
+        ('Вот ответ: {"a": {"b": 1}} Готово {', '{"a": {"b": 1}}'),
+        ("5", "5"),
+        ('"a"', '"a"'),
+        ("null", "null"),
+    ],
+)
+def test_a_document_is_found_among_kind_words(text, found):
+    assert found_in(text).text == found
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "Не знаю.", '{"a": 1', "{'a': 1}", '{"a": NaN}', '["\\ud83d"]', "[" * 100_000]
+)
+def test_where_there_is_no_document_none_is_found(text):
+    with pytest.raises(ValueError):
+        found_in(text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "heavy"),
+    [
+        (True, 1),
+        ({}, 1),
+        ({"enum": [1, 2, 3]}, 4),
+        ({"properties": {"a": {}, "b": {"items": {}}}}, 4),
+        ({"anyOf": [{}, {"allOf": [{}, {}]}]}, 5),
+        ({"$defs": {"a": {}, "unused": {"anyOf": [{}, {}]}}, "$ref": "#/$defs/a"}, 2),
+        ({"properties": {"enum": {"type": "string"}}}, 2),
+    ],
+)
+def test_the_weight_of_a_schema(schema, heavy):
+    assert weight(schema) == heavy
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"items": {"$ref": "#"}},
+        {
+            "$defs": {"a": {"items": {"$ref": "#/$defs/b"}}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}},
+            "$ref": "#/$defs/a",
+        },
+        {"$dynamicRef": "#x", "$dynamicAnchor": "x"},
+        {"$ref": "other.json"},
+    ],
+)
+def test_what_goes_in_circles_weighs_more_than_anything(schema):
+    assert weight(schema) == float("inf")
+
+
+def test_what_doubles_at_each_step_is_weighed_without_counting_it_out():
+    defs = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(200)}
+
+    assert weight({"$defs": {**defs, "a200": {}}, "$ref": "#/$defs/a0"}) > 2**200
+
+
+@pytest.mark.parametrize(
+    ("beginning", "may_be"),
+    [
+        ({}, True),
+        ({"name": "Ив"}, True),
+        ({"name": "Иван", "age": 40}, True),
+        ({"name": 5}, False),
+        ({"x": 1}, False),
+        ([], False),
+    ],
+)
+def test_a_beginning_tells_what_may_still_become_of_it(beginning, may_be):
+    assert Form(PERSON).may_become(beginning, 100) is may_be
+
+
+def test_alternatives_are_told_apart_as_soon_as_they_can_be():
+    kinds = [
+        {"properties": {"type": {"const": kind}, "value": {"type": value}}, "required": ["type", "value"]}
+        for kind, value in (("text", "string"), ("number", "number"))
+    ]
+    form = Form({"type": "object", "oneOf": kinds})
+
+    assert form.may_become({}, 10)
+    assert form.may_become({"type": "text", "value": "a"}, 10)
+    assert not form.may_become({"type": "text", "value": 5}, 10)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"not": {"const": 1}},
+        {"properties": {"a": {"if": {}, "then": {}}}},
+        {"items": {"contains": {"const": 1}}},
+        {"$defs": {"a": {"unevaluatedProperties": False}}, "$ref": "#/$defs/a"},
+        {"dependentSchemas": {"a": {}}},
+    ],
+)
+def test_of_what_more_text_can_break_a_beginning_tells_nothing(schema):
+    assert looser(schema) is None
+    assert not Form(schema).may_become({}, 1)
+
+
+def test_members_called_like_keywords_are_members():
+    schema = {"properties": {"not": {"type": "string"}, "required": {"minLength": 3}}}
+
+    assert looser(schema) == {"properties": {"not": {"type": "string"}, "required": {}}}
