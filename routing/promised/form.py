@@ -16,10 +16,10 @@ from routing.promised.schemas import Schema
 
 # Characters of a schema's JSON: checking it takes some 50 ns for each.
 LARGEST = 128 * 1024
-# Schemas times characters of a document. One of QUICK is checked within some milliseconds, one of
-# QUICK_TO_TELL explained: telling what is wrong takes a hundred times as long where there are alternatives.
-QUICK = 50_000_000
-QUICK_TO_TELL = 200_000
+# Work: schemas times values, and characters for those that read texts. So much is checked within some
+# 10 ms at the worst, and explained: telling what is wrong takes hundreds of times as long.
+QUICK = 2_000_000
+QUICK_TO_TELL = 10_000
 
 FIELD = "response_format.json_schema.schema"
 ANY_OBJECT: Schema = {"type": "object"}
@@ -52,6 +52,7 @@ class Form:
         self.schema = schema
         self._validator = schemas.compiled(schema)
         self._weight = schemas.weight(schema)
+        self._text_weight = schemas.text_weight(schema)
         loose = looser(schema)
         self._looser = None if loose is None else schemas.compiled(loose)
 
@@ -60,19 +61,19 @@ class Form:
         """Whether the beginning of a document tells if it may still become what was promised."""
         return self._looser is not None
 
-    def may_become(self, document: Any, length: int) -> bool:
-        """Whether more text may make the beginning of a document, of ``length``, what was promised."""
-        if self._looser is None or self._weight * length > QUICK:
+    def may_become(self, beginning: Found) -> bool:
+        """Whether more text may make the beginning of a document what was promised."""
+        if self._looser is None or not self.is_quick(beginning.text):
             return False
-        return _is_valid(self._looser, document)
+        return _is_valid(self._looser, beginning.document)
 
-    def is_quick(self, length: int) -> bool:
+    def is_quick(self, text: str) -> bool:
         """Whether ``fits`` takes no longer than the event loop can wait."""
-        return self._weight * length <= QUICK
+        return self._work(text) <= QUICK
 
-    def is_quick_to_tell(self, length: int) -> bool:
+    def is_quick_to_tell(self, text: str) -> bool:
         """The same for ``fault``."""
-        return self._weight * length <= QUICK_TO_TELL
+        return self._work(text) <= QUICK_TO_TELL
 
     def fits(self, document: Any) -> bool:
         return _is_valid(self._validator, document)
@@ -81,6 +82,10 @@ class Form:
         """What is wrong with the document; None if nothing is."""
         path, why = schemas.first_fault(self._validator, document)
         return Fault(path, why) if why else None
+
+    def _work(self, text: str) -> float:
+        values = 1 + text.count(",") + text.count("{") + text.count("[")
+        return self._weight * values + self._text_weight * len(text)
 
 
 def form_of(chat: Chat) -> Form | None:

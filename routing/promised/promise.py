@@ -110,10 +110,10 @@ class Promise:
             found = found_in(text)
         except ValueError:
             return NO_DOCUMENT
-        size, form = len(found.text), self.form
-        if form.is_quick(size) and form.fits(found.document):
+        form = self.form
+        if form.is_quick(found.text) and form.fits(found.document):
             return found
-        if form.is_quick_to_tell(size):
+        if form.is_quick_to_tell(found.text):
             return form.fault(found.document) or found
         return await self._inspected(found)
 

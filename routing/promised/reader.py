@@ -61,10 +61,11 @@ class Reader:
             self._waits = True
             return ""
         position = self._scanner.position
-        if position <= len(self.shown) or not self._form.may_become(self._scanner.document, position):
+        beginning = Found(document[:position], self._scanner.document)
+        if position <= len(self.shown) or not self._form.may_become(beginning):
             return ""
         more = document[len(self.shown) : position]
-        self.shown = document[:position]
+        self.shown = beginning.text
         return more
 
 

@@ -3,7 +3,7 @@
 Knows nothing of the rest of the house: ``inspector`` runs it in a process of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any
 
@@ -18,6 +18,7 @@ SEVERAL = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 NAMED = ("properties", "patternProperties", "dependentSchemas", "dependencies")
 # What these refer to is found at run time: how much work it is cannot be told.
 ELSEWHERE = ("$dynamicRef", "$recursiveRef")
+READ_TEXTS = {"pattern", "minLength", "maxLength"}
 # Steps of a pattern with look-around; others take time in proportion to the text.
 BACKTRACKS = 10_000
 
@@ -30,7 +31,12 @@ def compiled(schema: Schema) -> jsonschema_rs.Validator:
 
 def weight(schema: Schema) -> float:
     """How many schemas one value may be held against, references resolved; inf where they go in circles."""
-    return _weight(schema, schema, {})
+    return _sum(_one, schema, schema, {})
+
+
+def text_weight(schema: Schema) -> float:
+    """The same for those that read texts to their end."""
+    return _sum(_reads_texts, schema, schema, {})
 
 
 def first_fault(validator: jsonschema_rs.Validator, document: Any) -> tuple[str, str]:
@@ -55,24 +61,32 @@ def subschemas(schema: Schema) -> Iterator[Any]:
             yield inner
 
 
-def _weight(schema: Any, root: Schema, known: dict[str, float]) -> float:
-    """``known``: weights of what was referred to; inf while it is being found."""
+def _one(schema: Schema) -> int:
+    values = schema.get("enum")
+    return 1 + (len(values) if isinstance(values, list) else 0)
+
+
+def _reads_texts(schema: Schema) -> int:
+    named = schema.get("patternProperties")
+    return len(READ_TEXTS & schema.keys()) + (len(named) if isinstance(named, dict) else 0)
+
+
+def _sum(own: Callable[[Schema], int], schema: Any, root: Schema, known: dict[str, float]) -> float:
+    """``own`` of every schema inside. ``known``: sums of what was referred to; inf while they are found."""
     if not isinstance(schema, dict):
-        return 1
+        return own({})
     if any(name in schema for name in ELSEWHERE):
         return inf
-    values = schema.get("enum")
-    inner = sum(_weight(each, root, known) for each in subschemas(schema))
-    referred = _referred(schema["$ref"], root, known) if "$ref" in schema else 0
-    return 1 + (len(values) if isinstance(values, list) else 0) + inner + referred
+    inner = sum(_sum(own, each, root, known) for each in subschemas(schema))
+    return own(schema) + inner + (_referred(own, schema["$ref"], root, known) if "$ref" in schema else 0)
 
 
-def _referred(ref: Any, root: Schema, known: dict[str, float]) -> float:
+def _referred(own: Callable[[Schema], int], ref: Any, root: Schema, known: dict[str, float]) -> float:
     if not isinstance(ref, str) or not ref.startswith("#/"):
         return inf
     if ref not in known:
         known[ref] = inf  # until it is found: whoever asks meanwhile goes in circles
-        known[ref] = _weight(_at(ref, root), root, known)
+        known[ref] = _sum(own, _at(ref, root), root, known)
     return known[ref]
 
 

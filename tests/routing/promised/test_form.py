@@ -1,11 +1,13 @@
 """What is promised, and what keeps it."""
 
+import json
+
 import pytest
 
 from routing.errors import BadRequest
-from routing.promised.form import LARGEST, Form, form_of, found_in
+from routing.promised.form import LARGEST, Form, Found, form_of, found_in
 from routing.promised.looser import looser
-from routing.promised.schemas import weight
+from routing.promised.schemas import text_weight, weight
 
 PERSON = {
     "type": "object",
@@ -19,6 +21,10 @@ def asked(schema, **facts):
     return {
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, **facts}}
     }
+
+
+def begun(document):
+    return Found(json.dumps(document)[:-1], document)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,7 @@ def test_what_doubles_at_each_step_is_weighed_without_counting_it_out():
     ],
 )
 def test_a_beginning_tells_what_may_still_become_of_it(beginning, may_be):
-    assert Form(PERSON).may_become(beginning, 100) is may_be
+    assert Form(PERSON).may_become(begun(beginning)) is may_be
 
 
 def test_alternatives_are_told_apart_as_soon_as_they_can_be():
@@ -174,9 +180,9 @@ def test_alternatives_are_told_apart_as_soon_as_they_can_be():
     ]
     form = Form({"type": "object", "oneOf": kinds})
 
-    assert form.may_become({}, 10)
-    assert form.may_become({"type": "text", "value": "a"}, 10)
-    assert not form.may_become({"type": "text", "value": 5}, 10)
+    assert form.may_become(begun({}))
+    assert form.may_become(begun({"type": "text", "value": "a"}))
+    assert not form.may_become(begun({"type": "text", "value": 5}))
 
 
 @pytest.mark.parametrize(
@@ -191,10 +197,29 @@ def test_alternatives_are_told_apart_as_soon_as_they_can_be():
 )
 def test_of_what_more_text_can_break_a_beginning_tells_nothing(schema):
     assert looser(schema) is None
-    assert not Form(schema).may_become({}, 1)
+    assert not Form(schema).may_become(begun({}))
 
 
 def test_members_called_like_keywords_are_members():
     schema = {"properties": {"not": {"type": "string"}, "required": {"minLength": 3}}}
 
     assert looser(schema) == {"properties": {"not": {"type": "string"}, "required": {}}}
+
+
+def test_schemas_that_read_texts_to_their_end_are_weighed_by_themselves():
+    schema = {
+        "properties": {"a": {"pattern": "^a+$", "maxLength": 5}, "b": {"type": "string"}},
+        "patternProperties": {"^x": {"$ref": "#/properties/a"}},
+    }
+
+    assert text_weight(schema) == 1 + 2 + 2
+
+
+def test_much_work_is_not_for_the_event_loop():
+    wide = Form({"items": {"anyOf": [{"const": n} for n in range(5_000)]}})
+    reading = Form({"items": {"anyOf": [{"pattern": f"x{n}"} for n in range(500)]}})
+
+    assert wide.is_quick("[1, 2, 3]")
+    assert not wide.is_quick(f"[{'1,' * 1_000}1]")
+    assert reading.is_quick('["a"]')
+    assert not reading.is_quick(f'["{"a" * 10_000}"]')
