@@ -19,14 +19,26 @@ NAMED = ("properties", "patternProperties", "dependentSchemas", "dependencies")
 # What these refer to is found at run time: how much work it is cannot be told.
 ELSEWHERE = ("$dynamicRef", "$recursiveRef")
 READ_TEXTS = {"pattern", "minLength", "maxLength"}
-# Steps of a pattern with look-around; others take time in proportion to the text.
-BACKTRACKS = 10_000
+# Patterns that take time in proportion to the text, and those with look-around, which may take for ever.
+LINEAR, ANY = jsonschema_rs.RegexOptions(), jsonschema_rs.FancyRegexOptions()
 
 
-def compiled(schema: Schema) -> jsonschema_rs.Validator:
-    """A validator. Nothing is fetched from anywhere. Raises ValueError for what is no schema."""
-    patterns = jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS)
+def compiled(schema: Schema, *, is_linear: bool = False) -> jsonschema_rs.Validator:
+    """A validator. Nothing is fetched from anywhere. Raises ValueError for what is no schema.
+
+    ``is_linear``: patterns with look-around count as none.
+    """
+    patterns: Any = LINEAR if is_linear else ANY
     return jsonschema_rs.validator_for(schema, offline=True, pattern_options=patterns, validate_formats=False)
+
+
+def has_linear_patterns(schema: Schema) -> bool:
+    """Whether all patterns take time in proportion to the text."""
+    try:
+        compiled(schema, is_linear=True)
+    except ValueError:
+        return False
+    return True
 
 
 def weight(schema: Schema) -> float:
