@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf
 from typing import Any, NamedTuple, NoReturn
 
@@ -51,16 +51,23 @@ class Form:
     def __init__(self, schema: Schema) -> None:
         """Raises ValueError for what is no schema."""
         self.schema = schema
-        self._validator = schemas.compiled(schema)
+        try:
+            self._validator = schemas.compiled(schema, schemas.LINEAR)
+            self._text_weight = schemas.text_weight(schema)
+        except ValueError:
+            self._validator = schemas.compiled(schema)
+            self._text_weight = inf
         self._weight = schemas.weight(schema)
-        self._text_weight = schemas.text_weight(schema) if schemas.has_linear_patterns(schema) else inf
-        loose = looser(schema)
-        self._looser = None if loose is None else schemas.compiled(loose)
 
     @property
     def is_told_early(self) -> bool:
         """Whether the beginning of a document tells if it may still become what was promised."""
         return self._looser is not None
+
+    @cached_property
+    def _looser(self) -> Any:
+        loose = looser(self.schema)
+        return None if loose is None else schemas.compiled(loose)
 
     def may_become(self, beginning: Found) -> bool:
         """Whether more text may make the beginning of a document what was promised."""

@@ -23,22 +23,12 @@ READ_TEXTS = {"pattern", "minLength", "maxLength"}
 LINEAR, ANY = jsonschema_rs.RegexOptions(), jsonschema_rs.FancyRegexOptions()
 
 
-def compiled(schema: Schema, *, is_linear: bool = False) -> jsonschema_rs.Validator:
+def compiled(schema: Schema, patterns: Any = ANY) -> jsonschema_rs.Validator:
     """A validator. Nothing is fetched from anywhere. Raises ValueError for what is no schema.
 
-    ``is_linear``: patterns with look-around count as none.
+    ``patterns``: with LINEAR, those that look around are no patterns.
     """
-    patterns: Any = LINEAR if is_linear else ANY
     return jsonschema_rs.validator_for(schema, offline=True, pattern_options=patterns, validate_formats=False)
-
-
-def has_linear_patterns(schema: Schema) -> bool:
-    """Whether all patterns take time in proportion to the text."""
-    try:
-        compiled(schema, is_linear=True)
-    except ValueError:
-        return False
-    return True
 
 
 def weight(schema: Schema) -> float:
