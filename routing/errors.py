@@ -83,6 +83,13 @@ class NoSuchAddress(RequestError):
     said = "По этому адресу ничего нет. Что есть, перечислено в /v1/openapi.json и на странице /docs/."
 
 
+class NotYet(NoSuchAddress):
+    """``path`` is one of OpenAI's or Anthropic's that is not served yet; ``instead`` says what is."""
+
+    def __init__(self, path: str = "", instead: str = "") -> None:
+        super().__init__(f"Адреса {path} в XRouter пока нет. {instead}" if path else "")
+
+
 class WrongMethod(RequestError):
     """``allowed``: methods that the address knows, as in ``GET``."""
 

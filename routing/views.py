@@ -29,6 +29,7 @@ from routing.errors import (
     BadRequest,
     NoSuchAddress,
     NotJson,
+    NotYet,
     RequestError,
     TooManyBytes,
     Unavailable,
@@ -67,6 +68,23 @@ PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
     "access-control-allow-headers": "*, Authorization",
     "access-control-max-age": "86400",
+}
+
+
+CHAT_INSTEAD = "Те же возможности — у POST /v1/chat/completions."
+ONE_BY_ONE = "Отправляйте запросы по одному: POST /v1/chat/completions, POST /v1/embeddings."
+# What clients of other APIs ask for, by the first word of the path, and what there is instead.
+NOT_YET = {
+    "responses": CHAT_INSTEAD + " В LangChain это use_responses_api=False.",
+    "messages": CHAT_INSTEAD + " Клиентам Anthropic нужен переводчик на API OpenAI.",
+    "batches": ONE_BY_ONE,
+    "files": ONE_BY_ONE,
+    "assistants": CHAT_INSTEAD,
+    "threads": CHAT_INSTEAD,
+    **dict.fromkeys(
+        ("audio", "images", "moderations", "fine_tuning", "realtime"),
+        "Что есть, перечислено на странице /docs/.",
+    ),
 }
 
 
@@ -234,7 +252,8 @@ class Nowhere(V1View):
     schema = None
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise NoSuchAddress
+        first = request.path.removeprefix("/v1/").partition("/")[0]
+        raise NotYet(f"/v1/{first}", NOT_YET[first]) if first in NOT_YET else NoSuchAddress
 
 
 def named_generation(request: Request) -> str:

@@ -114,6 +114,27 @@ def test_a_wrong_method_is_refused_in_the_envelope(client, method, path, allowed
     assert error(answer)["metadata"]["error_type"] == "method_not_allowed"
 
 
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("/v1/responses", "/v1/chat/completions"),
+        ("/v1/responses/resp_1/cancel", "use_responses_api=False"),
+        ("/v1/messages/count_tokens", "Anthropic"),
+        ("/v1/batches", "по одному"),
+        ("/v1/files", "по одному"),
+        ("/v1/images/generations", "/docs/"),
+    ],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_address_that_is_not_served_yet_says_so_and_what_is(client, path, instead, method):
+    answer = getattr(client, method)(path)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["metadata"]["error_type"]) == (404, "not_found")
+    assert "пока нет" in error["message"]
+    assert instead in error["message"]
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/nothing"])
 def test_a_browsers_first_question_is_answered(client, path):
     answer = client.options(path, headers={"origin": "https://app.example"})
