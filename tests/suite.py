@@ -12,6 +12,7 @@ import pytest
 PATIENT = {
     "tests/e2e/test_openai_node.py",
     "tests/e2e/test_openai_python.py",
+    "tests/e2e/test_promised.py",
     "tests/e2e/test_refusals.py",
     "tests/e2e/test_routes.py",
     "tests/e2e/test_who_pays.py",
