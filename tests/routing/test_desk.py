@@ -32,6 +32,7 @@ class Reception:
         self.proxies: list[str] = []
         self.failure: Exception | None = None
         self.patience = 10.0  # seconds
+        self.mark = ""
         self.database = threading.Event()  # hangs until it is set
         self.database.set()
 
@@ -57,7 +58,14 @@ class Reception:
         given = {"authorization": f"Bearer {KEY.plaintext}", **headers}
         lower = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
         house = self.house
-        desk = Desk(Callers(self.load), house.gateway, house.embedder, self.proxies, patience=self.patience)
+        desk = Desk(
+            Callers(self.load),
+            house.gateway,
+            house.embedder,
+            self.proxies,
+            patience=self.patience,
+            mark=self.mark,
+        )
         return await desk.chat(Arrival(lower, peer, read_body))
 
     async def status(self, *args: Any, **kwargs: Any) -> int:
@@ -258,6 +266,22 @@ async def test_a_bug_of_ours_is_a_500_with_a_number_and_without_words(
     assert answer.headers["x-request-id"] in answer.body.decode()
     assert b"the prompt" not in answer.body
     assert "the prompt" not in caplog.text
+
+
+# Circles --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("theirs", "status"), [("ours", 508), ("another's", 200), ("", 200), (None, 200)])
+async def test_a_request_of_our_own_that_comes_back_is_refused(
+    desk: Reception, theirs: str | None, status: int
+) -> None:
+    desk.mark = "ours"
+
+    assert await desk.status(x_xrouter_hop=theirs) == status
+
+
+async def test_without_a_mark_no_request_is_our_own(desk: Reception) -> None:
+    assert await desk.status(x_xrouter_hop="") == 200
 
 
 # Answers --------------------------------------------------------------------------------------------
