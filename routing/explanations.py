@@ -65,7 +65,7 @@ class ProviderStatus(OpenView):
         operation_id="listProviderStatuses", responses=STATUSES_RESPONSES, auth=KEY_OR_NOT, tags=["routing"]
     )
     def get(self, request: Request) -> Response:
-        """Состояние провайдеров за последние минуты. Ключ не нужен, а неверный — ошибка 401."""
+        """Состояние провайдеров за последние минуты. Ключ не нужен; неверный — 401."""
         return Response(StatusesSerializer({"data": provider_statuses(_vitals())}).data)
 
 
@@ -78,7 +78,7 @@ class ModelEndpoints(OpenView):
         parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Исполнители модели: возможности, скорость, доступность. Ключ не нужен, а неверный — ошибка 401."""
+        """Исполнители модели: возможности, скорость, доступность. Ключ не нужен; неверный — 401."""
         return Response(ModelEndpointsAnswerSerializer({"data": model_endpoints(model, _vitals())}).data)
 
 
@@ -91,7 +91,10 @@ class ModelCapabilities(OpenView):
         parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Что станет с каждым полем запроса у каждого исполнителя модели. Ключ не нужен, а неверный — ошибка 401."""
+        """Что станет с каждым полем запроса у каждого исполнителя модели.
+
+        Ключ не нужен; неверный — 401.
+        """
         return Response(CapabilitiesAnswerSerializer({"data": model_capabilities(model)}).data)
 
 

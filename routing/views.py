@@ -153,7 +153,7 @@ class ModelList(OpenView):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Модели, которые можно спрашивать. Ключ не нужен, а неверный — ошибка 401."""
+        """Модели, которые можно спрашивать. Ключ не нужен; неверный — 401."""
         providers = _names(request, "provider")
         parameters = _names(request, "supported_parameters")
         fit = [
@@ -176,7 +176,7 @@ class ModelDetail(OpenView):
         ],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Одна модель, под любым из её имён. Ключ не нужен, а неверный — ошибка 401."""
+        """Одна модель, под любым из её имён. Ключ не нужен; неверный — 401."""
         return Response(ModelSerializer(listing(model)).data)
 
 
@@ -191,7 +191,10 @@ class ModelParameters(OpenView):
         ],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Параметры модели и их обычные значения: медианы по недавним запросам. Ключ не нужен, а неверный — ошибка 401."""
+        """Параметры модели и их обычные значения: медианы по недавним запросам.
+
+        Ключ не нужен; неверный — 401.
+        """
         return Response(ParametersAnswerSerializer({"data": model_parameters(model)}).data)
 
 
