@@ -17,7 +17,7 @@ STALLED_MS = 60_000
 # Seconds from the first moment of a connection, or the first byte of a further request on it, to the end of
 # the request's headers. uvicorn itself would wait for ever.
 HEADERS = 10.0
-# Bytes of a request's first line and headers, and how many headers. Browsers with all their cookies stay below.
+# Bytes of a request's first line and headers, and how many headers. Browsers stay below.
 HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 200
 TOO_LARGE = (

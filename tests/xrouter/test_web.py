@@ -21,7 +21,7 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the body to its end; answers after as many seconds as the query says, or with the headers' names."""
+    """Reads the body to its end; answers after the query's seconds, or with the headers' names."""
     while (await receive()).get("more_body"):
         pass
     if scope["query_string"] == b"names":
