@@ -1,7 +1,7 @@
 """Abuse at full scale: ``python -m tests.abuse [NAME …] [--scale 0.1]``, on an installation of its own.
 
-Prints figures and judges nothing: the invariants are asserted by tests/e2e/test_abuse_*.py at a scale that any
-machine bears.
+Prints figures and judges nothing: the invariants are asserted by tests/e2e/test_abuse_*.py, at a scale that
+any machine bears.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
+from tests.abuse.crowds import flood, idle, leavers, readers, streams
 from tests.abuse.guesses import guesses, timing
 from tests.bench.__main__ import machine
 from tests.chaos.house import House, running
@@ -17,6 +18,11 @@ from tests.chaos.house import House, running
 ABUSES: dict[str, Callable[[House, float], Awaitable[None]]] = {
     "guesses": guesses,
     "timing": timing,
+    "idle": idle,
+    "readers": readers,
+    "leavers": leavers,
+    "flood": flood,
+    "streams": streams,
 }
 
 

@@ -87,6 +87,5 @@ async def timing(house: House, scale: float) -> None:
         await asyncio.sleep(0)
     for name, waits in took.items():
         cut = statistics.quantiles(waits, n=20)
-        print(
-            f"{name}: {count} refusals, median {statistics.median(waits):.1f} µs, 5–95 % {cut[0]:.1f}–{cut[-1]:.1f} µs"
-        )
+        middle = f"median {statistics.median(waits):.1f} µs, 5–95 % {cut[0]:.1f}–{cut[-1]:.1f} µs"
+        print(f"{name}: {count} refusals, {middle}")

@@ -1,4 +1,4 @@
-"""What the abuses have in common: customers with keys, requests on bare sockets, honest ones at a steady pace."""
+"""What abuses have in common: customers with keys, requests on bare sockets, honest ones at a steady pace."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ MODEL = "gen-t/t-pro"
 CHAT = "/v1/chat/completions"
 # Seconds after which an answer is given up.
 PATIENCE = 30.0
-# As high as nobody comes who keeps to his own pace.
-ROOMY = "requests_per_second = 50000, concurrent_requests = 5000"
+# Limits that nobody meets.
+ROOMY = "UPDATE accounts_client SET requests_per_second = 50000, concurrent_requests = 5000 WHERE name = %s"
 
 
 def new_key(house: House, client: str, *, is_roomy: bool = True) -> str:
@@ -24,7 +24,7 @@ def new_key(house: House, client: str, *, is_roomy: bool = True) -> str:
     what = ["--client", client, "--label", "abuse", "--plan", "paid", "--balance", "100000", "--json"]
     said = house.manage("create_key", *what)
     if is_roomy:
-        house.query(f"UPDATE accounts_client SET {ROOMY} WHERE name = %s", client)
+        house.query(ROOMY, client)
     return str(json.loads(said.stdout)["key"])
 
 

@@ -3,11 +3,8 @@ other's numbers; and nobody's limit is got round, or used up by somebody else.
 """
 
 import asyncio
-import json
-import random
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -15,12 +12,12 @@ import requests
 
 from tests.e2e.installation import Installation, Server, Twins, wait_until
 from tests.e2e.market import Client, new_client
-from tests.e2e.talk import Heard, ask, at_once, call, chat, post, texts
+from tests.e2e.storm import Storm, limit_of
+from tests.e2e.talk import Heard, ask, at_once, chat, post
 
 MODEL = "slow/openai"
-# Tenants of the storm, requests of each, and how many at once; half of them leave within so many seconds.
+# Tenants of the storm, requests of each, and how many at once.
 TENANTS, EACH, AT_ONCE = 12, 60, 60
-SOONEST = 0.02
 
 
 @pytest.fixture
@@ -111,61 +108,6 @@ def test_the_same_prompt_is_asked_for_each_client(
 # --- A storm of those who leave ---------------------------------------------------------------------------
 
 
-@dataclass
-class Storm:
-    """What the tenants were told, of whom each has a limit like nobody else's."""
-
-    server: Server
-    tenants: list[Client]
-    seen: Counter[str] = field(default_factory=Counter)
-    crossed: list[str] = field(default_factory=list)
-
-    async def blow(self, each: int, at_once: int, seed: int = 1) -> None:
-        gate, chance = asyncio.Semaphore(at_once), random.Random(seed)
-
-        async def one(tenant: int, number: int) -> None:
-            async with gate:
-                leaves = chance.uniform(0, SOONEST) if chance.random() < 0.5 else None
-                await self._ask(tenant, f"nonce-{tenant}-{number}-{chance.getrandbits(64):x}", leaves)
-
-        await asyncio.gather(*(one(t, n) for n in range(each) for t in range(len(self.tenants))))
-
-    async def _ask(self, tenant: int, nonce: str, leaves: float | None) -> None:
-        client, is_streamed = self.tenants[tenant], nonce[-1] in "02468ace"
-        body = chat(MODEL, f"[[echo]][[chunks=3]]{nonce}", stream=is_streamed, user=nonce)
-        line = await call(self.server, client.key, body, Connection="close")
-        if leaves is not None:
-            await asyncio.sleep(leaves)
-            await line.leave()
-            self.seen["left"] += 1
-            return
-        status, headers = await line.head()
-        rest = await line.rest()
-        said = (
-            "".join(texts(_joined(rest)))
-            if is_streamed
-            else json.loads(rest)["choices"][0]["message"]["content"]
-        )
-        told = (status, headers["x-ratelimit-limit-requests"], said)
-        self.seen["answered"] += 1
-        if told != (200, str(limit_of(tenant)), nonce):
-            self.crossed.append(f"{tenant}: {nonce} was told {told}")
-        await line.close()
-
-
-def spoken(body: bytes) -> str:
-    return str(json.loads(body)["choices"][0]["message"]["content"])
-
-
-def _joined(body: bytes) -> bytes:
-    """A chunked body without the sizes of its chunks."""
-    return b"".join(re.split(rb"(?:^|\r\n)[0-9a-f]+\r\n", body))
-
-
-def limit_of(tenant: int) -> int:
-    return 10_000 + tenant
-
-
 async def test_who_leaves_at_any_moment_mixes_up_nobody_elses_answers(
     installation: Installation, workers: Server
 ):
@@ -173,7 +115,7 @@ async def test_who_leaves_at_any_moment_mixes_up_nobody_elses_answers(
         new_client(installation, requests_per_second=None, requests_per_minute=limit_of(number))
         for number in range(TENANTS)
     ]
-    storm = Storm(workers, tenants)
+    storm = Storm(workers, [client.key for client in tenants], MODEL)
 
     await storm.blow(EACH, AT_ONCE)
 
