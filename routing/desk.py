@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import orjson
 from django.db import Error as DatabaseError
@@ -46,6 +47,8 @@ Admit = Callable[[Caller, Asked, Call], Awaitable[T]]
 
 # Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
 LOOK_UP = 2.0
+# Keys of one address that are looked up at a time: whoever brings hundreds holds up himself, and nobody else.
+LOOK_UPS = 4
 
 # A provider of ours gets it with our mark, so that we know a request of our own when it comes back to us.
 HOP = "x-xrouter-hop"
@@ -123,6 +126,7 @@ class Desk:
         """``patience``: seconds that a look-up in the database may take. ``mark``: what HOP says of us."""
         self._patience = patience
         self._mark = mark
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._callers = callers
         self._gateway = gateway
         self._embedder = embedder
@@ -212,7 +216,8 @@ class Desk:
         self._callers.check_guesses(address)  # no thread is needed to say no
         try:
             async with asyncio.timeout(self._patience):
-                return await in_thread(self._callers.look_up, key, address)
+                async with self._turns.setdefault(address, asyncio.Semaphore(LOOK_UPS)):
+                    return await in_thread(self._callers.look_up, key, address)
         except (DatabaseError, TimeoutError) as exc:
             log.warning("the database does not answer", extra={"error": type(exc).__name__})
             raise Unavailable from exc

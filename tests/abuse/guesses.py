@@ -36,7 +36,7 @@ async def guesses(house: House, scale: float) -> None:
 
 
 async def _guess(house: House, wrong: object, counted: Counter[int]) -> None:
-    line = Line(house.port)
+    line = Line(house.port, "127.0.0.2")
     while True:
         status, _ = await line.ask(message(wrong(), ASKED))  # type: ignore[operator]
         counted[status] += 1

@@ -48,8 +48,10 @@ def message(key: str, body: Mapping[str, Any] | None = None, path: str = CHAT, *
 class Line:
     """A kept connection, opened anew where the server has closed it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        """``address``: where it comes from."""
         self._port = port
+        self._local = (address, 0)
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -64,7 +66,9 @@ class Line:
 
     async def _ask(self, said: bytes) -> tuple[int, bytes]:
         if self._writer is None or self._writer.is_closing():
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+            self._reader, self._writer = await asyncio.open_connection(
+                "127.0.0.1", self._port, limit=1 << 20, local_addr=self._local
+            )
         assert self._reader and self._writer
         self._writer.write(said)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()

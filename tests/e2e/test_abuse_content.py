@@ -162,12 +162,12 @@ SETTINGS = "xrouter.settings"
 # As an operator does by mistake, with a key of his own installation for a credential.
 CIRCLE = """
 import sys, django; django.setup()
-from tests import builders
-url, name, key = sys.argv[1:]
 from routing.models import Model
-provider = builders.make_provider(name.replace("/", "-"), adapter="openai", base_url=url)
+from tests import builders
+url, key = sys.argv[1:]
+provider = builders.make_provider("circle", adapter="openai", base_url=url)
 builders.make_credential(provider, {"api_key": key})
-model = builders.make_model(name, tariff=Model.objects.get(slug="solo/openai").tariff)
+model = builders.make_model("circle/own", tariff=Model.objects.get(slug="solo/openai").tariff)
 builders.make_endpoint(model, provider, upstream_name="circle/own", circuit="closed")
 """
 

@@ -2,6 +2,7 @@
 the pages, by sheer number.
 """
 
+import asyncio
 import base64
 import json
 import re
@@ -16,13 +17,15 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.guesses import BURST
 from accounts.keys import Kind, new_key
-from tests.e2e.installation import Installation, Server, Twins
+from tests.e2e.installation import Installation, Server, Twins, wait_until
 from tests.e2e.market import new_client
 from tests.e2e.raw import Reply, one, request
-from tests.e2e.talk import PATH, ask, at_once, chat
+from tests.e2e.talk import PATH, ask, at_once, call, chat
 
 HELLO = chat("solo/openai", "Привет")
 BODY = json.dumps(HELLO).encode()
+# Seconds for all processes to know of a change, on a machine that runs the whole suite.
+WITHIN = 5.0
 
 # --- Keys in every shape -------------------------------------------------------------------------------
 
@@ -330,6 +333,24 @@ def test_what_is_open_tells_strangers_and_customers_the_same(express: Server, ke
     for path in ("/v1/models", "/v1/openapi.json"):
         strangers, customers = (Shown(shown).ask(express, "GET", path, None) for shown in ("", key))
         assert strangers.content == customers.content
+
+
+async def test_a_key_revoked_while_it_streams_is_refused_by_every_process(
+    installation: Installation, workers: Server
+):
+    client = new_client(installation)
+    question = chat("slow/openai", "[[tokens=60]][[chunks=30]][[delay_ms=100]]Рассказывай", stream=True)
+    line = await call(workers, client.key, question, Connection="close")
+    assert await line.status() == 200
+
+    def told() -> set[int]:
+        return {ask(workers, client.key, HELLO).status for _ in range(10)}
+
+    assert await asyncio.to_thread(told) == {200}
+    client.change_key(client.key, disabled_at="now")
+
+    assert await asyncio.to_thread(wait_until, lambda: told() == {401}, WITHIN)
+    assert (await line.rest()).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
 
 
 # --- Sheer number ---------------------------------------------------------------------------------------

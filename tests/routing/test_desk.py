@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from typing import Any
@@ -13,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from accounts.callers import Caller, Callers
 from accounts.keys import Kind, new_key
-from routing.desk import Arrival, Desk, Reply
+from routing.desk import LOOK_UPS, Arrival, Desk, Reply
 from routing.errors import BodyTimedOut, TooManyBytes
 from tests.gateways import ANSWER, WHOLE, House, before, caller, card, route, saying, silent
 from tests.servers import Vendor, reply
@@ -159,6 +160,32 @@ async def test_a_database_that_hangs_keeps_nobody_waiting(desk: Reception) -> No
     desk.database.set()
 
     assert (answer.status, kind(answer)) == (503, "unavailable")
+
+
+async def test_whoever_brings_many_keys_holds_up_nobody_else(desk: Reception) -> None:
+    asked: list[str] = []
+
+    def load(prefix: str) -> Caller | None:
+        asked.append(prefix)
+        time.sleep(0.01)
+        return desk.caller if prefix == KEY.prefix else None
+
+    shared = Desk(Callers(load), desk.house.gateway, desk.house.embedder)
+
+    async def come(key: str, peer: str) -> Reply:
+        async def read_body() -> bytes:
+            return orjson.dumps(CHAT)
+
+        return await shared.chat(Arrival({"authorization": f"Bearer {key}"}, peer, read_body))
+
+    many = [asyncio.create_task(come(new_key(Kind.LIVE).plaintext, "203.0.113.7")) for _ in range(60)]
+    await asyncio.sleep(0)
+    answer = await come(KEY.plaintext, "198.51.100.1")
+    refused = await asyncio.gather(*many)
+
+    assert answer.status == 200
+    assert {reply.status for reply in refused} == {401}
+    assert asked.index(KEY.prefix) <= 2 * LOOK_UPS
 
 
 # Addresses ------------------------------------------------------------------------------------------
