@@ -25,6 +25,7 @@ ROOM = 50_000
 # Seconds for which an unknown key is remembered as such: guessing does not reach the database.
 UNKNOWN_FOR = 10.0
 UNKNOWN_ROOM = 10_000
+NOBODY = bytes(32)  # no key's digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class Callers:
             return _verified(caller, key)
         until = self._unknown.get(prefix)
         if until is not None and until > time.monotonic():
+            matches(key, NOBODY)  # as long as it takes for one whose beginning is somebody's
             raise InvalidKey
         return None
 
