@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, ModelNotAllowed
+from accounts.guesses import Guesses
 from accounts.keys import matches, parse
 from accounts.limits import UNLIMITED, Limits
 from accounts.models import ApiKey
@@ -24,6 +25,7 @@ ROOM = 50_000
 # Seconds for which an unknown key is remembered as such: guessing does not reach the database.
 UNKNOWN_FOR = 10.0
 UNKNOWN_ROOM = 10_000
+NOBODY = bytes(32)  # no key's digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Callers:
         self._load = load
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._guesses = Guesses()
         self._asking = threading.Lock()
         # Held for what is done to memory alone: ``forget`` waits for no query.
         self._memory = threading.Lock()
@@ -119,21 +122,29 @@ class Callers:
             return _verified(caller, key)
         until = self._unknown.get(prefix)
         if until is not None and until > time.monotonic():
+            matches(key, NOBODY)  # as long as it takes for one whose beginning is somebody's
             raise InvalidKey
         return None
 
-    def look_up(self, key: str) -> Caller:
-        """The caller from the database. Blocks. Raises InvalidKey."""
+    def check_guesses(self, address: str) -> None:
+        """Raise TooManyGuesses if ``look_up`` would for whatever key comes from ``address``."""
+        self._guesses.check(address)
+
+    def look_up(self, key: str, address: str = "") -> Caller:
+        """The caller from the database. Blocks. Raises InvalidKey, and TooManyGuesses without a query."""
         prefix = parse(key).prefix
         with self._asking:  # one query for a key, however many requests wait for it
             caller = self.remembered(key)
             if caller is not None:
                 return caller
+            # Here and not before: good keys, however many come at once, are never counted.
+            self._guesses.check(address)
             changes = self._changes
             caller = self._load(prefix)
             self._remember(prefix, caller, changes)
-        if caller is None:
-            raise InvalidKey
+            if caller is None:
+                self._guesses.count(address)
+                raise InvalidKey
         return _verified(caller, key)
 
     def forget(self, prefix: str | None = None) -> None:

@@ -4,6 +4,7 @@ AccessDenied
 ├── MissingKey           no key came with the request
 ├── InvalidKey           unknown, expired or disabled: which of them is not told
 │   └── MalformedKey     cannot be a key at all: wrong form or checksum; no look-up was made
+├── TooManyGuesses       so many wrong keys came from this address that no further one is looked up for now
 ├── AddressNotAllowed    the key is good, but not from this address
 ├── ModelNotAllowed      the key is good, but not for this model
 └── ClientBlocked        the key is good, the whole client is switched off
@@ -29,6 +30,16 @@ class InvalidKey(AccessDenied):
 
 class MalformedKey(InvalidKey):
     pass
+
+
+class TooManyGuesses(AccessDenied):
+    """``retry_after``: seconds until one more key may be tried."""
+
+    said = "С вашего IP-адреса пришло слишком много неверных API-ключей: проверьте ключ и повторите позже."
+
+    def __init__(self, said: str = "", *, retry_after: float = 1.0) -> None:
+        super().__init__(said)
+        self.retry_after = retry_after
 
 
 class AddressNotAllowed(AccessDenied):

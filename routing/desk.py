@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import orjson
 from django.db import Error as DatabaseError
@@ -27,7 +28,7 @@ from routing.call import Call, call_from
 from routing.embeddings.reading import read_texts
 from routing.embeddings.story import Embedder
 from routing.envelope import envelope, row_of
-from routing.errors import NotJson, RequestError, Unavailable
+from routing.errors import Circular, NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
 from routing.rates import NAMES, rate_headers
 from routing.reading import read_chat
@@ -46,6 +47,11 @@ Admit = Callable[[Caller, Asked, Call], Awaitable[T]]
 
 # Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
 LOOK_UP = 2.0
+# Keys of one address that are looked up at a time: whoever brings hundreds holds up himself, and nobody else.
+LOOK_UPS = 4
+
+# A provider of ours gets it with our mark, so that we know a request of our own when it comes back to us.
+HOP = "x-xrouter-hop"
 
 # Browsers may call from anywhere: a key is in the header, never in a cookie.
 OPEN = {
@@ -116,9 +122,12 @@ class Desk:
         trusted_proxies: Sequence[str] = (),
         *,
         patience: float = LOOK_UP,
+        mark: str = "",
     ) -> None:
-        """``patience``: seconds that a look-up in the database may take."""
+        """``patience``: seconds that a look-up in the database may take. ``mark``: what HOP says of us."""
         self._patience = patience
+        self._mark = mark
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._callers = callers
         self._gateway = gateway
         self._embedder = embedder
@@ -142,9 +151,9 @@ class Desk:
 
     def caller(self, arrival: Arrival) -> Caller:
         """Who is calling, for a thread that may wait. Raises AccessDenied, and what the database raises."""
-        key = _key(arrival.headers)
-        caller = self._callers.remembered(key) or self._callers.look_up(key)
-        caller.check(self._address(arrival))
+        key, address = _key(arrival.headers), self._address(arrival)
+        caller = self._callers.remembered(key) or self._callers.look_up(key, address)
+        caller.check(address)
         return caller
 
     async def _answered(self, arrival: Arrival, answer: Callable[[Arrival, Call], Awaitable[Reply]]) -> Reply:
@@ -187,6 +196,8 @@ class Desk:
     async def _let_in(self, arrival: Arrival, call: Call, read: Read, admit: Admit[T]) -> T:
         """What ``admit`` grants for what ``read`` makes of the body."""
         try:
+            if self._mark and arrival.headers.get(HOP) == self._mark:
+                raise Circular
             caller = await self._caller(arrival.headers, call)
             return await admit(caller, *read(await json_body(arrival), call))
         except CustomerLeft:
@@ -198,14 +209,16 @@ class Desk:
 
     async def _caller(self, headers: Headers, call: Call) -> Caller:
         key = _key(headers)
-        caller = self._callers.remembered(key) or await self._look_up(key)
+        caller = self._callers.remembered(key) or await self._look_up(key, call.address)
         caller.check(call.address)
         return caller
 
-    async def _look_up(self, key: str) -> Caller:
+    async def _look_up(self, key: str, address: str) -> Caller:
+        self._callers.check_guesses(address)  # no thread is needed to say no
         try:
             async with asyncio.timeout(self._patience):
-                return await in_thread(self._callers.look_up, key)
+                async with self._turns.setdefault(address, asyncio.Semaphore(LOOK_UPS)):
+                    return await in_thread(self._callers.look_up, key, address)
         except (DatabaseError, TimeoutError) as exc:
             log.warning("the database does not answer", extra={"error": type(exc).__name__})
             raise Unavailable from exc

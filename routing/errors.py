@@ -8,6 +8,7 @@ RequestError             the customer gets no answer; the text says why
 ├── NotJson              the body is declared to be something else than JSON
 ├── NoSuchAddress        nothing of the API is at this path
 ├── WrongMethod          something is, but not by this method; ``allowed`` are the ones
+├── Circular             the request comes from this very installation, which is a provider of its own
 ├── UnknownGeneration    this client has no such generation, or there is none
 ├── UnknownModel         the catalogue has no such model; says which names are near
 ├── NoRoute              no endpoint may serve this request; ``reasons`` say why
@@ -96,6 +97,10 @@ class WrongMethod(RequestError):
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(f"Такой метод здесь не поддерживается. Допускается: {', '.join(allowed)}.")
         self.allowed = list(allowed)
+
+
+class Circular(RequestError):
+    said = "Запрос пришёл от этого же XRouter: адрес одного из провайдеров ведёт к нему самому."
 
 
 class UnknownGeneration(RequestError):

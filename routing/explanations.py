@@ -21,10 +21,19 @@ from routing.conditions import (
 from routing.errors import UnknownGeneration
 from routing.replay import Unrepeatable, replayed
 from routing.route_schema import GenerationRouteAnswerSerializer
-from routing.schema import CAPABILITIES_RESPONSES, CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
+from routing.schema import (
+    CAPABILITIES_RESPONSES,
+    CHAT_REQUEST,
+    ENDPOINTS_RESPONSES,
+    KEY_OR_NOT,
+    OF_KEYS,
+    PLAN_RESPONSES,
+    STATUSES_RESPONSES,
+    refusals,
+)
 from routing.statements import record
 from routing.table import told_attempts
-from routing.views import V1View, arrival_of, caller_of, named_generation, response_of
+from routing.views import OpenView, V1View, arrival_of, caller_of, named_generation, response_of
 
 
 class RoutePlan(V1View):
@@ -51,38 +60,41 @@ class GenerationRoute(V1View):
         return Response(GenerationRouteAnswerSerializer({"data": _told(row)}).data)
 
 
-class ProviderStatus(V1View):
+class ProviderStatus(OpenView):
     @extend_schema(
-        operation_id="listProviderStatuses", responses=StatusesSerializer, auth=[{}], tags=["routing"]
+        operation_id="listProviderStatuses", responses=STATUSES_RESPONSES, auth=KEY_OR_NOT, tags=["routing"]
     )
     def get(self, request: Request) -> Response:
-        """Состояние провайдеров за последние минуты. Ключ не нужен."""
+        """Состояние провайдеров за последние минуты. Ключ не нужен; неверный — 401."""
         return Response(StatusesSerializer({"data": provider_statuses(_vitals())}).data)
 
 
-class ModelEndpoints(V1View):
+class ModelEndpoints(OpenView):
     @extend_schema(
         operation_id="listModelEndpoints",
-        responses=ModelEndpointsAnswerSerializer,
-        auth=[{}],
+        responses=ENDPOINTS_RESPONSES,
+        auth=KEY_OR_NOT,
         tags=["models"],
         parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Исполнители модели: возможности, скорость, доступность. Ключ не нужен."""
+        """Исполнители модели: возможности, скорость, доступность. Ключ не нужен; неверный — 401."""
         return Response(ModelEndpointsAnswerSerializer({"data": model_endpoints(model, _vitals())}).data)
 
 
-class ModelCapabilities(V1View):
+class ModelCapabilities(OpenView):
     @extend_schema(
         operation_id="listModelCapabilities",
         responses=CAPABILITIES_RESPONSES,
-        auth=[{}],
+        auth=KEY_OR_NOT,
         tags=["models"],
         parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Что станет с каждым полем запроса у каждого исполнителя модели. Ключ не нужен."""
+        """Что станет с каждым полем запроса у каждого исполнителя модели.
+
+        Ключ не нужен; неверный — 401.
+        """
         return Response(CapabilitiesAnswerSerializer({"data": model_capabilities(model)}).data)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from hashlib import blake2s
 
 from django.conf import settings
 from django.db import connection
@@ -19,7 +20,7 @@ from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.bridge import in_thread
 from routing.catalogue import load_catalogue
-from routing.desk import Desk
+from routing.desk import HOP, Desk
 from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
 from routing.planner import Planner
@@ -39,7 +40,8 @@ class Plane:
         self._redis = Redis.from_url(
             settings.REDIS_URL, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
         )
-        self._transport = Transport()
+        mark = hop_mark()
+        self._transport = Transport(headers={HOP: mark})
         self._tokens = Tokens(self._transport, self._redis)
         self._teller = Teller(dsn)
         self._windows = Windows(self._redis, share=1 / settings.XROUTER_WORKERS)
@@ -60,7 +62,9 @@ class Plane:
         gateway = Gateway(planner, self._transport, attempts, self._admission)
         embedder = Embedder(planner, self._transport, attempts, self._admission)
         self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
-        self.desk = Desk(self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES)
+        self.desk = Desk(
+            self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES, mark=mark
+        )
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""
@@ -90,6 +94,11 @@ class Plane:
         self._pulse.tell()  # of the last batches
         await self._transport.close()
         await self._redis.aclose()
+
+
+def hop_mark() -> str:
+    """By which all workers of this installation know their own requests; tells nobody anything else."""
+    return blake2s(settings.SECRET_KEY.encode(), digest_size=8, person=b"hop").hexdigest()
 
 
 def database() -> str:

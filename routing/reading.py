@@ -26,7 +26,12 @@ MAX_BYTES = 2 * 1024 * 1024
 MAX_EXPLAINED = 64 * 1024
 MAX_DEPTH = 64  # lists and objects inside one another; a tool's schema rarely has a dozen
 
-MAX_LINKS = 250  # images and files; looking at a name that is not Latin costs 0.2 ms
+MAX_LINKS = 250  # images and files
+# What a request may be made of, so that no two megabytes of crumbs keep everybody else waiting for a tenth of
+# a second: fields of its own, parts of messages and calls of functions, bytes of the schemas it brings.
+MAX_FIELDS = 250
+MAX_PARTS = 10_000
+MAX_SCHEMAS = 256 * 1024
 
 # Type of a part -> its member with a link, the rule for it, what may stand there beside an address.
 _LINKS: dict[str, tuple[str, Callable[[str], bool], str]] = {
@@ -48,7 +53,10 @@ def read_chat(body: bytes) -> Chat:
 
     ``prompt`` becomes a user message: then, and only then, the chat is a new dict.
     """
-    return checked(_with_messages(read_as(ChatRequest, body)))
+    chat = checked(_with_messages(read_as(ChatRequest, body)))
+    if len(body) > MAX_SCHEMAS:  # a shorter one cannot have more
+        _schemas_are_short(chat)
+    return chat
 
 
 def read_as(shape: type[msgspec.Struct], body: bytes) -> dict[str, Any]:
@@ -79,6 +87,8 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise _unreadable(body, exc.pos) from None
     if not isinstance(decoded, dict):
         raise BadRequest("Тело запроса должно быть объектом JSON.")
+    if len(decoded) > MAX_FIELDS:
+        raise BadRequest(f"Тело запроса: допускается не больше {MAX_FIELDS} полей.")
     if _is_deep(decoded):
         raise _too_deep()
     if _has_nul(body):
@@ -233,6 +243,24 @@ def _assistants_say_or_call(chat: Chat) -> None:
             raise BadRequest(f"Поле {field}: здесь без вызова функций нужен текст.", param=field)
 
 
+def _parts_are_few(chat: Chat) -> None:
+    count = 0
+    for message in chat["messages"]:
+        content, calls = message.get("content"), message.get("tool_calls")
+        count += (len(content) if isinstance(content, list) else 0) + len(calls or ())
+    if count > MAX_PARTS:
+        raise BadRequest(
+            f"Поле messages: допускается не больше {MAX_PARTS} частей сообщений и вызовов функций.",
+            param="messages",
+        )
+
+
+def _schemas_are_short(chat: Chat) -> None:
+    for field in ("tools", "functions", "response_format"):
+        if chat.get(field) and len(orjson.dumps(chat[field])) > MAX_SCHEMAS:
+            raise BadRequest(f"Поле {field}: допускается не больше {MAX_SCHEMAS // 1024} КиБ.", param=field)
+
+
 def _links_are_public(chat: Chat) -> None:
     for count, (field, link, is_fit, other) in enumerate(_links(chat["messages"]), 1):
         if count > MAX_LINKS:
@@ -280,6 +308,7 @@ _RULES: tuple[Callable[[Chat], None], ...] = (
     _top_logprobs_have_logprobs,
     _tool_choice_is_offered,
     _assistants_say_or_call,
+    _parts_are_few,
     _links_are_public,
     _somebody_says_something,
 )

@@ -12,9 +12,17 @@ import msgspec
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from msgspec import UNSET, Struct, UnsetType
 
-from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, MissingKey, ModelNotAllowed
+from accounts.errors import (
+    AddressNotAllowed,
+    ClientBlocked,
+    InvalidKey,
+    MissingKey,
+    ModelNotAllowed,
+    TooManyGuesses,
+)
 from billing.errors import RateLimited
 from routing.capabilities import CapabilitiesAnswerSerializer
+from routing.conditions import ModelEndpointsAnswerSerializer, StatusesSerializer
 from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
     BadRequest,
@@ -26,7 +34,7 @@ from routing.errors import (
     UnknownModel,
     WrongMethod,
 )
-from routing.listing import ModelSerializer
+from routing.listing import ModelListSerializer, ModelSerializer
 from routing.parameters import ParametersAnswerSerializer
 from routing.route_schema import RouteAnswerSerializer
 from routing.shape import ToolCall, chat_schema
@@ -215,12 +223,17 @@ TEXT_RESPONSES = {
     ),
     (200, "text/event-stream"): reference("TextCompletion"),
 }
-MODEL_RESPONSES = {200: ModelSerializer, **refusals(UnknownModel)}
-PARAMETERS_RESPONSES = {200: ParametersAnswerSerializer, **refusals(UnknownModel)}
-CAPABILITIES_RESPONSES = {200: CapabilitiesAnswerSerializer, **refusals(UnknownModel)}
 
-# What whoever asks with a key may hear instead of an answer.
-OF_KEYS = (MissingKey, InvalidKey, ClientBlocked, AddressNotAllowed, Unavailable)
+# What whoever asks with a key may hear instead of an answer: where no key is needed, and where one is.
+KEY_OR_NOT = [{}, {"bearer": []}]
+OF_SHOWN_KEYS = (InvalidKey, ClientBlocked, AddressNotAllowed, TooManyGuesses, Unavailable)
+OF_KEYS = (MissingKey, *OF_SHOWN_KEYS)
+MODELS_RESPONSES = {200: ModelListSerializer, **refusals(*OF_SHOWN_KEYS)}
+MODEL_RESPONSES = {200: ModelSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
+PARAMETERS_RESPONSES = {200: ParametersAnswerSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
+CAPABILITIES_RESPONSES = {200: CapabilitiesAnswerSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
+ENDPOINTS_RESPONSES = {200: ModelEndpointsAnswerSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
+STATUSES_RESPONSES = {200: StatusesSerializer, **refusals(*OF_SHOWN_KEYS)}
 KEY_RESPONSES = {200: KeyAnswerSerializer, **refusals(*OF_KEYS)}
 CREDITS_RESPONSES = {200: CreditsAnswerSerializer, **refusals(*OF_KEYS)}
 GENERATION_RESPONSES = {

@@ -13,6 +13,7 @@ from accounts.preferences import Preferences
 
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 128  # as OpenAI
+MAX_BIASES = 1024
 MAX_INT32 = 2**31 - 1
 
 # ``$`` alone would let a name end in a line break.
@@ -37,6 +38,7 @@ Short = Annotated[str, Meta(max_length=256)]
 Count = Annotated[int, Meta(ge=1, le=MAX_INT32)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 JsonObject = dict[str, Any]
 
@@ -211,7 +213,7 @@ class ChatRequest(_Declared):
     frequency_penalty: Penalty | None = None
     function_call: Literal["none", "auto"] | NamedFunction | None = None
     functions: Annotated[list[Function], Meta(max_length=MAX_TOOLS)] | None = None
-    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    logit_bias: Annotated[dict[str, Bias], Meta(max_length=MAX_BIASES)] | None = None
     logprobs: bool | None = None
     max_completion_tokens: Count | None = None
     max_tokens: Count | None = None

@@ -14,6 +14,8 @@ from providers.wire import Chat, Support
 from routing.errors import BadRequest
 from routing.reading import checked, read_as
 from routing.shape import (
+    MAX_BIASES,
+    Bias,
     ChatRequest,
     Count,
     Effort,
@@ -59,7 +61,7 @@ class CompletionRequest(Struct, gc=False):
     best_of: Count | None = None
     echo: bool | None = None
     frequency_penalty: Penalty | None = None
-    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    logit_bias: Annotated[dict[str, Bias], Meta(max_length=MAX_BIASES)] | None = None
     logprobs: Annotated[int, Meta(ge=0, le=5)] | bool | None = None
     max_completion_tokens: Count | None = None
     max_tokens: Count | None = None

@@ -3,6 +3,7 @@ for when the express lane is off.
 """
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -19,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import Caller
-from accounts.errors import AccessDenied
+from accounts.errors import AccessDenied, MissingKey
 from billing.statements import key_statement, wallet_statement
 from monitoring.logs import report_bug
 from routing import plane
@@ -47,8 +48,10 @@ from routing.schema import (
     GENERATION_EXAMPLE,
     GENERATION_RESPONSES,
     KEY_EXAMPLE,
+    KEY_OR_NOT,
     KEY_RESPONSES,
     MODEL_RESPONSES,
+    MODELS_RESPONSES,
     PARAMETERS_RESPONSES,
     TEXT_REQUEST,
     TEXT_RESPONSES,
@@ -124,6 +127,16 @@ class V1View(APIView):
         return super().finalize_response(request, response, *args, **kwargs)
 
 
+class OpenView(V1View):
+    """What may be read without a key. One that is shown has to be in force: programs check theirs here."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if "Authorization" in request.headers or "X-Api-Key" in request.headers:
+            with suppress(MissingKey):  # a login of another kind, or an empty one
+                caller_of(request)
+
+
 class ChatCompletions(V1View):
     @extend_schema(
         operation_id="createChatCompletion", request=CHAT_REQUEST, responses=CHAT_RESPONSES, tags=["chat"]
@@ -142,11 +155,11 @@ class TextCompletions(V1View):
         return response_of(async_to_sync(plane.current().desk.text)(arrival_of(request._request)))
 
 
-class ModelList(V1View):
+class ModelList(OpenView):
     @extend_schema(
         operation_id="listModels",
-        responses=ModelListSerializer,
-        auth=[{}],
+        responses=MODELS_RESPONSES,
+        auth=KEY_OR_NOT,
         tags=["models"],
         parameters=[
             OpenApiParameter("provider", str, description="Только модели этих провайдеров, через запятую."),
@@ -158,7 +171,7 @@ class ModelList(V1View):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Модели, которые можно спрашивать. Ключ не нужен."""
+        """Модели, которые можно спрашивать. Ключ не нужен; неверный — 401."""
         providers = _names(request, "provider")
         parameters = _names(request, "supported_parameters")
         fit = [
@@ -170,33 +183,36 @@ class ModelList(V1View):
         return Response(ModelListSerializer({"data": fit}).data)
 
 
-class ModelDetail(V1View):
+class ModelDetail(OpenView):
     @extend_schema(
         operation_id="retrieveModel",
         responses=MODEL_RESPONSES,
-        auth=[{}],
+        auth=KEY_OR_NOT,
         tags=["models"],
         parameters=[
             OpenApiParameter("model", str, OpenApiParameter.PATH, description="Имя, в том числе с `/` и `:`.")
         ],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Одна модель, под любым из её имён. Ключ не нужен."""
+        """Одна модель, под любым из её имён. Ключ не нужен; неверный — 401."""
         return Response(ModelSerializer(listing(model)).data)
 
 
-class ModelParameters(V1View):
+class ModelParameters(OpenView):
     @extend_schema(
         operation_id="retrieveParameters",
         responses=PARAMETERS_RESPONSES,
-        auth=[{}],
+        auth=KEY_OR_NOT,
         tags=["models"],
         parameters=[
             OpenApiParameter("model", str, OpenApiParameter.PATH, description="Имя, в том числе с `/` и `:`.")
         ],
     )
     def get(self, request: Request, model: str) -> Response:
-        """Параметры модели и их обычные значения: медианы по недавним запросам. Ключ не нужен."""
+        """Параметры модели и их обычные значения: медианы по недавним запросам.
+
+        Ключ не нужен; неверный — 401.
+        """
         return Response(ParametersAnswerSerializer({"data": model_parameters(model)}).data)
 
 

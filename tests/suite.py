@@ -10,6 +10,10 @@ import pytest
 
 # Of the tests of whole installations, those that wait for answers and count no seconds.
 PATIENT = {
+    "tests/e2e/test_abuse_bodies.py",
+    "tests/e2e/test_abuse_content.py",
+    "tests/e2e/test_abuse_keys.py",
+    "tests/e2e/test_abuse_tenants.py",
     "tests/e2e/test_openai_node.py",
     "tests/e2e/test_openai_python.py",
     "tests/e2e/test_promised.py",

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 from typing import Any
 
 import uvicorn
@@ -16,10 +17,23 @@ STALLED_MS = 60_000
 # Seconds from the first moment of a connection, or the first byte of a further request on it, to the end of
 # the request's headers. uvicorn itself would wait for ever.
 HEADERS = 10.0
+# Bytes of a request's first line and headers, and how many headers. Browsers stay below.
+HEAD_BYTES = 64 * 1024
+HEAD_FIELDS = 200
+TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 29\r\nconnection: close\r\n\r\n"
+    b"The headers are far too long."
+)
+
+
+class HeadTooLarge(Exception):
+    """Stops the parser, which knows no limits."""
 
 
 class Punctual(HttpToolsProtocol):
-    """HTTP/1.1 of uvicorn, which closes the connection on whom the headers of a request take too long.
+    """HTTP/1.1 of uvicorn, which closes the connection on whom the headers of a request take too long,
+    and refuses headers without end.
 
     A request that comes whole on a kept connection, as nearly all do, sets no timer.
     """
@@ -28,13 +42,19 @@ class Punctual(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._headers_within = headers_within
         self._end: asyncio.TimerHandle | None = None
+        self._is_in_head = False
+        # Bytes that came since the last of a body or the end of a head: what the parser keeps for itself.
+        self._kept = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_headers()
 
     def data_received(self, data: bytes) -> None:
+        self._kept += len(data)
         super().data_received(data)
+        if self._kept > HEAD_BYTES and not self.transport.is_closing():
+            self._refuse()
         if self.cycle is not None and not self.cycle.response_complete:
             self._expect_nothing()
         elif self._end is None:
@@ -43,6 +63,38 @@ class Punctual(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
         super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What follows a chunked body is no header of the request: no proxy has looked at it.
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head, self._kept = False, 0
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
+            raise HeadTooLarge
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._kept = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        if isinstance(getattr(sys.exception(), "__context__", None), HeadTooLarge):
+            self._refuse()
+            return
+        super().send_400_response(msg)
+
+    def _refuse(self) -> None:
+        """Not in the middle of another answer, of course."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(TOO_LARGE)
+        self.transport.close()
 
     def _expect_headers(self) -> None:
         self._end = self.loop.call_later(self._headers_within, self.transport.close)

@@ -8,10 +8,10 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import inf
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Self
 
 import aiohttp
@@ -45,9 +45,15 @@ MISADDRESSED = (
 class Transport:
     """One per web worker. ``complete`` for whole answers, ``open`` for answers in pieces."""
 
-    def __init__(self, look_up: LookUp = socket.getaddrinfo) -> None:
-        """``look_up`` tells the addresses of a host, and may block: it is called in threads."""
+    def __init__(
+        self, look_up: LookUp = socket.getaddrinfo, *, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """``look_up`` tells the addresses of a host, and may block: it is called in threads.
+
+        ``headers`` go with every request, beside what adapters ask for.
+        """
         self._names = Names(look_up)
+        self._headers = headers
         self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
         self._is_closed = False
 
@@ -100,7 +106,7 @@ class Transport:
             raise Broken(detail="the transport is closed")
         session = self._sessions.get((ca_bundle, is_fresh))
         if session is None:
-            session = _new_session(ca_bundle, self._names, is_fresh=is_fresh)
+            session = _new_session(ca_bundle, self._names, self._headers, is_fresh=is_fresh)
             self._sessions[ca_bundle, is_fresh] = session
         return session
 
@@ -158,13 +164,16 @@ async def _send(
         )
 
 
-def _new_session(ca_bundle: str, names: Names, *, is_fresh: bool) -> aiohttp.ClientSession:
+def _new_session(
+    ca_bundle: str, names: Names, headers: Mapping[str, str], *, is_fresh: bool
+) -> aiohttp.ClientSession:
     tls: ssl.SSLContext | bool = ssl.create_default_context(cadata=ca_bundle) if ca_bundle else True
     # How many answers a vendor may generate at once is the credentials' business, not the pool's.
     kept: Any = {"force_close": True} if is_fresh else {"keepalive_timeout": KEEP_ALIVE}
     connector = aiohttp.TCPConnector(limit=0, ssl=tls, resolver=names, ttl_dns_cache=60, **kept)
     return aiohttp.ClientSession(
         connector=connector,
+        headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[_reuse_trace()],
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),

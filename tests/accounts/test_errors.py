@@ -9,6 +9,7 @@ from accounts import errors
         errors.MissingKey,
         errors.InvalidKey,
         errors.MalformedKey,
+        errors.TooManyGuesses,
         errors.AddressNotAllowed,
         errors.ModelNotAllowed,
         errors.ClientBlocked,

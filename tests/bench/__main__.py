@@ -21,13 +21,22 @@ import uvloop
 
 MODEL = "bench/model"
 VECTORS = "bench/vectors"
+ROOMY = "bench/roomy"  # takes prompts of any length
+MODELS = {"base64": VECTORS, "float": VECTORS, "long": ROOMY, "tools": ROOMY}
 WARM_UP = 2
 SECONDS = 10
 CONNECTIONS = 32
 STREAMS = 500
 CHUNKS = 40
 STREAM_GAP = 0.02
-
+# Requests that carry more than a question, by four connections, and a plain one to stand beside them.
+LARGE = {
+    "whole": "a plain question",
+    "long": "a prompt of 100 kB",
+    "tools": "tools with 20 kB of schemas",
+    "base64": "embeddings of 100 inputs, base64",
+    "float": "embeddings of 100 inputs, float",
+}
 
 ROW = "{:34}{:>16}{:>16}{:>12}{:>12}"
 PART_ROW = "{:34}{:>16}{:>16}{:>12}{:>18}"
@@ -45,12 +54,12 @@ def main() -> None:
         load(url, key, "stream", STREAMS, 0)
         stream = measured(process, lambda: load(url, key, "stream", STREAMS, 0))
         rest = load(url, key, "whole", 1, WARM_UP)
-        vectors = {}
-        for form in ("base64", "float"):
-            load(url, key, form, 1, WARM_UP / 2)
-            vectors[form] = measured(process, lambda form=form: load(url, key, form, 4, SECONDS / 2))
+        large = {}
+        for kind in LARGE:
+            load(url, key, kind, 1, WARM_UP / 2)
+            large[kind] = measured(process, lambda kind=kind: load(url, key, kind, 4, SECONDS / 2))
     report(whole, stream, rest)
-    report_vectors(vectors)
+    report_large(large)
     uvloop.run(report_parts())
 
 
@@ -67,11 +76,11 @@ def report(whole: dict, stream: dict, rest: dict) -> None:
     print(f"memory: {whole['rss']:.0f} MB after whole answers, {stream['rss']:.0f} MB after streams")
 
 
-def report_vectors(vectors: dict) -> None:
+def report_large(large: dict) -> None:
     print()
-    for form, result in vectors.items():
+    for kind, result in large.items():
         cost = f"{result['cpu'] * 1000 / result['requests']:.2f} ms"
-        print(ROW.format(f"embeddings of 100 inputs, {form}", cost, *pace(result, result["requests"])))
+        print(ROW.format(LARGE[kind], cost, *pace(result, result["requests"])))
 
 
 async def report_parts() -> None:
@@ -134,6 +143,10 @@ def prepare(upstream_port: int) -> str:
         slug=MODEL, name="Bench", tariff=make_tariff(), context_length=1000, max_output=1000
     )
     Endpoint.objects.create(model=model, provider=provider, upstream_name="bench")
+    roomy = Model.objects.create(
+        slug=ROOMY, name="Bench", tariff=make_tariff(), context_length=1_000_000, max_output=1000
+    )
+    Endpoint.objects.create(model=roomy, provider=provider, upstream_name="bench")
     facts = {"kind": "embeddings", "context_length": 1000, "max_output": 0}
     vectors = Model.objects.create(slug=VECTORS, name="Bench", tariff=make_tariff(), **facts)
     Endpoint.objects.create(model=vectors, provider=provider, upstream_name="bench", tools="none")
@@ -156,7 +169,7 @@ def load(url: str, key: str, kind: str, connections: int, seconds: float) -> dic
         "tests.bench.load",
         url,
         key,
-        VECTORS if kind in {"base64", "float"} else MODEL,
+        MODELS.get(kind, MODEL),
         kind,
         str(connections),
         str(seconds),

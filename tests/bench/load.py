@@ -2,8 +2,8 @@
 
     python -m tests.bench.load URL KEY MODEL KIND CONNECTIONS SECONDS_OR_ROUNDS
 
-KIND is whole, stream, or the form of a hundred vectors: base64 or float. Prints one JSON object: requests,
-seconds, latencies in milliseconds.
+KIND is whole, stream, long (a prompt of 100 kB), tools (whose schemas take 20 kB), or the form of a hundred
+vectors: base64 or float. Prints one JSON object: requests, seconds, latencies in milliseconds.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import uvloop
 DONE = b"data: [DONE]\n\n"
 GAP_MS = 20
 TEXT = "Столица Карелии — Петрозаводск."
+LONG, SCHEMAS = 100_000, 20_000  # bytes
 
 
 def texts(url: str, key: str, model: str, form: str) -> bytes:
@@ -25,7 +26,31 @@ def texts(url: str, key: str, model: str, form: str) -> bytes:
     return post("/v1/embeddings", asked, url, key)
 
 
-def request(url: str, key: str, model: str, *, stream: bool) -> bytes:
+def long_prompt() -> dict:
+    """A document and a question about it."""
+    text = f"{TEXT} " * (LONG // len(f"{TEXT} ".encode()))
+    return {"messages": [{"role": "user", "content": f"{text}О чём это?"}]}
+
+
+def many_tools() -> dict:
+    """Functions, each of them with a form of some depth to be filled in."""
+    field = {"type": "string", "description": "Как в паспорте, без сокращений."}
+    inner = {"type": "object", "properties": {f"поле_{n}": field for n in range(6)}, "required": ["поле_0"]}
+    form = {"type": "object", "properties": {"лицо": inner, "лица": {"type": "array", "items": inner}}}
+    tools = [
+        {"type": "function", "function": {"name": f"save_{n}", "description": TEXT * 3, "parameters": form}}
+        for n in range(11)
+    ]
+    size = len(json.dumps(tools, ensure_ascii=False).encode())
+    assert 0.9 * SCHEMAS < size < 1.1 * SCHEMAS, size
+    return {"tools": tools, "tool_choice": "auto"}
+
+
+# What takes the place of fields of a plain chat.
+LARGE = {"long": long_prompt, "tools": many_tools}
+
+
+def request(url: str, key: str, model: str, kind: str) -> bytes:
     chat = {
         "model": model,
         "messages": [
@@ -34,7 +59,8 @@ def request(url: str, key: str, model: str, *, stream: bool) -> bytes:
         ],
         "temperature": 0.7,
         "max_tokens": 200,
-        **({"stream": True, "seed": GAP_MS} if stream else {}),
+        **({"stream": True, "seed": GAP_MS} if kind == "stream" else {}),
+        **(LARGE[kind]() if kind in LARGE else {}),
     }
     return post("/v1/chat/completions", chat, url, key)
 
@@ -80,10 +106,8 @@ async def connection(url: str, message: bytes, *, stream: bool, until: float, la
 async def main(url: str, key: str, model: str, kind: str, connections: int, seconds: float) -> None:
     latencies: list[float] = []
     started = time.perf_counter()
-    if kind in {"base64", "float"}:
-        message = texts(url, key, model, kind)
-    else:
-        message = request(url, key, model, stream=kind == "stream")
+    said = texts if kind in {"base64", "float"} else request
+    message = said(url, key, model, kind)
     await asyncio.gather(
         *(
             connection(url, message, stream=kind == "stream", until=started + seconds, latencies=latencies)

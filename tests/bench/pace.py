@@ -124,7 +124,7 @@ class Connections:
 
 
 async def load(url: str, key: str, rate: int, seconds: int) -> None:
-    connections, message = Connections(url), request(url, key, MODEL, stream=False)
+    connections, message = Connections(url), request(url, key, MODEL, "whole")
     statuses: Counter[str] = Counter()
     latencies: list[float] = []
 

@@ -49,12 +49,26 @@ def wait_until(question: Callable[[], T], seconds: float = 5, pause: float = 0.0
 class Program:
     """A process with a log file. Its group is its own, so that workers go with it."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        logs: Path,
+        *,
+        stdin: int | None = None,
+    ) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=stdin,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     @property
@@ -184,8 +198,11 @@ class Installation:
         assert not done.returncode, done.stderr
         return done.stdout
 
-    def start(self, name: str, command: Sequence[str], **environment: str) -> Program:
-        program = Program(name, [sys.executable, *command], self.environment(**environment), self.home)
+    def start(
+        self, name: str, command: Sequence[str], *, stdin: int | None = None, **environment: str
+    ) -> Program:
+        surroundings = self.environment(**environment)
+        program = Program(name, [sys.executable, *command], surroundings, self.home, stdin=stdin)
         self.programs.append(program)
         return program
 

@@ -77,6 +77,14 @@ async def test_nothing_is_sent_that_the_adapter_did_not_ask_for(transport: Trans
     assert set(server.requests[0].headers) == {"host", "content-type", "content-length"}
 
 
+async def test_our_own_headers_go_with_every_request() -> None:
+    async with vendor(reply({})) as server, Transport(headers={"X-Mark": "7"}) as transport:
+        await transport.complete(post(server.url), upstream())
+        await transport.complete(post(server.url), upstream(), is_fresh=True)
+
+    assert [asked.headers["x-mark"] for asked in server.requests] == ["7", "7"]
+
+
 async def test_a_stream_comes_in_pieces(transport: Transport) -> None:
     gates = [asyncio.Event(), asyncio.Event()]
 

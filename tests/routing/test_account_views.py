@@ -18,7 +18,16 @@ from billing.models import Cap, KeyDay
 from billing.money import roubles
 from billing.periods import moscow_day
 from routing import plane
-from tests.builders import eve, make_client, make_generation, make_key, romashka
+from tests.builders import (
+    eve,
+    make_client,
+    make_endpoint,
+    make_generation,
+    make_key,
+    make_model,
+    make_provider,
+    romashka,
+)
 
 PATHS = ["/v1/auth/key", "/v1/key", "/v1/credits", "/v1/generation?id=gen-" + "0" * 32]
 WITH_SLASH = [path.replace("?", "/?") if "?" in path else f"{path}/" for path in PATHS]
@@ -328,3 +337,33 @@ def test_a_database_that_is_away_is_said_to_be(path):
 
     assert (answer.status_code, kind_of(answer)) == (503, "unavailable")
     assert "secret" not in answer.content.decode()
+
+
+# Where no key is needed ------------------------------------------------------------------------------
+
+OPEN_TO_ALL = [
+    *("/v1/models", "/v1/models/", "/v1/models/gigachat/pro", "/v1/models/gigachat/pro/endpoints"),
+    *("/v1/models/gigachat/pro/capabilities", "/v1/parameters/gigachat/pro", "/v1/providers/status"),
+]
+
+
+@pytest.fixture
+def catalogue() -> None:
+    make_endpoint(make_model("gigachat/pro"), make_provider(adapter="gigachat"))
+
+
+@pytest.mark.parametrize("path", OPEN_TO_ALL)
+def test_what_needs_no_key_is_told_with_a_good_one_and_refused_with_a_wrong_one(client, catalogue, path):
+    good, late, blocked = Caller(), Caller(disabled_at=timezone.now()), Caller(make_client(is_active=False))
+
+    assert client.get(path).status_code == 200
+    assert good.get(path).status_code == 200
+    assert late.kind(path) == (401, "invalid_api_key")
+    assert blocked.kind(path) == (403, "client_blocked")
+    assert client.get(path, headers={"x-api-key": "sk-1"}).status_code == 401
+    assert client.head(path, headers={"authorization": "Bearer sk-1"}).status_code == 401
+
+
+@pytest.mark.parametrize("login", ["", "Bearer", "Bearer ", "Basic Og==", "Token abc"])
+def test_what_is_no_key_is_none(client, catalogue, login):
+    assert client.get("/v1/models", headers={"authorization": login}).status_code == 200

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from typing import Any
@@ -13,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from accounts.callers import Caller, Callers
 from accounts.keys import Kind, new_key
-from routing.desk import Arrival, Desk, Reply
+from routing.desk import LOOK_UPS, Arrival, Desk, Reply
 from routing.errors import BodyTimedOut, TooManyBytes
 from tests.gateways import ANSWER, WHOLE, House, before, caller, card, route, saying, silent
 from tests.servers import Vendor, reply
@@ -32,6 +33,7 @@ class Reception:
         self.proxies: list[str] = []
         self.failure: Exception | None = None
         self.patience = 10.0  # seconds
+        self.mark = ""
         self.database = threading.Event()  # hangs until it is set
         self.database.set()
 
@@ -57,7 +59,14 @@ class Reception:
         given = {"authorization": f"Bearer {KEY.plaintext}", **headers}
         lower = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
         house = self.house
-        desk = Desk(Callers(self.load), house.gateway, house.embedder, self.proxies, patience=self.patience)
+        desk = Desk(
+            Callers(self.load),
+            house.gateway,
+            house.embedder,
+            self.proxies,
+            patience=self.patience,
+            mark=self.mark,
+        )
         return await desk.chat(Arrival(lower, peer, read_body))
 
     async def status(self, *args: Any, **kwargs: Any) -> int:
@@ -151,6 +160,32 @@ async def test_a_database_that_hangs_keeps_nobody_waiting(desk: Reception) -> No
     desk.database.set()
 
     assert (answer.status, kind(answer)) == (503, "unavailable")
+
+
+async def test_whoever_brings_many_keys_holds_up_nobody_else(desk: Reception) -> None:
+    asked: list[str] = []
+
+    def load(prefix: str) -> Caller | None:
+        asked.append(prefix)
+        time.sleep(0.01)
+        return desk.caller if prefix == KEY.prefix else None
+
+    shared = Desk(Callers(load), desk.house.gateway, desk.house.embedder)
+
+    async def come(key: str, peer: str) -> Reply:
+        async def read_body() -> bytes:
+            return orjson.dumps(CHAT)
+
+        return await shared.chat(Arrival({"authorization": f"Bearer {key}"}, peer, read_body))
+
+    many = [asyncio.create_task(come(new_key(Kind.LIVE).plaintext, "203.0.113.7")) for _ in range(60)]
+    await asyncio.sleep(0)
+    answer = await come(KEY.plaintext, "198.51.100.1")
+    refused = await asyncio.gather(*many)
+
+    assert answer.status == 200
+    assert {reply.status for reply in refused} == {401}
+    assert asked.index(KEY.prefix) <= 2 * LOOK_UPS
 
 
 # Addresses ------------------------------------------------------------------------------------------
@@ -258,6 +293,22 @@ async def test_a_bug_of_ours_is_a_500_with_a_number_and_without_words(
     assert answer.headers["x-request-id"] in answer.body.decode()
     assert b"the prompt" not in answer.body
     assert "the prompt" not in caplog.text
+
+
+# Circles --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("theirs", "status"), [("ours", 508), ("another's", 200), ("", 200), (None, 200)])
+async def test_a_request_of_our_own_that_comes_back_is_refused(
+    desk: Reception, theirs: str | None, status: int
+) -> None:
+    desk.mark = "ours"
+
+    assert await desk.status(x_xrouter_hop=theirs) == status
+
+
+async def test_without_a_mark_no_request_is_our_own(desk: Reception) -> None:
+    assert await desk.status(x_xrouter_hop="") == 200
 
 
 # Answers --------------------------------------------------------------------------------------------

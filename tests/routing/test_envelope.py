@@ -68,6 +68,7 @@ def test_an_unknown_model_is_told_with_its_neighbours():
         (NoRoute(["Нет инструментов."]), 503, "no_route"),
         (accounts.MissingKey(), 401, "invalid_api_key"),
         (accounts.InvalidKey(), 401, "invalid_api_key"),
+        (accounts.TooManyGuesses(), 429, "too_many_wrong_keys"),
         (accounts.ClientBlocked(), 403, "client_blocked"),
         (accounts.AddressNotAllowed(), 403, "address_not_allowed"),
         (accounts.ModelNotAllowed(), 403, "model_not_allowed"),

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing.errors import BadRequest, RequestError, TooManyBytes
-from routing.reading import MAX_BYTES, MAX_DEPTH, MAX_EXPLAINED, nearest, read_chat
+from routing.reading import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_EXPLAINED,
+    MAX_FIELDS,
+    MAX_PARTS,
+    MAX_SCHEMAS,
+    nearest,
+    read_chat,
+)
 from routing.shape import ChatRequest, chat_schema
 
 SECRET = "Тайна-о-которой-молчат"
@@ -616,3 +625,85 @@ def test_the_schema_is_published_whole():
     assert set(schemas["ChatRequest"]["properties"]) == set(KNOWN_FIELDS)
     references = {word for word in orjson.dumps(schemas).decode().split('"') if word.startswith("#/")}
     assert {reference.rpartition("/")[2] for reference in references} <= set(schemas)
+
+
+# Crumbs.
+
+FEW = {
+    "fields": ({f"x{n}": 1 for n in range(MAX_FIELDS)}, None),
+    "biases": ({"logit_bias": {str(n): 1 for n in range(1025)}}, "logit_bias"),
+    "parts": ({"messages": [user([{"type": "text", "text": "a"}] * 5_001)] * 2}, "messages"),
+    "calls": (
+        {"messages": [user(), {"role": "assistant", "tool_calls": [CALL] * (MAX_PARTS + 1)}]},
+        "messages",
+    ),
+    "tools": (
+        {"tools": [{**TOOL, "function": {"name": "f", "parameters": {"x": "a" * 3_000}}}] * 100},
+        "tools",
+    ),
+    "functions": ({"functions": [{"name": "f", "description": "a" * MAX_SCHEMAS}]}, "functions"),
+    "a schema": (
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "a", "schema": {"x": "я" * MAX_SCHEMAS}},
+            }
+        },
+        "response_format",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "param"), FEW.values(), ids=FEW.keys())
+def test_a_request_of_crumbs_is_refused(fields, param):
+    assert refused_chat(chat_of(**fields)).param == param
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"x{n}": 1 for n in range(MAX_FIELDS - 2)},
+        {"messages": [user([{"type": "text", "text": "a"}] * MAX_PARTS)]},
+        {"tools": [TOOL] * 128, "prompt": None, "messages": [user("слово " * 40_000)]},
+    ],
+    ids=["fields", "parts", "a long prompt with tools"],
+)
+def test_a_request_of_much_is_let_through(fields):
+    assert read(chat_of(**fields)) == chat_of(**fields)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://пример.рф/x",
+        "https://bücher.example/x",
+        "https://例え.テスト/x",
+        "https://例え。テスト/x",
+        "https://ПРИМЕР.РФ/x",
+        "https://xn--e1afmkfd.xn--p1ai/x",
+    ],
+)
+def test_names_of_any_script_are_public(url):
+    assert read(image(url)) == image(url)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "１２７。０。０。１",
+        "①②⑦.⓪.⓪.①",
+        "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+        "ｌocalhost.",
+        "db．ｌａｎ",
+        "local\u00adhost.example\u00ad",
+        "a\u200b.ru",
+        "℀.ru",
+        "ex\u0301\u0323.\u0301ru",
+        "пример..рф",
+        "-пример.рф",
+        "printer.ＬＯＣＡＬ",
+        "router.lоcal\u2024local",
+    ],
+)
+def test_no_spelling_hides_what_is_inside(host):
+    assert refused_chat(image(f"https://{host}/x")).param == "messages[0].content[0].image_url.url"

@@ -85,7 +85,7 @@ def test_it_names_what_is_served(schema):
 
 def test_chat_needs_a_key_and_models_do_not(schema):
     assert schema["paths"]["/v1/chat/completions"]["post"]["security"] == [{"bearer": []}]
-    assert schema["paths"]["/v1/models"]["get"]["security"] == [{}]
+    assert schema["paths"]["/v1/models"]["get"]["security"] == [{}, {"bearer": []}]
     assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from xrouter.web import Punctual
+from xrouter.web import HEAD_BYTES, HEAD_FIELDS, Punctual
 
 # Seconds allowed for headers here, and what is surely longer.
 ALLOWED = 0.2
@@ -21,9 +21,15 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the body to its end, and answers after as many seconds as the query says."""
+    """Reads the body to its end; answers after the query's seconds, or with the headers' names."""
     while (await receive()).get("more_body"):
         pass
+    if scope["query_string"] == b"names":
+        names = b",".join(name for name, _ in scope["headers"])
+        size = str(len(names)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", size)]})
+        await send({"type": "http.response.body", "body": names})
+        return
     await asyncio.sleep(float(scope["query_string"] or b"0"))
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
@@ -51,6 +57,14 @@ async def connect() -> AsyncIterator[Connect]:
 
 async def answer(reader: asyncio.StreamReader) -> bytes:
     return (await asyncio.wait_for(reader.readuntil(b"ok"), 5)).partition(b"\r\n")[0]
+
+
+async def rest_or_reset(reader: asyncio.StreamReader) -> bytes:
+    """The same; whoever still writes when the connection is closed is reset, and may miss the last word."""
+    try:
+        return await rest(reader)
+    except ConnectionResetError:
+        return b""
 
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
@@ -122,3 +136,71 @@ async def test_a_body_may_take_longer(connect: Connect) -> None:
     writer.write(b"}")
 
     assert await answer(reader) == b"HTTP/1.1 200 OK"
+
+
+# Heads without end -----------------------------------------------------------------------------------
+
+TOO_MUCH = HEAD_BYTES + 1
+ENDLESS = {
+    "one header": b"GET / HTTP/1.1\r\nX: " + b"x" * TOO_MUCH + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * (HEAD_FIELDS + 1) + b"\r\n",
+    "an address": b"GET /" + b"x" * TOO_MUCH + b" HTTP/1.1\r\n\r\n",
+    "a header that never ends": b"GET / HTTP/1.1\r\nX: " + b"x" * 10 * TOO_MUCH,
+    "a name that never ends": b"GET / HTTP/1.1\r\n" + b"x" * 10 * TOO_MUCH,
+    "an address that never ends": b"GET /" + b"x" * 10 * TOO_MUCH,
+}
+
+
+@pytest.mark.parametrize("said", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_a_head_over_the_limit_is_refused_and_the_connection_closed(
+    connect: Connect, said: bytes
+) -> None:
+    reader, writer = await connect()
+
+    writer.write(said)
+
+    told = await rest_or_reset(reader)
+    assert told.startswith(b"HTTP/1.1 431 ") or (not told and len(said) > 2 * TOO_MUCH)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [b"0\r\nX: " + b"x" * 10 * TOO_MUCH, b"1;" + b"x" * 10 * TOO_MUCH],
+    ids=["a trailer", "an extension of a chunk"],
+)
+async def test_what_never_ends_after_the_head_closes_the_connection(connect: Connect, end: bytes) -> None:
+    reader, writer = await connect()
+
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + end)
+
+    assert b"200 OK" not in await rest_or_reset(reader)
+
+
+async def test_a_head_within_the_limits_is_read(connect: Connect) -> None:
+    reader, writer = await connect()
+    fields = b"X: 1\r\n" * (HEAD_FIELDS - 2) + b"Y: " + b"y" * (HEAD_BYTES // 2) + b"\r\n"
+
+    writer.write(REQUEST[:-2] + fields + b"\r\n")
+
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+
+
+async def test_a_body_far_over_the_limit_of_a_head_is_read(connect: Connect) -> None:
+    reader, writer = await connect()
+    size = b"%d" % (20 * HEAD_BYTES)
+
+    writer.write(
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + size + b"\r\n\r\n" + b"x" * (20 * HEAD_BYTES)
+    )
+
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+
+
+async def test_what_follows_a_body_is_no_header(connect: Connect) -> None:
+    reader, writer = await connect()
+    chunks = b"2\r\n{}\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n"
+
+    writer.write(b"POST /?names HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+
+    await reader.readuntil(b"\r\n\r\n")
+    assert await reader.readexactly(22) == b"host,transfer-encoding"

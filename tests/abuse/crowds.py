@@ -1,0 +1,179 @@
+"""Crowds: who say nothing, read nothing, leave at any moment, ask without end, or want everything at once."""
+
+import asyncio
+import json
+import socket
+import time
+from collections import Counter
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+from tests.abuse.house import Line, chat, meanwhile, message, new_key, steady
+from tests.chaos.house import House
+from tests.e2e.installation import wait_until
+from tests.e2e.storm import Storm, limit_of
+
+SECONDS = 15.0
+IDLE = 10_000
+READERS = 2_000
+LEAVERS, TENANTS, AT_ONCE = 100_000, 50, 100
+FLOOD, FLOOD_LINES = 500, 64
+STREAMS = 10_000
+
+
+async def idle(house: House, scale: float) -> None:
+    """10,000 connections on which nothing is said."""
+    key = new_key(house, "Честный")
+    calm = await steady(house, key, SECONDS)
+    before, began, count = (descriptors(house), memory(house)), time.monotonic(), int(IDLE * scale)
+    # Before the first of them is closed.
+    lines = [await asyncio.gather(*(_connected(house.port) for _ in range(500))) for _ in range(count // 500)]
+    most = descriptors(house) - before[0], memory(house) - before[1]
+    print(f"{count} connections in {time.monotonic() - began:.1f} s: {most[0]} open, {most[1]:+.0f} MB")
+    async with meanwhile(_until_closed([line for some in lines for line in some], began)):
+        met = await steady(house, key, SECONDS)
+    print(f"without them: {calm}\nwith them:    {met}; p99 × {met.share(0.99) / calm.share(0.99):.1f}")
+    print(f"at the end {descriptors(house) - before[0]:+} are open, {memory(house) - before[1]:+.0f} MB")
+
+
+async def _connected(port: int) -> asyncio.StreamReader:
+    return (await asyncio.open_connection("127.0.0.1", port))[0]
+
+
+async def _until_closed(lines: list[asyncio.StreamReader], began: float) -> None:
+    for line in lines:
+        with suppress(OSError):
+            await line.read()
+    print(f"the last of them is closed {time.monotonic() - began:.1f} s after the first was opened")
+
+
+async def readers(house: House, scale: float) -> None:
+    """2,000 customers who ask for long streams and read nothing of them."""
+    key = new_key(house, "Молчун")
+    honest = new_key(house, "Честный")
+    house.query("UPDATE providers_credential SET slots = 10000")
+    await asyncio.sleep(2)
+    calm = await steady(house, honest, SECONDS)
+    before, count = memory(house), int(READERS * scale)
+    said = message(key, chat("[[tokens=8000]][[chunks=4000]]Рассказывай", stream=True))
+    lines = [await _asked(house.port, said) for _ in range(count)]
+    met = await steady(house, honest, SECONDS)
+    most = memory(house)
+    print(f"{count} who read nothing: {most - before:+.0f} MB, {(most - before) * 1024 / count:.0f} kB each")
+    print(f"without them: {calm}\nwith them:    {met}")
+    began = time.monotonic()
+    await asyncio.to_thread(wait_until, lambda: not held(house), 100, 1)
+    statuses = house.query("SELECT status, count(*) FROM billing_generation WHERE streamed GROUP BY 1")
+    print(
+        f"nothing is on hold {time.monotonic() - began:.0f} s later; {memory(house) - before:+.0f} MB; "
+        f"records: {statuses}"
+    )
+    for line in lines:
+        line.close()
+
+
+async def _asked(port: int, said: bytes) -> socket.socket:
+    """A connection whose reader has little room and takes nothing."""
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(line, ("127.0.0.1", port))
+    await loop.sock_sendall(line, said)
+    return line
+
+
+async def leavers(house: House, scale: float) -> None:
+    """100,000 requests of 50 tenants, half of whom hang up at any moment."""
+    keys = []
+    for number in range(TENANTS):
+        name = f"Клиент {number}"
+        keys.append(new_key(house, name, is_roomy=False))
+        house.query(
+            "UPDATE accounts_client SET requests_per_minute = %s, concurrent_requests = 5000 WHERE name = %s",
+            *(limit_of(number), name),
+        )
+    house.query("UPDATE providers_credential SET slots = 10000")
+    await asyncio.sleep(2)
+    server: Any = SimpleNamespace(address=("127.0.0.1", house.port))
+    storm, began = Storm(server, keys, "gen-t/t-pro"), time.monotonic()
+    for batch in range(int(LEAVERS * scale) // TENANTS // 20):
+        await storm.blow(20, AT_ONCE, seed=batch)
+    took = time.monotonic() - began
+    print(
+        f"{sum(storm.seen.values())} requests in {took:.0f} s: {dict(storm.seen)}; "
+        f"{len(storm.crossed)} were told what was not theirs {storm.crossed[:3]}"
+    )
+    await asyncio.sleep(5)
+    audit = json.loads(house.manage("ledger_audit", "--json").stdout)
+    print(f"on hold afterwards: {held(house)}; the audit: {audit}")
+
+
+async def flood(house: House, scale: float) -> None:
+    """One tenant asks 500 times a second: allowed to, and limited to 20."""
+    honest, flooder = new_key(house, "Честный"), new_key(house, "Наводнение")
+    calm = await steady(house, honest, SECONDS * scale)
+    print(f"without the flood: {calm}")
+    for name, limit in (("a limit of 50,000 a second", 50_000), ("a limit of 20 a second", 20)):
+        house.query("UPDATE accounts_client SET requests_per_second = %s WHERE name = 'Наводнение'", limit)
+        await asyncio.sleep(1)
+        counted: Counter[int] = Counter()
+        began = time.perf_counter()
+        async with meanwhile(*(_flood(house, flooder, counted) for _ in range(FLOOD_LINES))):
+            met = await steady(house, honest, SECONDS * scale)
+        took = time.perf_counter() - began
+        print(f"with {name}: the flood {sum(counted.values()) / took:.0f}/s {dict(counted)}")
+        print(f"    the others {met}; p99 × {met.share(0.99) / calm.share(0.99):.1f}")
+
+
+async def _flood(house: House, key: str, counted: Counter[int]) -> None:
+    line, said, pause = Line(house.port), message(key, chat("Ещё", max_tokens=5)), FLOOD_LINES / FLOOD
+    while True:
+        began = time.perf_counter()
+        status, _ = await line.ask(said)
+        counted[status] += 1
+        await asyncio.sleep(max(0, pause - (time.perf_counter() - began)))
+
+
+async def streams(house: House, scale: float) -> None:
+    """10,000 streams wanted by one key, as its plan allows."""
+    key = new_key(house, "Всё сразу", is_roomy=False)
+    house.query("UPDATE accounts_client SET requests_per_second = 50000")
+    await asyncio.sleep(1)
+    before, said = memory(house), message(key, chat("[[tokens=500]][[delay_ms=1000]]Ещё", stream=True))
+    counted: Counter[str] = Counter()
+    lines, began = [], time.monotonic()
+    for _ in range(int(STREAMS * scale)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(said)
+        lines.append((reader, writer))
+    most = descriptors(house)
+    for reader, _ in lines:
+        try:
+            async with asyncio.timeout(30):
+                counted[(await reader.readline()).split(b" ")[1].decode()] += 1
+        except (OSError, IndexError, TimeoutError):
+            counted["no answer"] += 1
+    print(
+        f"{len(lines)} streams asked for in {time.monotonic() - began:.1f} s: {dict(counted)}; "
+        f"{most} descriptors, {memory(house) - before:+.0f} MB"
+    )
+    for _, writer in lines:
+        writer.transport.abort()
+    await asyncio.sleep(3)
+    print(f"after they have left: {descriptors(house)} descriptors, {held(house)} on hold")
+
+
+def held(house: House) -> int:
+    """Requests for which money is on hold."""
+    return int(house.query("SELECT count(*) AS n FROM billing_hold")[0]["n"])
+
+
+def memory(house: House) -> float:
+    """Megabytes of all web processes."""
+    return sum(process.memory_info().rss for process in house.programs("web")) / (1 << 20)
+
+
+def descriptors(house: House) -> int:
+    return sum(process.num_fds() for process in house.programs("web"))

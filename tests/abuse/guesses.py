@@ -1,0 +1,95 @@
+"""Made-up keys: thousands of them a second beside honest customers, and how long each takes to be refused."""
+
+import statistics
+import time
+from collections import Counter
+
+from accounts.keys import Kind, checksum
+from accounts.keys import new_key as made_up
+from tests.abuse.house import Line, chat, meanwhile, message, new_key, steady
+from tests.chaos.house import House
+
+SECONDS = 15.0
+# Of those who guess.
+LINES = 64
+ASKED = chat("Привет")
+
+
+async def guesses(house: House, scale: float) -> None:
+    """2,000 and more wrong keys a second; honest customers meanwhile, some of whom nobody has seen yet."""
+    key = new_key(house, "Честный")
+    calm = await steady(house, key, SECONDS * scale)
+    print(f"nobody guesses: {calm}")
+    for name, wrong in (("each key once", _distinct), ("the same few keys", _repeated)):
+        counted: Counter[int] = Counter()
+        newcomers = [new_key(house, f"Новый {name} {number}") for number in range(5)]
+        before, began = _looked_up(house), time.perf_counter()
+        async with meanwhile(*(_guess(house, wrong, counted) for _ in range(LINES))):
+            met = await steady(house, key, SECONDS * scale)
+            took = time.perf_counter() - began
+            first = [await _first(house, one) for one in newcomers]
+        print(f"{name}: {sum(counted.values()) / took:.0f} guesses a second, {dict(counted)}")
+        print(f"    honest customers: {met}; p99 × {met.share(0.99) / calm.share(0.99):.1f}")
+        print(f"    customers not seen before: {first}")
+        print(f"    reads of the table of keys: {_looked_up(house) - before}")
+
+
+async def _guess(house: House, wrong: object, counted: Counter[int]) -> None:
+    line = Line(house.port, "127.0.0.2")
+    while True:
+        status, _ = await line.ask(message(wrong(), ASKED))  # type: ignore[operator]
+        counted[status] += 1
+
+
+def _distinct() -> str:
+    return made_up(Kind.LIVE).plaintext
+
+
+_FEW = [made_up(Kind.LIVE).plaintext for _ in range(100)]
+_numbers = iter(range(10**9))
+
+
+def _repeated() -> str:
+    return _FEW[next(_numbers) % len(_FEW)]
+
+
+async def _first(house: House, key: str) -> str:
+    """How a customer fares whom no worker remembers."""
+    line, began = Line(house.port), time.perf_counter()
+    status, _ = await line.ask(message(key, ASKED))
+    await line.hang_up()
+    return f"{status} in {(time.perf_counter() - began) * 1000:.0f} ms"
+
+
+def _looked_up(house: House) -> int:
+    [row] = house.query(
+        "SELECT idx_scan + seq_scan AS n FROM pg_stat_user_tables WHERE relname = 'accounts_apikey'"
+    )
+    return int(row["n"])
+
+
+async def timing(house: House, scale: float) -> None:
+    """Whether the time of a refusal tells how much of a key was right."""
+    key = new_key(house, "Угадываемый")
+    wrong = {f"{right} characters right": _right_up_to(key, right) for right in (0, 16, 28, 39)}
+    line, count = Line(house.port), int(50_000 * scale)
+    said = {name: message(text, ASKED) for name, text in wrong.items()}
+    took: dict[str, list[float]] = {name: [] for name in said}
+    for one in (message(key, path="/v1/key"), *said.values()):
+        await line.ask(one)
+    for _ in range(count):
+        for name, waits in took.items():
+            began = time.perf_counter()
+            await line.ask(said[name])
+            waits.append((time.perf_counter() - began) * 1e6)
+    for name, waits in took.items():
+        cut = statistics.quantiles(waits, n=20)
+        middle = f"{cut[4]:.1f}, {cut[9]:.1f}, {cut[14]:.1f} µs"
+        print(f"{name}: {count} refusals, a quarter, half, three quarters of them within {middle}")
+
+
+def _right_up_to(key: str, right: int) -> str:
+    """A wrong key that is the same as ``key`` in so many characters, with a checksum of its own."""
+    other = made_up(Kind.LIVE).plaintext
+    body = (key[:right] + other[right:])[: len(key) - 7]
+    return f"{body}-{checksum(body)}"

@@ -1,0 +1,138 @@
+"""What abuses have in common: customers with keys, requests on bare sockets, honest ones at a steady pace."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.house import House
+
+MODEL = "gen-t/t-pro"
+CHAT = "/v1/chat/completions"
+# Seconds after which an answer is given up.
+PATIENCE = 30.0
+# Limits that nobody meets.
+ROOMY = "UPDATE accounts_client SET requests_per_second = 50000, concurrent_requests = 5000 WHERE name = %s"
+
+
+def new_key(house: House, client: str, *, is_roomy: bool = True) -> str:
+    """A key of a new paying client, limited by its plan alone unless ``is_roomy``."""
+    what = ["--client", client, "--label", "abuse", "--plan", "paid", "--balance", "100000", "--json"]
+    said = house.manage("create_key", *what)
+    if is_roomy:
+        house.query(ROOMY, client)
+    return str(json.loads(said.stdout)["key"])
+
+
+def chat(text: str, **fields: Any) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": text}], **fields}
+
+
+def message(key: str, body: Mapping[str, Any] | None = None, path: str = CHAT, **headers: str) -> bytes:
+    """The bytes of a request; without ``body`` it is a GET."""
+    data = b"" if body is None else json.dumps(body).encode()
+    told = {
+        "host": "127.0.0.1",
+        "authorization": f"Bearer {key}",
+        "content-length": str(len(data)),
+        **headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    return f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\n{head}\r\n".encode() + data
+
+
+class Line:
+    """A kept connection, opened anew where the server has closed it."""
+
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        """``address``: where it comes from."""
+        self._port = port
+        self._local = (address, 0)
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def ask(self, said: bytes) -> tuple[int, bytes]:
+        """The status and the body of an answer that comes whole; (0, b"") where none came."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._ask(said)
+        except (OSError, EOFError, TimeoutError):
+            await self.hang_up()
+            return 0, b""
+
+    async def _ask(self, said: bytes) -> tuple[int, bytes]:
+        if self._writer is None or self._writer.is_closing():
+            self._reader, self._writer = await asyncio.open_connection(
+                "127.0.0.1", self._port, limit=1 << 20, local_addr=self._local
+            )
+        assert self._reader and self._writer
+        self._writer.write(said)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        size = head.partition(b"content-length: ")[2].split(b"\r\n")[0]
+        body = await self._reader.readexactly(int(size or 0))
+        return int(head.split(b" ", 2)[1]), body
+
+    async def hang_up(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
+            await asyncio.sleep(0)
+
+
+@dataclass
+class Pace:
+    """What honest customers met."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)  # milliseconds
+
+    def share(self, part: float) -> float:
+        return sorted(self.waits)[int(part * (len(self.waits) - 1))]
+
+    def __str__(self) -> str:
+        times = f"p50 {self.share(0.5):.1f} ms, p99 {self.share(0.99):.1f} ms"
+        return f"{len(self.waits)} requests {dict(self.statuses)}, {times}"
+
+
+async def steady(house: House, key: str, seconds: float, rate: float = 50, lines: int = 32) -> Pace:
+    """Chats at a steady rate, whatever the answers take."""
+    pace = Pace()
+    free: asyncio.Queue[Line] = asyncio.Queue()
+    for _ in range(lines):
+        free.put_nowait(Line(house.port))
+    said = message(key, chat("Привет", max_tokens=5))
+
+    async def one() -> None:
+        began = time.perf_counter()
+        line = await free.get()
+        status, _ = await line.ask(said)
+        pace.waits.append((time.perf_counter() - began) * 1000)
+        pace.statuses[status] += 1
+        free.put_nowait(line)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(int(seconds * rate)):
+            await asyncio.sleep(max(0, began + number / rate - time.perf_counter()))
+            tasks.create_task(one())
+    while not free.empty():
+        await free.get_nowait().hang_up()
+    return pace
+
+
+@asynccontextmanager
+async def meanwhile(*works: Any) -> AsyncIterator[None]:
+    """``works`` go on during the block, and are stopped at its end."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
