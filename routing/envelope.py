@@ -65,6 +65,7 @@ ENVELOPES: dict[type[BaseException], Row] = {
     providers.Rejected: Row(400, "invalid_request_error", "provider_rejected"),
     providers.ContextTooLong: Row(400, "invalid_request_error", "context_length_exceeded"),
     providers.Refused: Row(400, "invalid_request_error", "content_policy_violation"),
+    providers.Uncalled: Row(502, "api_error", "no_tool_call", retryable=True),
     providers.TooLarge: Row(413, "invalid_request_error", "request_too_large"),
     providers.Busy: Row(429, "rate_limit_error", "provider_overloaded", retryable=True, wait=5),
     providers.TimedOut: Row(504, "api_error", "provider_timeout", retryable=True),

@@ -11,10 +11,7 @@ from typing import Any
 
 from accounts.callers import Caller
 from monitoring.logs import report_bug
-from providers.adapters import ADAPTERS
-from providers.adapters.base import Adapter
-from providers.emulation import EmulatedTools
-from providers.errors import ContextTooLong, TimedOut, UpstreamError
+from providers.errors import ContextTooLong, Rejected, TimedOut, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
@@ -26,7 +23,6 @@ from routing.envelope import error_event
 from routing.errors import NoRoute, RequestError
 from routing.flow import Flow
 from routing.meter import measure
-from routing.needs import needs_tools
 from routing.planner import Planner
 from routing.policy import decide
 from routing.route import Route
@@ -167,7 +163,7 @@ class Gateway:
 
     def _note_break(self, exc: BaseException, ticket: Ticket, emitter: Emitter) -> None:
         """That an answer broke off; of what failed before its first output the attempts have told."""
-        if isinstance(exc, UpstreamError) and emitter.has_started:
+        if isinstance(exc, UpstreamError) and not isinstance(exc, Rejected) and emitter.has_started:
             self._attempts.note(ticket, kind=type(exc).__name__, duration=ticket.answer_seconds)
 
     def _without_traces(self, ticket: Ticket) -> Chat:
@@ -179,14 +175,14 @@ class Gateway:
         return {**chat, "session_id": self._planner.mark(ticket.caller, chat)}
 
     async def _ask(self, chat: Chat, attempt: Attempt) -> Completion:
-        adapter = _adapter(attempt.route, chat)
+        adapter = attempt.route.adapter_for(chat)
         request = adapter.chat_request({**attempt.quote.told(chat), "stream": False}, attempt.target())
         how: Any = {"by": attempt.deadline, "is_fresh": attempt.is_fresh}
         response = await self._transport.complete(request, attempt.route.upstream, **how)
         if response.status != 200:
             raise adapter.failure(response)
         completion = adapter.chat_completion(response)
-        stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
+        stops = _own_stops(attempt.route, chat)
         return cut_completion(completion, stops) if stops else completion
 
     async def _open(self, chat: Chat, attempt: Attempt) -> Flow:
@@ -197,9 +193,9 @@ class Gateway:
             raise TimedOut(detail="the time for all attempts") from exc
 
     async def _begun(self, chat: Chat, attempt: Attempt) -> Flow:
-        adapter = _adapter(attempt.route, chat)
+        adapter = attempt.route.adapter_for(chat)
         request = adapter.chat_request(attempt.quote.told(chat), attempt.target())
-        stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
+        stops = _own_stops(attempt.route, chat)
         upstream = attempt.route.upstream
         asked_at = asyncio.get_running_loop().time()
         connection = await self._transport.open(request, upstream, is_fresh=attempt.is_fresh)
@@ -247,9 +243,10 @@ def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
         )
 
 
-def _adapter(route: Route, chat: Chat) -> Adapter:
-    adapter = ADAPTERS[route.upstream.adapter]
-    return EmulatedTools(adapter, chat) if route.tools == "emulated" and needs_tools(chat) else adapter
+def _own_stops(route: Route, chat: Chat) -> tuple[str, ...]:
+    """The stop sequences at which we cut the answer, since the vendor does not."""
+    stops = stops_of(chat)
+    return stops if stops and route.support("stop") is Support.EMULATED else ()
 
 
 async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:
