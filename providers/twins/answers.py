@@ -101,7 +101,8 @@ def _answer(question: Question, title: str, nonce: str, copy: int) -> Answer:
 def _calling(question: Question, calls: tuple[Call, ...]) -> Answer:
     """Calls in their field, or in the text where the prompt or ``[[hermes]]`` wants them there."""
     orders = question.directives
-    if question.emulated or orders.has("hermes"):
+    # A choice that forces a call is kept to by constrained decoding: there nobody needs a parser.
+    if question.emulated or (orders.has("hermes") and question.choice == "auto"):
         return _within_limit(Answer(in_text(question, calls)), question.max_tokens)
     return Answer("", calls=calls, finish="tool_calls")
 
@@ -192,9 +193,10 @@ def _short(text: str, limit: int) -> str:
 
 
 def wanted_calls(question: Question) -> Iterator[Call]:
-    """The calls the question asks for, none after a tool's result; what it says of them may be ignored."""
+    """The calls the question asks for, after a result only if it must; orders may have it break rules."""
     orders = question.directives
-    if question.tools and question.choice != "none" and question.messages[-1].role != "result":
+    is_due = question.choice not in {"auto", "none"} or question.messages[-1].role != "result"
+    if question.tools and question.choice != "none" and is_due:
         chosen = [] if orders.has("stubborn") else _chosen_tools(question)
         for tool in chosen if question.parallel or orders.has("greedy") else chosen[:1]:
             yield Call(tool.name, _arguments(tool, asked(question)))
