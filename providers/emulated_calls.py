@@ -1,8 +1,8 @@
 """Finds calls of tools in a model's plain text, in pieces of any size. Pure.
 
-Small models are sloppy: a call may stand in a code fence, lack its end tag, give its arguments as a string
-or come in the form of Yandex's own templates. What does not call an offered function is text. Text after a
-call is dropped: it is a result that the model made up.
+Small models are sloppy: a call may stand in a code fence, lack its end tag, give its arguments as a string,
+have a comma too many or come in the form of Yandex's own templates. What does not call an offered function is
+text. Text after a call is dropped: it is a result that the model made up.
 """
 
 import json
@@ -55,6 +55,8 @@ FIRST_SIGNS = re.compile(r"[<`\[]")
 TEMPLATE = re.compile(r"\[TOOL_CALL_START\]([\w.-]+)")
 # An escaped character, a backslash whose character is yet to come, and what JSON is built of.
 STRUCTURE = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)
+# A string, or a comma before a closing bracket, which JSON forbids and models write.
+COMMA_TOO_MANY = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 DEPTHS = {"{": 1, "[": 1, "}": -1, "]": -1}
 
 
@@ -175,8 +177,12 @@ def _border(text: str) -> int:
 
 
 def _loaded(text: str) -> dict[str, Any]:
-    """A JSON object, with raw line breaks in strings as models write them. Raises ValueError."""
-    value = json.loads(text, strict=False, parse_constant=_no_number)
+    """A JSON object; models put line breaks into strings and commas before brackets. Raises ValueError."""
+    try:
+        value = json.loads(text, strict=False, parse_constant=_no_number)
+    except json.JSONDecodeError:
+        text = COMMA_TOO_MANY.sub(lambda found: found[1] or "", text)
+        value = json.loads(text, strict=False, parse_constant=_no_number)
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - bad text, not a bad argument
     return value

@@ -13,7 +13,8 @@ import orjson
 
 from providers.adapters.base import Adapter
 from providers.emulated_calls import CallReader
-from providers.errors import Rejected, UpstreamError
+from providers.errors import Rejected
+from providers.prompting import AT_LEAST_ONE, dumped, form_in_words, joined, told
 from providers.tool_calls import UNCALLED, call_chunks, tool_call
 from providers.wire import (
     Chat,
@@ -22,10 +23,10 @@ from providers.wire import (
     Completion,
     Support,
     Target,
-    Token,
     UpstreamRequest,
     UpstreamResponse,
 )
+from providers.wrappers import Wrapper
 
 Json = dict[str, Any]
 
@@ -44,24 +45,18 @@ HOW_TO_CALL = """\
 SEVERAL = "Если нужно несколько вызовов, напиши их подряд, каждый с новой строки."
 ONE = "За один ответ вызывай не больше одной функции."
 IF_NEEDED = "Если ни одна функция не нужна, отвечай как обычно."
-AT_LEAST_ONE = "Сейчас ты обязан вызвать функцию: ответ без вызова не принимается."
 NO_CALLS = "Функции сейчас недоступны: отвечай обычным текстом, без <tool_call>."
-JSON_OTHERWISE = (
-    "Ответ, в котором нет вызова, должен быть только корректным JSON без пояснений и без разметки."
-)
-BY_SCHEMA = "Он должен соответствовать JSON Schema:"
 
 
-class EmulatedTools(Adapter):
-    """Another adapter with tools by prompt. Unlike other adapters, one instance serves one chat."""
+class EmulatedTools(Wrapper):
+    """Another adapter with tools by prompt."""
 
     FIELDS: ClassVar[Mapping[str, Support]] = dict.fromkeys(
         (*TOOL_FIELDS, "response_format"), Support.EMULATED
     )
 
     def __init__(self, inner: Adapter, chat: Chat) -> None:
-        super().__init__(inner.new_id)
-        self._inner = inner
+        super().__init__(inner)
         self._names = frozenset(function["name"] for function in _offered(chat))
         self._most = 1 if _is_one_at_a_time(chat) else None
 
@@ -77,29 +72,6 @@ class EmulatedTools(Adapter):
     def chat_stream(self) -> ChatStream:
         stream = self._inner.chat_stream()
         return EmulatedStream(stream, self) if self._names else stream
-
-    def failure(self, response: UpstreamResponse) -> UpstreamError:
-        return self._inner.failure(response)
-
-    def models_request(self, target: Target) -> UpstreamRequest:
-        return self._inner.models_request(target)
-
-    def model_names(self, response: UpstreamResponse) -> list[str]:
-        return self._inner.model_names(response)
-
-    def static_authorization(self, secret: Mapping[str, Any]) -> str | None:
-        return self._inner.static_authorization(secret)
-
-    def token_request(
-        self, secret: Mapping[str, Any], auth_url: str, *, now: float, request_id: str
-    ) -> UpstreamRequest:
-        return self._inner.token_request(secret, auth_url, now=now, request_id=request_id)
-
-    def token(self, response: UpstreamResponse, *, now: float) -> Token:
-        return self._inner.token(response, now=now)
-
-    def supports(self, field: str) -> Support:
-        return self.FIELDS.get(field) or self._inner.supports(field)
 
     def reader(self) -> CallReader:
         """A reader for one answer to this chat."""
@@ -173,12 +145,8 @@ def without_tools(chat: Chat) -> Chat:
     if functions:
         # A vendor's JSON mode would forbid the call form: the prompt asks for JSON instead.
         plain.pop("response_format", None)
-    messages = list(_plain_messages(chat["messages"]))
-    prompt = _prompt(functions, chat) if functions else NO_CALLS
-    if messages[0]["role"] in ("system", "developer"):
-        head = {**messages[0], "content": _joined(messages[0]["content"], prompt)}
-        return {**plain, "messages": [head, *messages[1:]]}
-    return {**plain, "messages": [{"role": "system", "content": prompt}, *messages]}
+    plain["messages"] = list(_plain_messages(chat["messages"]))
+    return told(plain, _prompt(functions, chat) if functions else NO_CALLS)
 
 
 def _offered(chat: Chat) -> list[Json]:
@@ -203,7 +171,7 @@ def _is_one_at_a_time(chat: Chat) -> bool:
 
 def _prompt(functions: Iterable[Json], chat: Chat) -> str:
     keys = ("name", "description", "parameters")
-    described = [_dumped({key: f[key] for key in keys if f.get(key) is not None}) for f in functions]
+    described = [dumped({key: f[key] for key in keys if f.get(key) is not None}) for f in functions]
     return "\n".join(
         (
             HOW_TO_CALL.format(functions="\n".join(described)),
@@ -218,11 +186,7 @@ def _otherwise(chat: Chat) -> Iterator[str]:
         yield AT_LEAST_ONE
         return
     yield IF_NEEDED
-    form = chat.get("response_format") or {}
-    if form.get("type") in ("json_object", "json_schema"):
-        yield JSON_OTHERWISE
-    if form.get("type") == "json_schema":
-        yield f"{BY_SCHEMA} {_dumped(form['json_schema']['schema'])}"
+    yield from form_in_words(chat, may_call=True)
 
 
 def _plain_messages(messages: Iterable[Json]) -> Iterator[Json]:
@@ -242,12 +206,12 @@ def _plain(message: Json, called: list[Json]) -> Json:
     if not called:
         return {key: value for key, value in message.items() if key not in ("tool_calls", "function_call")}
     said = "\n".join(_call(function) for function in called)
-    return {"role": message["role"], "content": _joined(message.get("content"), said)}
+    return {"role": message["role"], "content": joined(message.get("content"), said)}
 
 
 def _call(function: Json) -> str:
     arguments = _json(function.get("arguments") or "{}")
-    return f'<tool_call>{{"name": {_dumped(function["name"])}, "arguments": {arguments}}}</tool_call>'
+    return f'<tool_call>{{"name": {dumped(function["name"])}, "arguments": {arguments}}}</tool_call>'
 
 
 def _result(message: Json, names: Mapping[str, str]) -> str:
@@ -256,7 +220,7 @@ def _result(message: Json, names: Mapping[str, str]) -> str:
         raise Rejected(UNCALLED)
     content = message.get("content") or ""
     text = content if isinstance(content, str) else "\n".join(_text(part) for part in content)
-    return f'<tool_result>{{"name": {_dumped(name)}, "result": {_json(text)}}}</tool_result>'
+    return f'<tool_result>{{"name": {dumped(name)}, "result": {_json(text)}}}</tool_result>'
 
 
 def _text(part: Json) -> str:
@@ -265,20 +229,10 @@ def _text(part: Json) -> str:
     return str(part["text"])
 
 
-def _joined(content: Any, addition: str) -> Any:
-    if isinstance(content, list):
-        return [*content, {"type": "text", "text": addition}]
-    return f"{content}\n\n{addition}" if content else addition
-
-
-def _dumped(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
 def _json(text: str) -> str:
     """``text`` itself if it is JSON, digit for digit; otherwise a JSON string of it."""
     try:
         orjson.loads(text)
     except ValueError:
-        return _dumped(text)
+        return dumped(text)
     return text

@@ -16,6 +16,7 @@ UpstreamError            another endpoint may be tried
 └── Rejected             the request itself is at fault; nobody else will like it better
     ├── ContextTooLong   more tokens than the model takes
     ├── Refused          the vendor's moderation will not have it; another model may
+    ├── Uncalled         answered in words where a call was due; another endpoint may call
     └── TooLarge         413: more bytes than the vendor takes; another may take them
 """
 
@@ -102,6 +103,11 @@ class ContextTooLong(Rejected):
 
 class Refused(Rejected):
     said = "Провайдер отказался отвечать на этот запрос: так решила его модерация."
+
+
+class Uncalled(Rejected):
+    retryable = True
+    said = "Модель ответила без вызова функции, которого требует tool_choice."
 
 
 class TooLarge(Rejected):

@@ -8,8 +8,12 @@ Usage = dict[str, Any]
 # More than any context holds and less than any column overflows at: beyond it a number is noise.
 MOST_TOKENS = 1_000_000_000
 
-# Parts of a total that are passed on: (group, name).
-DETAILS = (("prompt_tokens_details", "cached_tokens"), ("completion_tokens_details", "reasoning_tokens"))
+# Parts of a total that are passed on, (group, name), and where else vendors have them; "" is beside totals.
+REASONING = "reasoning_tokens"
+DETAILS = {
+    ("prompt_tokens_details", "cached_tokens"): (),
+    ("completion_tokens_details", REASONING): (("output_tokens_details", REASONING), ("", REASONING)),
+}
 
 
 def usage_of(raw: object) -> Usage | None:
@@ -28,8 +32,10 @@ def usage_of(raw: object) -> Usage | None:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    for group, name in DETAILS:
-        part = _part(raw.get(group), name)
+    for (group, name), elsewhere in DETAILS.items():
+        places = ((group, name), *elsewhere)
+        found = (_part(raw.get(place) if place else raw, called) for place, called in places)
+        part = next((part for part in found if part is not None), None)
         if part is not None and part <= usage[group.removesuffix("_details")]:
             usage[group] = {name: part}
     return usage

@@ -15,15 +15,20 @@ from providers.wire import Chunk
 DONE = b"data: [DONE]\n\n"
 # What a delta, or a message, says in words.
 TEXTS = ("content", "reasoning", "refusal")
+# Thoughts have two names among clients: see docs/decisions/reasoning.md.
+OTHER_NAME = "reasoning_content"
 # Clients ignore comment lines; proxies see that the connection lives.
 WAITING = b": waiting for the model\n\n"
+# In the place of a thought that is not told: shorter than the thought, and a sign of life.
+THINKING = b": thinking\n\n"
 
 
 class Emitter:
     """One streamed answer. ``feed`` the adapter's chunks, then ``finish`` or ``fail``."""
 
-    def __init__(self, head: dict[str, Any], *, include_usage: bool) -> None:
+    def __init__(self, head: dict[str, Any], *, include_usage: bool, hides_thoughts: bool = False) -> None:
         """``head``: what every chunk repeats: id, object, created, model and the like."""
+        self._hides_thoughts = hides_thoughts
         self._opening = b"data: " + orjson.dumps(head)[:-1] + b',"choices":'
         self._closing = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._include_usage = include_usage
@@ -100,7 +105,8 @@ class Emitter:
             self._called.add(index)
         self.characters += _characters(delta)
         self.pieces += 1
-        return self._event(index, delta, logprobs=choice.get("logprobs"))
+        told = with_thoughts(delta, is_hidden=self._hides_thoughts)
+        return self._event(index, told, logprobs=choice.get("logprobs")) if told else THINKING
 
     def _finish(self, index: int, reason: str) -> bytes:
         if index in self._finished:
@@ -135,6 +141,15 @@ def is_output(chunk: Chunk) -> bool:
         choice.get("finish_reason") or any(v for k, v in choice["delta"].items() if k != "role")
         for choice in chunk["choices"]
     )
+
+
+def with_thoughts(said: dict[str, Any], *, is_hidden: bool) -> dict[str, Any]:
+    """A message or a delta with its thoughts under both of their names, or under none."""
+    if not (thoughts := said.get("reasoning")):
+        return said
+    if is_hidden:
+        return {name: value for name, value in said.items() if name != "reasoning"}
+    return {**said, OTHER_NAME: thoughts}
 
 
 def _is_plain_text(choice: dict[str, Any], delta: dict[str, Any]) -> bool:

@@ -52,7 +52,7 @@ ENVELOPES: dict[type[BaseException], Row] = {
     routing.UnknownModel: Row(404, "invalid_request_error", "model_not_found"),
     routing.UnknownGeneration: Row(404, "invalid_request_error", "generation_not_found"),
     routing.NoRoute: Row(503, "api_error", "no_route"),
-    # Asked once more by an SDK it would fail once more, at our expense.
+    # What an SDK would ask once more by itself would fail once more, at our expense.
     routing.Unfit: Row(502, "api_error", "response_format_not_kept"),
     routing.Unavailable: Row(503, "api_error", "unavailable", retryable=True, wait=1),
     accounts.MissingKey: Row(401, "invalid_request_error", "invalid_api_key"),
@@ -69,6 +69,7 @@ ENVELOPES: dict[type[BaseException], Row] = {
     providers.Rejected: Row(400, "invalid_request_error", "provider_rejected"),
     providers.ContextTooLong: Row(400, "invalid_request_error", "context_length_exceeded"),
     providers.Refused: Row(400, "invalid_request_error", "content_policy_violation"),
+    providers.Uncalled: Row(502, "api_error", "no_tool_call"),
     providers.TooLarge: Row(413, "invalid_request_error", "request_too_large"),
     providers.Busy: Row(429, "rate_limit_error", "provider_overloaded", retryable=True, wait=5),
     providers.TimedOut: Row(504, "api_error", "provider_timeout", retryable=True),

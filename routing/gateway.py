@@ -12,10 +12,7 @@ from typing import Any
 
 from accounts.callers import Caller
 from monitoring.logs import report_bug
-from providers.adapters import ADAPTERS
-from providers.adapters.base import Adapter
-from providers.emulation import EmulatedTools
-from providers.errors import ContextTooLong, TimedOut, UpstreamError
+from providers.errors import ContextTooLong, Rejected, TimedOut, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
@@ -27,7 +24,6 @@ from routing.envelope import error_event
 from routing.errors import NoRoute, RequestError
 from routing.flow import Flow
 from routing.meter import measure
-from routing.needs import needs_tools
 from routing.planner import Planner
 from routing.policy import decide
 from routing.promised.flow import PromisedFlow
@@ -177,7 +173,7 @@ class Gateway:
 
     def _note_break(self, exc: BaseException, ticket: Ticket, emitter: Emitter) -> None:
         """That an answer broke off; of what failed before its first output the attempts have told."""
-        if isinstance(exc, UpstreamError) and emitter.has_started:
+        if isinstance(exc, UpstreamError) and not isinstance(exc, Rejected) and emitter.has_started:
             self._attempts.note(ticket, kind=type(exc).__name__, duration=ticket.answer_seconds)
 
     def _without_traces(self, ticket: Ticket) -> Chat:
@@ -194,14 +190,14 @@ class Gateway:
         return await promise.kept(chat, partial(self._told, attempt), attempt.quote.own_price)
 
     async def _told(self, attempt: Attempt, chat: Chat) -> Completion:
-        adapter = _adapter(attempt.route, chat)
+        adapter = attempt.route.adapter_for(chat)
         request = adapter.chat_request({**attempt.quote.told(chat), "stream": False}, attempt.target())
         how: Any = {"by": attempt.deadline, "is_fresh": attempt.is_fresh}
         response = await self._transport.complete(request, attempt.route.upstream, **how)
         if response.status != 200:
             raise adapter.failure(response)
         completion = adapter.chat_completion(response)
-        stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
+        stops = _own_stops(attempt.route, chat)
         return cut_completion(completion, stops) if stops else completion
 
     async def _open(self, chat: Chat, promise: Promise | None, attempt: Attempt) -> Flow | PromisedFlow:
@@ -224,9 +220,9 @@ class Gateway:
             raise TimedOut(detail="the time for all attempts") from exc
 
     async def _begun(self, attempt: Attempt, chat: Chat) -> Flow:
-        adapter = _adapter(attempt.route, chat)
+        adapter = attempt.route.adapter_for(chat)
         request = adapter.chat_request(attempt.quote.told(chat), attempt.target())
-        stops = stops_of(chat) if adapter.supports("stop") is Support.EMULATED else ()
+        stops = _own_stops(attempt.route, chat)
         upstream = attempt.route.upstream
         asked_at = asyncio.get_running_loop().time()
         connection = await self._transport.open(request, upstream, is_fresh=attempt.is_fresh)
@@ -274,9 +270,10 @@ def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
         )
 
 
-def _adapter(route: Route, chat: Chat) -> Adapter:
-    adapter = ADAPTERS[route.upstream.adapter]
-    return EmulatedTools(adapter, chat) if route.tools == "emulated" and needs_tools(chat) else adapter
+def _own_stops(route: Route, chat: Chat) -> tuple[str, ...]:
+    """The stop sequences at which we cut the answer, since the vendor does not."""
+    stops = stops_of(chat)
+    return stops if stops and route.support("stop") is Support.EMULATED else ()
 
 
 async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:

@@ -11,7 +11,7 @@ from providers.adapters import ADAPTERS
 from providers.wire import Support
 from routing.embeddings.reading import EmbeddingsRequest
 from routing.needs import OWN, TEXT_FIELDS
-from routing.route import FORM, Route
+from routing.route import ANY_CALL, FORM, Route
 from routing.shape import ChatRequest, Part
 
 BEST_FIRST = (Support.EXACT, Support.EMULATED, Support.DROPPED, Support.REFUSED)
@@ -22,7 +22,7 @@ FORMS = {f"{FORM}.{form}": form for form in ("json_object", "json_schema")}
 PARTS = {
     f"messages[].content[].{kind}": kind for kind in (part.__struct_config__.tag for part in get_args(Part))
 }
-ROWS = (*sorted(ChatRequest.__struct_fields__), *sorted(FORMS), *sorted(PARTS))
+ROWS = (*sorted(ChatRequest.__struct_fields__), *sorted(FORMS), ANY_CALL, *sorted(PARTS))
 # Rows of a model of vectors, which is never asked for a chat. What no vendor is told of is ours to honour.
 TEXT_ROWS = tuple(sorted(EmbeddingsRequest.__struct_fields__))
 # Fields that are rewritten before anybody is asked (``legacy``), and what they become.
@@ -51,8 +51,8 @@ def _treatment(route: Route, row: str) -> Support:
     if row in PARTS:
         takes = ADAPTERS[route.upstream.adapter].takes(PARTS[row], route.features)
         return Support.EXACT if takes else Support.REFUSED
-    if row in FORMS:
-        return Support.DROPPED if route.lacks_form(FORMS[row]) else route.support(FORM)
+    if row in FORMS and route.lacks_form(FORMS[row]):
+        return Support.EMULATED
     if row in REWRITTEN:
         return min(route.support(row), route.support(REWRITTEN[row]), key=BEST_FIRST.index)
     if row == "stream" and "streaming" not in route.features:

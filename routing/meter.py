@@ -15,6 +15,10 @@ import orjson
 from providers.wire import Chat
 
 CHARACTERS_PER_TOKEN = 3
+# What earlier answers thought. Agents send it back as they got it; no vendor is told.
+THOUGHTS = ("reasoning", "reasoning_content", "reasoning_details")
+# Members of a message that are no text to a vendor: its role is TOKENS_PER_MESSAGE.
+UNTOLD = frozenset({"role", *THOUGHTS})
 # Role and separators around each message.
 TOKENS_PER_MESSAGE = 4
 # Marks of the beginning and the end of a text that becomes a vector.
@@ -151,7 +155,7 @@ def _said(message: dict[str, Any], texts: list[str]) -> int:
     """
     images = 0
     for name, value in message.items():
-        if name == "role":  # that is TOKENS_PER_MESSAGE
+        if name in UNTOLD:
             continue
         if name == "content" and value.__class__ is list:
             others = [part for part in value if part["type"] != "image_url"]

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from providers.prompting import form_of, requires_any
 from providers.wire import Chat, Support, Texts
 from routing.meter import Size
 from routing.shape import ChatRequest
@@ -41,6 +42,7 @@ class Needs:
     is_streamed: bool = False
     unheard: tuple[str, ...] = ()  # known fields that nobody does anything with
     resizes: bool = False  # vectors are to have another width than the model's own
+    calls_any: bool = False  # one of several functions has to be called
 
     @property
     def answer(self) -> int:
@@ -51,7 +53,6 @@ class Needs:
 def needs_of(chat: Chat, size: Size) -> Needs:
     """What ``chat``, of which ``size`` was measured, needs. Null asks for nothing."""
     asked = [chat[name] for name in ("max_tokens", "max_completion_tokens") if chat.get(name) is not None]
-    form = (chat.get("response_format") or {}).get("type", "text")
     return Needs(
         size=size,
         limit=min(asked, default=None),
@@ -60,7 +61,8 @@ def needs_of(chat: Chat, size: Size) -> Needs:
         unheard=tuple([name for name in chat if name in UNHEARD and chat[name]]),
         calls_tools=bool(chat.get("tools") or chat.get("functions")),
         has_images=bool(size.images),
-        form="" if form == "text" else form,
+        form=form_of(chat),
+        calls_any=requires_any(chat),
         is_streamed=bool(chat.get("stream")),
     )
 

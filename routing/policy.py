@@ -19,7 +19,7 @@ from monitoring.vitals import UNKNOWN, Circuit, Vitals
 from routing.meter import tokens_of
 from routing.needs import Needs
 from routing.quote import Quote, quote
-from routing.route import Route
+from routing.route import ANY_CALL, Route
 from routing.scoring import Offer, Score, quality, scores
 from routing.wishes import NO_WISHES, By, Wishes
 
@@ -268,7 +268,7 @@ def _is_short(route: Route, needs: Needs, prompt: int) -> bool:
         return True
     if needs.is_streamed and "streaming" not in route.features:
         return True
-    if needs.form and (route.lacks("response_format") or route.lacks_form(needs.form)):
+    if (needs.form and route.lacks_form(needs.form)) or (needs.calls_any and route.lacks(ANY_CALL)):
         return True
     return prompt > route.context_length
 

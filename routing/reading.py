@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import combinations, islice
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from accounts.misfit import misfit
 from providers.wire import Chat
 from routing.errors import BadRequest, TooManyBytes
 from routing.links import is_file, is_image
+from routing.meter import THOUGHTS
 from routing.shape import ChatRequest
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -221,6 +222,32 @@ def _top_logprobs_have_logprobs(chat: Chat) -> None:
         raise BadRequest("Поле top_logprobs допустимо только вместе с logprobs: true.", param="top_logprobs")
 
 
+def _reasoning_agrees_with_itself(chat: Chat) -> None:
+    asked = chat.get("reasoning") or {}
+    named = {
+        "reasoning_effort": chat.get("reasoning_effort"),
+        "reasoning.effort": asked.get("effort"),
+        "reasoning.max_tokens": asked.get("max_tokens"),
+        "reasoning.enabled": asked.get("enabled"),
+    }
+    levels = {name: _level(name, value) for name, value in named.items() if value is not None}
+    # Each pair that has to agree; the second is the one to blame.
+    for one, other in combinations(levels, 2):
+        if not _agree(levels[one], levels[other]):
+            raise BadRequest(f"Поля {one} и {other} противоречат друг другу: оставьте одно.", param=other)
+
+
+def _level(name: str, value: Any) -> str:
+    """How much is to be thought: a word of OpenAI's, "some" for whatever is not nothing, "budget"."""
+    if name == "reasoning.max_tokens":
+        return "budget"
+    return str(value) if isinstance(value, str) else "some" if value else "none"
+
+
+def _agree(one: str, other: str) -> bool:
+    return one == other or ("some" in (one, other) and "none" not in (one, other))
+
+
 def _tool_choice_is_offered(chat: Chat) -> None:
     choice, tools = chat.get("tool_choice"), chat.get("tools") or []
     if choice == "required" and not tools:
@@ -298,7 +325,8 @@ def _says_something(message: dict[str, Any]) -> bool:
 
 
 def _speaks_otherwise(message: dict[str, Any]) -> bool:
-    return bool(message.get("tool_calls") or message.get("function_call") or message.get("refusal"))
+    """By a call, a refusal, or thoughts alone: an answer of ours that its limit cut before the first word."""
+    return any(message.get(name) for name in ("tool_calls", "function_call", "refusal", *THOUGHTS))
 
 
 _RULES: tuple[Callable[[Chat], None], ...] = (
@@ -306,6 +334,7 @@ _RULES: tuple[Callable[[Chat], None], ...] = (
     _asks_one_answer,
     _stream_options_have_a_stream,
     _top_logprobs_have_logprobs,
+    _reasoning_agrees_with_itself,
     _tool_choice_is_offered,
     _assistants_say_or_call,
     _parts_are_few,

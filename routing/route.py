@@ -6,13 +6,21 @@ from typing import Any
 
 from billing.pricing import UNPRICED, PriceList
 from providers.adapters import ADAPTERS
-from providers.emulation import TOOL_FIELDS
+from providers.adapters.base import Adapter
+from providers.call_rules import ruled
+from providers.emulation import TOOL_FIELDS, EmulatedTools
+from providers.prompting import form_of
 from providers.upstreams import Upstream
-from providers.wire import NOTHING, Support
-from routing.needs import TEXT_FIELDS, Needs
+from providers.wire import NOTHING, Chat, Support
+from providers.wrappers import EmulatedForm
+from routing.needs import TEXT_FIELDS, Needs, needs_tools
 
 LOST = {Support.DROPPED, Support.REFUSED}
 FORM = "response_format"
+# The choice of any of several functions, which not everybody who knows ``tool_choice`` can make.
+ANY_CALL = "tool_choice.required"
+# What is brought about on our side wherever the vendor does not.
+OURS = {FORM, "parallel_tool_calls", "stop"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,11 @@ class Route:
         adapter = ADAPTERS[self.upstream.adapter]
         if name in TEXT_FIELDS:
             return adapter.supports_of_texts(name, self.features, self.options)
-        if name in TOOL_FIELDS and self.tools != "native":
+        field = name.partition(".")[0]
+        if field in TOOL_FIELDS and self.tools != "native":
             return Support.EMULATED if self.tools == "emulated" else Support.REFUSED
-        return adapter.supports_at(name, self.features, self.options)
+        support = adapter.supports_at(name, self.features, self.options)
+        return Support.EMULATED if support is Support.DROPPED and field in OURS else support
 
     def lacks(self, name: str) -> bool:
         """Whether the vendor does not get the request's field ``name``, nor its effect."""
@@ -57,10 +67,21 @@ class Route:
     def lacking(self, needs: Needs) -> list[str]:
         """The fields of the request that are lost here."""
         lost = [name for name in needs.fields if self.lacks(name)]
-        if needs.form and FORM not in lost and self.lacks_form(needs.form):
-            lost.append(FORM)
+        if needs.calls_any and "tool_choice" not in lost and self.lacks(ANY_CALL):
+            lost.append("tool_choice")
         return lost
 
     def lacks_form(self, form: str) -> bool:
-        """Whether an answer of this ``form`` is not to be had, though the vendor may be told of it."""
-        return form == "json_schema" and self.tools != "emulated" and form not in self.features
+        """Whether the vendor does not keep answers to this ``form``: then the prompt asks for it."""
+        adapter = ADAPTERS[self.upstream.adapter]
+        has_field = adapter.supports_at(FORM, self.features, self.options) not in LOST
+        return not has_field or adapter.FORMS[form] not in self.features
+
+    def adapter_for(self, chat: Chat) -> Adapter:
+        """The provider's adapter; around it what this endpoint lacks and ``chat`` asks for."""
+        adapter = ADAPTERS[self.upstream.adapter]
+        if (form := form_of(chat)) and self.lacks_form(form):
+            adapter = EmulatedForm(adapter)
+        if self.tools == "emulated" and needs_tools(chat):
+            adapter = EmulatedTools(adapter, chat)
+        return ruled(adapter, chat)

@@ -26,17 +26,19 @@ def in_its_form(completion: Completion, call: Call) -> Completion:
 def emitter_for(ticket: Ticket, *, include_usage: bool) -> Emitter:
     """Who writes the answer's events in the form that the customer asked for."""
     if not ticket.call.is_text:
-        return Emitter(ticket.head(), include_usage=include_usage)
-    head = {**ticket.head(), "object": OBJECT}
-    return TextEmitter(head, include_usage=include_usage, echo=ticket.call.echo)
+        return Emitter(ticket.head(), include_usage=include_usage, hides_thoughts=ticket.hides_thoughts)
+    head: Any = {"head": {**ticket.head(), "object": OBJECT}, "hides_thoughts": ticket.hides_thoughts}
+    return TextEmitter(**head, include_usage=include_usage, echo=ticket.call.echo)
 
 
 class TextEmitter(Emitter):
     """The same events in the same order, with ``text`` in the place of ``delta`` and no roles."""
 
-    def __init__(self, head: Json, *, include_usage: bool, echo: str = "") -> None:
+    def __init__(
+        self, head: Json, *, include_usage: bool, hides_thoughts: bool = False, echo: str = ""
+    ) -> None:
         """``echo``: what the text begins with. It is no part of the answer: nothing of it is counted."""
-        super().__init__(head, include_usage=include_usage)
+        super().__init__(head, include_usage=include_usage, hides_thoughts=hides_thoughts)
         self._text_opening = self._opening + b'[{"index":0,"text":'
         self._text_closing = b',"logprobs":null,"finish_reason":null}]' + self._closing
         self._echo = echo

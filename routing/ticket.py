@@ -13,11 +13,12 @@ from billing.holds import Ask, Grant
 from billing.limits import Standing, Visit, limits_of
 from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
 from billing.pricing import FREE, cost_details, cost_of
+from providers.reasoning import hides_thoughts
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
 from routing.archive import kept
 from routing.call import Call
-from routing.emitter import TEXTS, Emitter
+from routing.emitter import TEXTS, Emitter, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import Unfit
 from routing.meter import is_over, is_plausible, tokens_of
@@ -110,6 +111,10 @@ class Ticket:
         return bool(asked[0].get("include_usage") or asked[1].get("include"))
 
     @property
+    def hides_thoughts(self) -> bool:
+        return hides_thoughts(self.chat)
+
+    @property
     def is_remembered(self) -> bool:
         """Whether it was sent where its conversation may be known."""
         return self.question.seed != self.id.hex
@@ -179,7 +184,7 @@ class Ticket:
             completion = legacy.legacy_completion(completion)
         return {
             **self._identity("chat.completion"),
-            "choices": [_whole_choice(choice) for choice in completion["choices"]],
+            "choices": [self._whole_choice(choice) for choice in completion["choices"]],
             "usage": self.bill(),
             **({"xrouter": self.trace()} if self.call.wants_trace else {}),
         }
@@ -381,6 +386,11 @@ class Ticket:
             "service_tier": None,
         }
 
+    def _whole_choice(self, choice: dict[str, Any]) -> dict[str, Any]:
+        said = with_thoughts(choice["message"], is_hidden=self.hides_thoughts)
+        message = {"role": "assistant", "content": None, "refusal": None, "annotations": [], **said}
+        return {"logprobs": None, **choice, "message": message}
+
     def _count(self, said: dict[str, Any] | None, produced: int) -> None:
         """Take the vendor's count, or ours where that cannot be true; ``produced`` in characters.
 
@@ -403,11 +413,6 @@ class Ticket:
     def _charge(self) -> None:
         if self._quote is not None and self.usage is not None:
             self._cost = min(cost_of(self._quote.price, self.usage), LARGEST)
-
-
-def _whole_choice(choice: dict[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": None, "refusal": None, "annotations": [], **choice["message"]}
-    return {"logprobs": None, **choice, "message": message}
 
 
 def _characters(message: dict[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from routing.matrix import FORMS, PARTS
+from routing.route import ANY_CALL
 
 FUNCTION = {
     "name": "get_weather",
@@ -103,11 +104,12 @@ def sample(row: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if row in FORMS:
         form = {"type": FORMS[row], **({"json_schema": SCHEMA} if FORMS[row] == "json_schema" else {})}
         return {**base, "response_format": form}, base
-    value, beside = FIELDS[row]
+    value, beside = ("required", TOOLS) if row == ANY_CALL else FIELDS[row]
     base |= beside
     if row in {"model", "models"}:
         value = model if row == "model" else [model]
-    return {**base, row: value}, {name: given for name, given in base.items() if name != row}
+    field = field_of(row)
+    return {**base, field: value}, {name: given for name, given in base.items() if name != field}
 
 
 def text_sample(row: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -292,7 +292,10 @@ class _Order:
         if self._form != "text":
             self.hold("text" not in choice, "a text in a chat")
             self.hold(isinstance(choice.get("delta"), dict), "a choice without a delta")
-            return dict(choice["delta"])
+            news = dict(choice["delta"])
+            again = news.pop("reasoning_content", None)
+            self.hold(news.get("reasoning") == again, "thoughts under one of their names alone")
+            return news
         self.hold("delta" not in choice, "a delta in a text")
         self.hold(isinstance(choice.get("text"), str), "a choice without a text")
         texts = {"content": choice["text"], "reasoning": choice.get("reasoning", "")}

@@ -17,8 +17,10 @@ PATIENT = {
     "tests/e2e/test_openai_node.py",
     "tests/e2e/test_openai_python.py",
     "tests/e2e/test_promised.py",
+    "tests/e2e/test_reasoning.py",
     "tests/e2e/test_refusals.py",
     "tests/e2e/test_routes.py",
+    "tests/e2e/test_tool_rules.py",
     "tests/e2e/test_who_pays.py",
 }
 # Bounds that a busy machine would break, and what makes the one Redis refuse.

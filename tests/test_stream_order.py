@@ -36,7 +36,7 @@ def more(index, arguments):
 ROLE = piece({"role": "assistant", "content": ""})
 CHAT = [
     ROLE,
-    piece({"reasoning": "Думаю"}),
+    piece({"reasoning": "Думаю", "reasoning_content": "Думаю"}),
     piece({"content": "Петро"}),
     piece({"content": "заводск 🦔\n"}),
     piece({}, "stop"),
@@ -211,6 +211,12 @@ ILLEGAL = [
     ("chat", choose(2, text="а"), "event 3: a text in a chat"),
     ("chat", say(2, content="Петр\ufffd"), "event 3: half a character"),
     ("chat", swap(1, 3), "event 4: reasoning after content"),
+    ("chat", say(1, reasoning_content="Дума"), "event 2: thoughts under one of their names alone"),
+    (
+        "chat",
+        lambda chunks: delta(chunks[1]).pop("reasoning"),
+        "event 2: thoughts under one of their names alone",
+    ),
     ("calls", add(4, piece({"content": "а"})), "event 5: content after a call"),
     # The finish.
     ("chat", drop(4), "event 5: [DONE] before the finish"),

@@ -39,10 +39,13 @@ def new_call_id() -> str:
 class Adapter(ABC):
     """One vendor's dialect. Instances hold no state of a request and serve all of them."""
 
-    # Request field -> what becomes of it. A field that is not here is DROPPED.
+    # Request field -> what becomes of it. A field that is not here is DROPPED. ``tool_choice.required``, the
+    # choice of any of several functions, is as ``tool_choice`` where nothing else is said.
     FIELDS: ClassVar[Mapping[str, Support]] = {}
     # Request field -> the feature an endpoint needs for it: without it nothing is sent.
     FEATURES: ClassVar[Mapping[str, str]] = {}
+    # Form of an answer -> the feature by which an endpoint has it of its own.
+    FORMS: ClassVar[Mapping[str, str]] = {"json_object": "json_object", "json_schema": "json_schema"}
     # Part of a message -> the feature an endpoint needs to be sent it, "" for none. All else is refused.
     PARTS: ClassVar[Mapping[str, str]] = {"text": "", "refusal": ""}
     # Whether the vendor keeps prompts for a while and charges less for what it meets again.
@@ -132,7 +135,7 @@ class Adapter(ABC):
         return {"": f"Нужен секрет вида {forms}."}
 
     def supports(self, field: str) -> Support:
-        return self.FIELDS.get(field, Support.DROPPED)
+        return self.FIELDS.get(field) or self.FIELDS.get(field.partition(".")[0], Support.DROPPED)
 
     def supports_at(self, field: str, features: Container[str], options: Mapping[str, Any]) -> Support:
         """What becomes of ``field`` at an endpoint with these ``features`` and ``options``."""

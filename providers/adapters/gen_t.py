@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from providers.adapters.kinds import SWITCH, Kind
 from providers.adapters.openai import OpenAI
-from providers.adapters.openai_request import effort, require
+from providers.adapters.openai_request import require
+from providers.reasoning import effort_of
 from providers.thinking import split
 from providers.wire import Chat, Support, Target
 
@@ -41,8 +42,8 @@ class GenT(OpenAI):
 
 def _thinks(chat: Chat, target: Target) -> bool | None:
     """The customer's word, else the endpoint's; None leaves it to ``chat_template_kwargs`` and the model."""
-    level = effort(chat)
-    if level:
+    level = effort_of(chat)
+    if level and "reasoning" in target.features:
         return level != "none"
     return None if chat.get("chat_template_kwargs") else target.options.get("thinking")
 

@@ -26,6 +26,8 @@ from providers.adapters.gigachat_messages import wire_messages
 from providers.adapters.kinds import WORD
 from providers.documents import decoded
 from providers.errors import Broken, DeadCredential, Rejected, UpstreamError
+from providers.prompting import urged
+from providers.reasoning import effort_of
 from providers.redact import redacted
 from providers.usage import prompt_of
 from providers.vectors import Vectors, answered, in_order
@@ -86,10 +88,12 @@ class GigaChat(Adapter):
         "session_id": Support.EXACT,
         "tools": Support.EXACT,
         "functions": Support.EXACT,
-        "tool_choice": Support.EMULATED,  # "required" of several functions is only a wish
+        "tool_choice": Support.EXACT,
+        "tool_choice.required": Support.DROPPED,  # one can be forced, of several it is a wish in words
         "function_call": Support.EXACT,
         "parallel_tool_calls": Support.EMULATED,  # there is never more than one call in an answer
-        "response_format": Support.EMULATED,  # json_object by a schema that any object fits
+        "response_format": Support.EXACT,
+        "response_format.json_object": Support.EMULATED,  # by a schema that any object fits
         "stream_options": Support.EMULATED,  # usage always comes
         "stop": Support.EMULATED,  # the text is cut on our side
         "n": Support.REFUSED,
@@ -104,6 +108,8 @@ class GigaChat(Adapter):
         "user": Support.DROPPED,
     }
     FEATURES = dict.fromkeys(("reasoning_effort", "reasoning"), "reasoning")
+    # There is no ``json_object``: a schema that any object fits stands for it.
+    FORMS = dict.fromkeys(("json_object", "json_schema"), "json_schema")
     TEXTS_AT_ONCE = 64  # No limit is documented. More numbers than these take long to read.
     SECRETS = ({"authorization_key": WORD, "scope": WORD},)
 
@@ -208,7 +214,7 @@ def _body(chat: Chat, target: Target) -> bytes:
 def _wire_chat(chat: Chat, target: Target) -> dict[str, Any]:
     return {
         "model": target.model,
-        "messages": wire_messages(chat["messages"]),
+        "messages": wire_messages(urged(chat)["messages"]),
         **({"stream": True} if chat.get("stream") else {}),
         **_sampling(chat),
         **_limit(chat),
@@ -234,9 +240,7 @@ def _limit(chat: Chat) -> dict[str, int]:
 
 
 def _effort(chat: Chat, target: Target) -> dict[str, str]:
-    reasoning = chat.get("reasoning")
-    inner = reasoning.get("effort") if isinstance(reasoning, dict) else None
-    effort = EFFORTS.get(chat.get("reasoning_effort") or inner or "")
+    effort = EFFORTS.get(effort_of(chat) or "")
     return {"reasoning_effort": effort} if effort and "reasoning" in target.features else {}
 
 

@@ -230,4 +230,4 @@ def _usage(raw: Any) -> Usage | None:
     if cached is None or prompt is None:
         return None
     gross = {"prompt_tokens": prompt + cached, "completion_tokens": raw.get("completion_tokens")}
-    return usage_of({**gross, "prompt_tokens_details": {"cached_tokens": cached}})
+    return usage_of({**raw, **gross, "prompt_tokens_details": {"cached_tokens": cached}})

@@ -28,7 +28,6 @@ DESCRIBED = ("description", "few_shot_examples")
 
 NO_FUNCTION = "GigaChat принимает только инструменты типа function с непустым именем."
 UNKNOWN_CHOICE = "В tool_choice названа функция, которой нет в tools."
-CANNOT_REQUIRE = "GigaChat не умеет требовать вызова одной из нескольких функций (tool_choice: required)."
 
 
 def functions(chat: Chat) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def functions(chat: Chat) -> dict[str, Any]:
     if not offered:
         return {}
     choice = chat.get("tool_choice") or chat.get("function_call") or "auto"
-    return {"functions": offered, "function_call": _function_call(choice, [f["name"] for f in offered], chat)}
+    return {"functions": offered, "function_call": _function_call(choice, [f["name"] for f in offered])}
 
 
 def tool_call_in(message: dict[str, Any], new_id: NewId) -> ToolCall | None:
@@ -113,26 +112,16 @@ def _described(function: Any) -> dict[str, Any]:
     return {"name": name, **described, "parameters": parameters(function.get("parameters") or {})}
 
 
-def _function_call(choice: Any, names: list[str], chat: Chat) -> str | dict[str, str]:
+def _function_call(choice: Any, names: list[str]) -> str | dict[str, str]:
     # Said even where it is the default: the vendor's documents disagree about what that is.
-    if choice == "required":
-        return _required(names, chat)
-    if isinstance(choice, str):
+    if choice == "required" and len(names) == 1:
+        return {"name": names[0]}
+    if isinstance(choice, str):  # of several functions none can be required: ``prompting.urged`` asks for one
         return "none" if choice == "none" else "auto"
     name = vendor_name(_chosen_name(choice))
     if name not in names:
         raise Rejected(UNKNOWN_CHOICE)
     return {"name": name}
-
-
-def _required(names: list[str], chat: Chat) -> str | dict[str, str]:
-    """One function can be forced; of several the model may still choose none."""
-    if len(names) == 1:
-        return {"name": names[0]}
-    preferences = chat.get("provider")
-    if isinstance(preferences, dict) and preferences.get("require_parameters"):
-        raise Rejected(CANNOT_REQUIRE)
-    return "auto"
 
 
 def _chosen_name(choice: dict[str, Any]) -> str:

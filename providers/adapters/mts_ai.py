@@ -16,7 +16,7 @@ from providers.wire import Chat, Support, Target
 
 DOCUMENTED = (
     *("model", "messages", "temperature", "max_tokens", "max_completion_tokens", "stream", "stream_options"),
-    *("tools", "tool_choice", "response_format"),
+    *("tools", "tool_choice", "response_format", "reasoning_effort"),
 )
 
 
@@ -25,6 +25,7 @@ class MtsAI(OpenAI):
 
     FIELDS: ClassVar[Mapping[str, Support]] = {
         **dict.fromkeys(DOCUMENTED, Support.EXACT),
+        "reasoning": Support.EMULATED,  # as reasoning_effort
         "n": Support.REFUSED,
         "stop": Support.EMULATED,  # the router ends the answer there
     }

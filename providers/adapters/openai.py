@@ -18,10 +18,11 @@ from typing import Any, ClassVar
 from providers.adapters.base import Adapter
 from providers.adapters.kinds import HEADERS, NAMES, WORD_OR_NOTHING, Kind, one_of
 from providers.adapters.openai_errors import CODES, Codes, Complaint, complaint_in, error_of
-from providers.adapters.openai_request import PARTS, SHAPES, ceiling, effort, encoded, message
+from providers.adapters.openai_request import PARTS, SHAPES, ceiling, encoded, message
 from providers.adapters.openai_stream import OpenAIStream, arguments_in, finish_of, logprobs_in, text_in
 from providers.documents import decoded
 from providers.errors import Broken, Rejected, UpstreamError
+from providers.reasoning import effort_of
 from providers.thinking import split
 from providers.tool_calls import ToolCall, tool_call
 from providers.usage import prompt_of, usage_of
@@ -69,6 +70,7 @@ class OpenAI(Adapter):
         **dict.fromkeys((*OPENAI_FIELDS, *VLLM_FIELDS), Support.EXACT),
         "reasoning": Support.EMULATED,  # as reasoning_effort
     }
+    FEATURES: ClassVar[Mapping[str, str]] = dict.fromkeys(EFFORTS, "reasoning")
     PARTS: ClassVar[Mapping[str, str]] = {kind: feature for kind, (_, _, feature) in PARTS.items()}
     TEXT_FIELDS: ClassVar[tuple[str, ...]] = ("encoding_format", "dimensions")
     # Hosts take more, but answers of megabytes would stop all other requests while they are read.
@@ -114,7 +116,7 @@ class OpenAI(Adapter):
             return str(options.get("max_tokens_field", self.MAX_TOKENS_FIELD))
         if field in EFFORTS:
             return self.EFFORT_FIELD
-        return field if self.supports(field) is Support.EXACT else ""
+        return field.partition(".")[0] if self.supports(field) is Support.EXACT else ""
 
     def body(self, chat: Chat, target: Target) -> dict[str, Any]:
         """The request as the host is to get it. Dialects refine it."""
@@ -125,13 +127,17 @@ class OpenAI(Adapter):
         limit = ceiling(chat)
         if limit is not None:
             body[target.options.get("max_tokens_field", self.MAX_TOKENS_FIELD)] = limit
-        if self.supports("reasoning_effort") is Support.EXACT and (level := effort(chat)):
+        if self._tells_effort(target) and (level := effort_of(chat)):
             body["reasoning_effort"] = level
         if chat.get("stream"):
             body["stream"] = True
             if target.options.get("usage_in_stream", "ask") == "ask":
                 body["stream_options"] = {"include_usage": True}
         return body
+
+    def _tells_effort(self, target: Target) -> bool:
+        """Whether the host is told how much to think; models that do not think may refuse to hear of it."""
+        return self.supports("reasoning_effort") is Support.EXACT and "reasoning" in target.features
 
     def _copied(self, chat: Chat) -> dict[str, Any]:
         """The fields that go as they are. A null is as good as absent, and some hosts refuse it."""

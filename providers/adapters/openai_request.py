@@ -45,17 +45,6 @@ def ceiling(chat: Chat) -> int | None:
     return min((limit for limit in given if limit is not None), default=None)
 
 
-def effort(chat: Chat) -> str | None:
-    """``reasoning_effort``, or what the router's ``reasoning`` object says in its place."""
-    asked = chat.get("reasoning")
-    if chat.get("reasoning_effort") is not None or not isinstance(asked, dict):
-        return chat.get("reasoning_effort")
-    if asked.get("enabled") is False:
-        return "none"
-    # "Enabled" alone means the middle level, as in OpenRouter's API.
-    return asked.get("effort") or ("medium" if asked.get("enabled") else None)
-
-
 def require(feature: str, target: Target) -> None:
     """Raises Rejected if the endpoint lacks ``feature``."""
     if feature not in target.features:
@@ -70,7 +59,9 @@ def message(raw: Mapping[str, Any], target: Target) -> dict[str, Any]:
     if isinstance(built.get("content"), list):
         built["content"] = [_part(part, target) for part in built["content"]]
     elif "content" not in built:
-        built["content"] = target.options.get("null_content")
+        # Null beside a call or a refusal. Of an answer that was cut while it thought nothing else is left.
+        speaks = raw.get("tool_calls") or raw.get("function_call") or raw.get("refusal")
+        built["content"] = target.options.get("null_content") if speaks else ""
     if raw.get("tool_calls"):
         built["tool_calls"] = [_call(call) for call in raw["tool_calls"]]
     if raw.get("function_call"):

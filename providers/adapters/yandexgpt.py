@@ -21,6 +21,7 @@ from providers.adapters.yandexgpt_answers import YandexStream, answer_of, comple
 from providers.adapters.yandexgpt_messages import answer_form, messages_of, tools_of
 from providers.documents import decoded
 from providers.errors import Broken, DeadCredential, Misconfigured, Rejected, UpstreamError
+from providers.reasoning import effort_of
 from providers.usage import tokens
 from providers.vectors import Vectors, answered
 from providers.wire import (
@@ -177,20 +178,10 @@ def _options(chat: Chat, target: Target) -> Json:
     limits = [chat[name] for name in ("max_tokens", "max_completion_tokens") if chat.get(name) is not None]
     if limits:
         options["maxTokens"] = str(min(limits))  # a 64-bit integer is a string in protobuf's JSON
-    effort = _effort(chat)
+    effort = effort_of(chat)
     if effort is not None and "reasoning" in target.features:
         options["reasoningOptions"] = {"mode": "DISABLED" if effort == "none" else "ENABLED_HIDDEN"}
     return options
-
-
-def _effort(chat: Chat) -> str | None:
-    """OpenAI's word for how much to think, from either of its two places; None if nothing is said."""
-    reasoning = chat.get("reasoning") or {}
-    if reasoning.get("enabled") is False:
-        return "none"
-    said = chat.get("reasoning_effort") or reasoning.get("effort")
-    wanted = reasoning.get("enabled") or reasoning.get("max_tokens")
-    return said or ("medium" if wanted else None)
 
 
 def _headers(chat: Chat, target: Target) -> dict[str, str]:

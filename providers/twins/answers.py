@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import cycle, pairwise
 
 from providers.twins.directives import directives
-from providers.twins.emulated import in_text
+from providers.twins.emulated import as_asked, in_text
 from providers.twins.instances import instance
 from providers.twins.shapes import Answer, Call, JsonObject, Question, Tool, Usage, dumps
 
@@ -43,6 +43,11 @@ TOPICS = (
     (("погод", "weather"), ("weather", "погод", "forecast")),
     (("курс", "rate", "валют"), ("rate", "currency", "exchange", "курс", "валют")),
     (("котор", "врем", "time"), ("time", "clock", "врем")),
+    (("рейс", "билет", "самол"), ("flight", "рейс")),
+    (("закаж", "заказ"), ("order", "заказ")),
+    (("кредит",), ("loan", "кредит")),
+    (("напомн", "напомин"), ("remind", "напомин")),
+    (("столик", "заброни"), ("table", "столик")),
 )
 
 
@@ -96,9 +101,9 @@ def _answer(question: Question, title: str, nonce: str, copy: int) -> Answer:
 def _calling(question: Question, calls: tuple[Call, ...]) -> Answer:
     """Calls in their field, or in the text where the prompt or ``[[hermes]]`` wants them there."""
     orders = question.directives
-    if question.emulated or orders.has("hermes"):
-        text = in_text(calls, sloppy=orders.has("sloppy"))
-        return _within_limit(Answer(text), question.max_tokens)
+    # A choice that forces a call is kept to by constrained decoding: there nobody needs a parser.
+    if question.emulated or (orders.has("hermes") and question.choice == "auto"):
+        return _within_limit(Answer(in_text(question, calls)), question.max_tokens)
     return Answer("", calls=calls, finish="tool_calls")
 
 
@@ -136,8 +141,8 @@ def _json_text(question: Question) -> str:
     text = asked(question)
     schema = question.schema or {}
     if _says_nothing(schema):
-        return dumps({"twin": True, "answer": _short(text, 80)}).decode()
-    return dumps(instance(schema, text)).decode()
+        return as_asked(question, {"twin": True, "answer": _short(text, 80)})
+    return as_asked(question, instance(schema, text))
 
 
 def _says_nothing(schema: JsonObject) -> bool:
@@ -188,10 +193,12 @@ def _short(text: str, limit: int) -> str:
 
 
 def wanted_calls(question: Question) -> Iterator[Call]:
-    """The calls the question asks for, none after a tool's result."""
-    if question.tools and question.choice != "none" and question.messages[-1].role != "result":
-        chosen = _chosen_tools(question)
-        for tool in chosen if question.parallel else chosen[:1]:
+    """The calls the question asks for, after a result only if it must; orders may have it break rules."""
+    orders = question.directives
+    is_due = question.choice not in {"auto", "none"} or question.messages[-1].role != "result"
+    if question.tools and question.choice != "none" and is_due:
+        chosen = [] if orders.has("stubborn") else _chosen_tools(question)
+        for tool in chosen if question.parallel or orders.has("greedy") else chosen[:1]:
             yield Call(tool.name, _arguments(tool, asked(question)))
 
 

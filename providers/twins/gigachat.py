@@ -229,7 +229,8 @@ class GigaChat(Dialect):
 
     def whole(self, question: Question, answers: tuple[Answer, ...], bill: Bill) -> JsonObject:
         answer = answers[0]
-        message = {"role": "assistant", "content": answer.text, **_called(answer.calls)}
+        thoughts = {"reasoning_content": answer.reasoning} if answer.reasoning else {}
+        message = {"role": "assistant", "content": answer.text, **thoughts, **_called(answer.calls)}
         choice = {"message": message, "index": 0, "finish_reason": _finish(answer)}
         return _envelope(question, choice, bill.total())
 
@@ -238,9 +239,11 @@ class GigaChat(Dialect):
     ) -> Iterator[Frame]:
         answer = answers[0]
         role, sent = {"role": "assistant"}, 0
-        for text in cut(answer.text):
+        said = [("reasoning_content", text) for text in cut(answer.reasoning)]
+        said += [("content", text) for text in cut(answer.text)]
+        for name, text in said:
             sent += tokens(text)
-            choice = {"delta": {"content": text, **role}, "index": 0}
+            choice = {"delta": {name: text, **role}, "index": 0}
             usage = bill.so_far(sent) if bill.everywhere else ABSENT
             data = self.event(_envelope(question, choice, usage))
             yield Frame(data, Part.CONTENT, tokens(text))

@@ -44,6 +44,7 @@ class Reading:
             max_tokens=body.get("max_tokens"),
             schema=self._schema(body.get("response_format")),
             stream=bool(body.get("stream", False)),
+            thinking="reasoning_effort" in body or "Reasoning" in version,
         )
 
     def _check_numbers(self, body: JsonObject) -> None:

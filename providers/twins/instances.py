@@ -38,29 +38,53 @@ FORMATS = {
 }
 
 
+DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+QUOTED = re.compile(r"«([^«»]+)»")
+NUMBER = re.compile(r"\d{1,9}")
+# So much of a Russian word stays the same in all its forms.
+SHORTEST_STEM, ENDING = 4, 2
+
+
 def instance(schema: Any, question: str) -> Any:
     """A value that satisfies ``schema``; words and numbers come from ``question`` where they fit.
 
-    Covers what structured output is asked for with: types, enum, const, $ref, allOf, anyOf, oneOf, bounds and
-    formats. A ``pattern`` is not solved.
+    Its cities, its numbers and what it has in quotes are used in their order. Covers what structured output
+    is asked for with: types, enum, const, $ref, allOf, anyOf, oneOf, bounds and formats. A ``pattern`` is not
+    solved.
     """
     return _Maker(schema, question).value(schema, "", 0)
 
 
-def _said_city(question: str) -> str:
+def _cities(question: str) -> list[str]:
     lowered = question.lower()
-    return next((city for stem, city in CITIES.items() if stem in lowered), "Москва")
+    return [CITIES[stem] for stem in sorted(CITIES, key=lowered.find) if stem in lowered] or ["Москва"]
 
 
-def _number_in(question: str) -> float | None:
-    found = re.search(r"\d{1,9}", question)
-    return float(found[0]) if found else None
+def _numbers(question: str) -> list[float]:
+    """What is counted in the question: not its dates, nor what its quotes speak of."""
+    return [float(found) for found in NUMBER.findall(QUOTED.sub("", DATE.sub("", question)))]
+
+
+class _Found:
+    """Things in a text, each used once; the last one again and again."""
+
+    def __init__(self, things: list[Any]) -> None:
+        self._things = things
+
+    def next(self) -> Any:
+        return self._things.pop(0) if len(self._things) > 1 else self._things[0]
+
+    def __bool__(self) -> bool:
+        return bool(self._things)
 
 
 class _Maker:
     def __init__(self, root: Any, question: str) -> None:
         self._root = root
         self._question = question
+        self._cities = _Found(_cities(question))
+        self._numbers = _Found(_numbers(question))
+        self._quoted = QUOTED.findall(question)
         self._by_type: dict[str, Callable[[Schema, str, int], Any]] = {
             "object": self._object,
             "array": self._array,
@@ -121,7 +145,7 @@ class _Maker:
 
     def _one_of(self, values: list[Any]) -> Any:
         lowered = self._question.lower()
-        named = (one for one in values if isinstance(one, str) and one and one.lower() in lowered)
+        named = (one for one in values if isinstance(one, str) and one and _stem(one) in lowered)
         return next(named, values[0])
 
     def _object(self, schema: Schema, name: str, depth: int) -> dict[str, Any]:
@@ -139,26 +163,34 @@ class _Maker:
 
     def _string(self, schema: Schema, name: str, depth: int) -> str:
         if schema.get("format") in FORMATS:
-            return FORMATS[schema["format"]]
-        text = _said_city(self._question) if CITY_NAMES.search(name) else self._words() or "двойник"
+            date = DATE.search(self._question) if schema["format"] == "date" else None
+            return date[0] if date else FORMATS[schema["format"]]
+        text = str(self._cities.next() if CITY_NAMES.search(name) else self._words() or "двойник")
         text = text[: schema.get("maxLength", 80)]
         return text.ljust(schema.get("minLength", 0), ".")
 
     def _words(self) -> str:
+        if self._quoted:
+            return str(self._quoted.pop(0))
         return " ".join(re.findall(r"\w+", self._question)[:5])
 
     def _integer(self, schema: Schema, name: str, depth: int) -> int:
         return round(self._number(schema, name, depth))
 
     def _number(self, schema: Schema, name: str, depth: int) -> float:
-        value = _number_in(self._question)
-        value = 1.0 if value is None else value
+        value: float = self._numbers.next() if self._numbers else 1.0
         low = schema.get("minimum", _next(schema.get("exclusiveMinimum"), 1))
         high = schema.get("maximum", _next(schema.get("exclusiveMaximum"), -1))
         value = value if low is None else max(value, low)
         value = value if high is None else min(value, high)
         step = schema.get("multipleOf")
         return -(-value // step) * step if step else value
+
+
+def _stem(word: str) -> str:
+    """What to look for: codes are looked for as they are, Russian words without their endings."""
+    lowered = word.lower()
+    return lowered if lowered.isascii() else lowered[: max(SHORTEST_STEM, len(lowered) - ENDING)]
 
 
 def _next(bound: float | None, step: int) -> float | None:

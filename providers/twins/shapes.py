@@ -48,6 +48,7 @@ class Question:
     stream: bool = False
     thinking: bool = False  # reasoning before the answer
     emulated: bool = False  # the tools are described in the prompt and called in the text
+    prompted: bool = False  # so is the form of the answer: nothing makes the model keep to it
     copies: int = 1  # OpenAI's n
     cached: int = 0  # prompt tokens found in the vendor's cache
     wants: Mapping[str, Any] = field(default_factory=dict)  # what only one family knows

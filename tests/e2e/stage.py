@@ -59,6 +59,8 @@ SLOW = {**HURRIED, "first_byte": 12, "first_token": 12, "total": 30}
 PATIENT = {"first_token": 30, "between_tokens": 30}
 
 THINKING = ["streaming", "json_object", "json_schema", "reasoning"]
+# Wire: upstream name of a model that thinks, where not every model may be asked to.
+THINKERS = {"gigachat": "GigaChat-2-Reasoning", "mts-ai": "qwen3-32b", "gen-t": "t-tech/T-pro-it-2.0"}
 
 # Roubles for a million tokens of prompt and answer.
 ODD = ("333.333333", "1500.500001")
@@ -201,7 +203,7 @@ def _wire(wire: str, first: str, second: str) -> None:
     _model(f"slow/{wire}", wire, f"slow-{wire}")
     _model(f"odd/{wire}", wire, f"slow-{wire}", price=ODD)
     _model(f"prompted/{wire}", wire, f"slow-{wire}", tools="emulated")
-    _model(f"thinking/{wire}", wire, f"slow-{wire}", features=THINKING)
+    _model(f"thinking/{wire}", wire, f"slow-{wire}", name=THINKERS.get(wire, ""), features=THINKING)
 
 
 def _provider(
@@ -228,16 +230,19 @@ def _model(
     slug: str,
     wire: str,
     *providers: str,
+    name: str = "",
     fault: str = "",
     price: tuple[str, str] = ("500", "500"),
     circuit: str = "closed",
     **more: Any,
 ) -> None:
-    """``fault`` is what the first of ``providers`` does to every answer; ``more``, the endpoints' fields."""
+    """``name``: the upstream one, if not the wire's usual. ``fault`` is what the first of ``providers`` does
+    to every answer; ``more``, the endpoints' fields.
+    """
     model = builders.make_model(slug, max_output=8192, tariff=builders.make_tariff(*price))
-    for priority, name in enumerate(providers):
-        upstream_name = WIRES[wire][3] + (f"--{fault}" if fault and not priority else "")
-        provider: Any = Provider.objects.get(slug=name)
+    for priority, slug_of_provider in enumerate(providers):
+        upstream_name = (name or WIRES[wire][3]) + (f"--{fault}" if fault and not priority else "")
+        provider: Any = Provider.objects.get(slug=slug_of_provider)
         facts: Any = {"upstream_name": upstream_name, "priority": priority, "circuit": circuit}
         builders.make_endpoint(model, provider, **facts, **more)
 

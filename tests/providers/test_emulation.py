@@ -252,6 +252,12 @@ def test_results_that_cannot_be_told_are_refused(message):
         ('```tool_call\n{ "name": "get_time", "arguments": null }\n```', "", [TIME]),
         ('<tool_call>{"name": "get_rate", "arguments": "{\\"code\\": \\"CNY\\"}"}</tool_call>', "", [RATE]),
         ('<tool_call>{"name": "get_time", "arguments": ""}</tool_call>', "", [TIME]),
+        ('<tool_call>{"name": "get_rate", "arguments": {"code": "CNY",},}</tool_call>', "", [RATE]),
+        (
+            '<tool_call>{"name": "get_rate", "arguments": {"code": "a,}", "n": [1, 2, ]}}',
+            "",
+            [("get_rate", '{"code": "a,}", "n": [1, 2]}')],
+        ),
         ('<tool_call>{"name": "get_rate", "parameters": {"code": "CNY"}}</tool_call>', "", [RATE]),
         ('\n[TOOL_CALL_START]get_rate\n{"code": "CNY"}', "", [RATE]),
         (

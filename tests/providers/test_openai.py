@@ -59,7 +59,8 @@ DANGEROUS = [
 
 def target(**values: Any) -> Target:
     return Target(
-        **{"base_url": "https://a.test/v1", "model": "m", "features": frozenset({"tools"})} | values
+        **{"base_url": "https://a.test/v1", "model": "m", "features": frozenset({"tools", "reasoning"})}
+        | values
     )
 
 

@@ -37,6 +37,21 @@ def test_parts_are_passed_on():
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        {"completion_tokens_details": {"reasoning_tokens": 4}},
+        {"output_tokens_details": {"reasoning_tokens": 4}},
+        {"reasoning_tokens": "4"},
+        {"completion_tokens_details": {"reasoning_tokens": 4}, "reasoning_tokens": 5},
+        {"completion_tokens_details": None, "reasoning_tokens": 4},
+    ],
+    ids=["OpenAI", "Responses", "SGLang", "two of them", "an empty group"],
+)
+def test_thoughts_are_a_part_of_the_answer_whatever_they_are_called(told):
+    assert usage_of(PLAIN | told) == PLAIN | {"completion_tokens_details": {"reasoning_tokens": 4}}
+
+
+@pytest.mark.parametrize(
     "tokens",
     [
         *(-1, 1.0, 2.5, float("nan"), float("inf"), True, None, MOST_TOKENS + 1, 10**30),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from routing.emitter import DONE, Emitter, is_output
+from routing.emitter import DONE, THINKING, Emitter, is_output
 from tests.stream_order import told_by
 
 HEAD = {"id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": "gigachat/pro"}
@@ -112,6 +112,24 @@ def test_a_failure_is_an_error_event_and_a_finish_then_done():
     assert json.loads(event.removeprefix("data: "))["error"] == {"message": "Оборвалось", "code": 502}
     assert json.loads(event.removeprefix("data: "))["choices"][0]["finish_reason"] == "error"
     assert done == "data: [DONE]"
+
+
+def test_thoughts_have_both_of_their_names():
+    events = tell([chunk(reasoning="Думаю"), chunk(content="Да"), chunk(finish_reason="stop")])
+
+    assert choices(events)[1]["delta"] == {"reasoning": "Думаю", "reasoning_content": "Думаю"}
+
+
+def test_hidden_thoughts_are_counted_and_leave_a_sign_of_life():
+    emitter = Emitter(HEAD, include_usage=False, hides_thoughts=True)
+
+    thought, both = emitter.feed(chunk(reasoning="Думаю")), emitter.feed(chunk(reasoning="ага", content="Да"))
+    stream = thought + both + emitter.feed(chunk(finish_reason="stop")) + emitter.finish(None)
+
+    assert thought.endswith(b"\n\n" + THINKING)
+    assert told_by(stream).answer.content == "Да"
+    assert "reasoning" not in stream.decode()
+    assert (emitter.characters, emitter.pieces) == (10, 2)
 
 
 def test_characters_count_words_and_calls():

@@ -8,10 +8,11 @@ import pytest
 from billing.pricing import Price, PriceList
 from monitoring.vitals import Circuit, Spread, Vitals
 from providers.upstreams import Login, Upstream
+from providers.wire import Support
 from routing.meter import measure
 from routing.needs import needs_of
 from routing.policy import Group, Question, Step, chances, decide
-from routing.route import Route
+from routing.route import ANY_CALL, Route
 from routing.wishes import wishes_of
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -369,4 +370,25 @@ def test_fields_a_vendor_lacks_are_known_and_ours_are_not():
 
 @pytest.mark.parametrize(("tools", "lacks"), [("native", True), ("emulated", False)])
 def test_what_the_prompt_asks_for_is_not_missed(tools, lacks):
-    assert route(adapter="mts-ai", tools=tools).lacks("parallel_tool_calls") is lacks
+    assert route(adapter="gigachat", tools=tools).lacks(ANY_CALL) is lacks
+
+
+@pytest.mark.parametrize("name", ["parallel_tool_calls", "response_format", "stop"])
+def test_what_is_brought_about_here_is_missed_nowhere(name):
+    mute = route(adapter="openai", options={"drop_fields": [name]})
+
+    assert not mute.lacks(name)
+    assert mute.support(name) is Support.EMULATED
+
+
+@pytest.mark.parametrize(("tools", "choice"), [(2, "required"), (1, "required"), (2, "auto")])
+def test_whoever_cannot_be_made_to_call_steps_back_and_serves_no_one_who_insists(tools, choice):
+    offered = [{"type": "function", "function": {"name": f"f{n}"}} for n in range(tools)]
+    chat = {"tools": offered, "tool_choice": choice}
+    both = [route("free"), route("bound", number=2, adapter="openai", priority=5)]
+    cannot = (tools, choice) == (2, "required")
+
+    strict = decide(question(both, **chat, provider={"require_parameters": True}))
+
+    assert order(both, **chat)[0] == ("bound" if cannot else "free")
+    assert strict.reasons == (["free: не поддерживает tool_choice"] if cannot else [])

@@ -163,7 +163,13 @@ GOOD = {
             "preferred_max_latency": {"p50": 1, "p99": 2.5, "p42": "x"},
         }
     ),
-    "reasoning": chat_of(reasoning={"effort": "high", "exclude": True}, reasoning_effort="minimal"),
+    "reasoning": chat_of(reasoning={"effort": "high", "exclude": True}, reasoning_effort="high"),
+    "reasoning with a budget": chat_of(reasoning={"max_tokens": 2000, "enabled": True}),
+    "reasoning that is hidden": chat_of(reasoning={"exclude": True}, reasoning_effort="low"),
+    "no reasoning": chat_of(reasoning={"effort": "none", "enabled": False}, reasoning_effort="none"),
+    "an answer of thoughts alone": chat_of(
+        messages=[user("а"), {"role": "assistant", "content": None, "reasoning": "Думаю", "annotations": []}]
+    ),
     "an escaped backslash before u0000": chat_of(messages=[user("C:\\u0000")]),
     "odd characters": chat_of(messages=[user("\u202e" + "е\u0301" * 1000)]),
 }
@@ -369,6 +375,17 @@ BAD_FIELDS = [
     ),
     ({"reasoning_effort": "huge"}, "reasoning_effort"),
     ({"reasoning": {"max_tokens": 0}}, "reasoning.max_tokens"),
+    ({"reasoning": {"effort": "high", "max_tokens": 2000}}, "reasoning.max_tokens"),
+    ({"reasoning": {"effort": "high"}, "reasoning_effort": "low"}, "reasoning.effort"),
+    ({"reasoning": {"max_tokens": 2000}, "reasoning_effort": "low"}, "reasoning.max_tokens"),
+    ({"reasoning": {"enabled": False}, "reasoning_effort": "low"}, "reasoning.enabled"),
+    ({"reasoning": {"enabled": False, "effort": "low"}}, "reasoning.enabled"),
+    ({"reasoning": {"enabled": False, "max_tokens": 2000}}, "reasoning.enabled"),
+    ({"reasoning": {"enabled": True, "effort": "none"}}, "reasoning.enabled"),
+    ({"reasoning": {"enabled": True}, "reasoning_effort": "none"}, "reasoning.enabled"),
+    ({"reasoning": {"exclude": "yes"}}, "reasoning.exclude"),
+    ({"reasoning": {"enabled": 1}}, "reasoning.enabled"),
+    ({"reasoning": "high"}, "reasoning"),
     ({"provider": "gigachat"}, "provider"),
     ({"provider": {"order": "gigachat"}}, "provider.order"),
     ({"provider": {"only": [1]}}, "provider.only[0]"),

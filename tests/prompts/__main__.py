@@ -1,0 +1,56 @@
+"""How many of the sixty prompts are answered well, as a table.
+
+python -m xrouter.services -- python -m tests.prompts
+    an installation of its own with twins, careful and careless, of every wire: how well XRouter reads
+
+XROUTER_API_KEY=… python -m tests.prompts --base-url https://…/v1 --model yandexgpt/lite
+    a running server with real models: how well they keep to a prompt
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.prompts.measure import MANNERS, WIRES, Server, row, served, verdicts
+
+FORM = "{:<24} {:<14} {:<8} {:>8} {:>8}  {}"
+NOTICE = "Отвечали двойники: манера заказана и разыграна по счётчику. О моделях эти числа ничего не говорят."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--base-url", help="a running server's, with /v1; its key is in XROUTER_API_KEY")
+    parser.add_argument("--model", action="append", help="to ask there; may be given several times")
+    options = parser.parse_args()
+    if options.base_url:
+        server = Server(options.base_url, os.environ["XROUTER_API_KEY"])
+        _print(_rows(server, options.model or [], [""]))
+        return
+    with tempfile.TemporaryDirectory() as home, served(Path(home)) as server:
+        _print(_rows(server, [f"plain/{wire}" for wire in WIRES], list(MANNERS)))
+    sys.stdout.write(f"\n{NOTICE}\n")
+
+
+def _rows(server: Server, models: list[str], manners: list[str]) -> Iterator[str]:
+    for model in models:
+        for manner in manners:
+            for is_streamed in (False, True):
+                told = row(verdicts(server, model, manner, is_streamed=is_streamed))
+                wrong = ", ".join(f"{what} {count}" for what, count in told["wrong"].most_common())
+                form = "поток" if is_streamed else "целиком"
+                shares = (f"{told[kind]:.0f} %" for kind in ("calls", "answers"))
+                yield FORM.format(model, MANNERS[manner], form, *shares, wrong)
+
+
+def _print(rows: Iterator[str]) -> None:
+    sys.stdout.write(FORM.format("модель", "манера", "ответ", "вызовы", "JSON", "что не так") + "\n")
+    for line in rows:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
