@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from math import inf
 from typing import Any, NamedTuple, NoReturn
@@ -51,13 +51,10 @@ class Form:
     def __init__(self, schema: Schema) -> None:
         """Raises ValueError for what is no schema."""
         self.schema = schema
-        try:
-            self._validator = schemas.compiled(schema, schemas.LINEAR)
-            self._text_weight = schemas.text_weight(schema)
-        except ValueError:
-            self._validator = schemas.compiled(schema)
-            self._text_weight = inf
         self._weight = schemas.weight(schema)
+        self._room = schemas.room_for_each(schema)
+        self._text_weight = schemas.text_weight(schema) if self._room else inf
+        self._validator = self._compiled() if self._room else self._is_for_the_inspector()
 
     @property
     def is_told_early(self) -> bool:
@@ -66,8 +63,26 @@ class Form:
 
     @cached_property
     def _looser(self) -> Any:
-        loose = looser(self.schema)
-        return None if loose is None else schemas.compiled(loose)
+        loose = looser(self.schema) if self._weight + self._text_weight < inf else None
+        try:
+            return None if loose is None else schemas.compiled(loose, schemas.LINEAR, self._room)
+        except ValueError:  # it refers to a place that is not there any more
+            return None
+
+    def _compiled(self) -> Any:
+        try:
+            return schemas.compiled(self.schema, schemas.LINEAR, self._room)
+        except ValueError:
+            self._text_weight = inf
+        try:
+            return schemas.compiled(self.schema, schemas.ANY, self._room)
+        except ValueError:
+            return self._is_for_the_inspector(schemas.without_counts)
+
+    def _is_for_the_inspector(self, change: Callable[[str], str | None] = lambda pattern: None) -> None:
+        """Its patterns are too large to be compiled here; ``change`` makes them small, or None."""
+        schemas.compiled(schemas.with_patterns(self.schema, change), schemas.ANY, schemas.ROOM)
+        self._text_weight = inf
 
     def may_become(self, beginning: Found) -> bool:
         """Whether more text may make the beginning of a document what was promised."""

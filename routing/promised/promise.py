@@ -10,9 +10,9 @@ from billing.money import Micro
 from billing.pricing import Price, cost_of
 from providers.errors import Rejected
 from providers.wire import Chat, Completion
-from routing.errors import BadRequest, Unfit
+from routing.errors import BadRequest, Unavailable, Unfit
 from routing.promised.form import FIELD, Fault, Form, Found, form_of, found_in
-from routing.promised.inspector import Inspector, TakesTooLong
+from routing.promised.inspector import Inspector, IsBusy, TakesTooLong
 
 # How often a model is asked again, over all endpoints of one request.
 REPAIRS = 2
@@ -105,7 +105,7 @@ class Promise:
         self._asked, self._first = 1, None
 
     async def found(self, text: str) -> Found | Fault:
-        """The document in an answer, or why it is not what was promised. Raises BadRequest."""
+        """The document in an answer, or why it is not what was promised. Raises BadRequest or Unavailable."""
         try:
             found = found_in(text)
         except ValueError:
@@ -160,10 +160,12 @@ class Promise:
 
     async def _inspected(self, found: Found) -> Found | Fault:
         try:
-            path, why = await self._promises.inspector.first_fault(self.form.schema, found.document)
+            path, why = await self._promises.inspector.first_fault(self.form.schema, found.text)
         except TakesTooLong:
             self._promises.is_endless(self.form)
             raise BadRequest(TOO_COMPLEX, param=FIELD) from None
+        except IsBusy as exc:
+            raise Unavailable from exc
         return Fault(path, why) if why else found
 
 

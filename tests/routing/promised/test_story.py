@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 import pytest
+from psutil import Process
 
 from providers.errors import Truncated
-from routing.errors import BadRequest, NobodyAnswered, Unfit
+from routing.errors import BadRequest, NobodyAnswered, Unavailable, Unfit
 from tests.gateways import DONE, ROLE, House, before, caller, delta, event, spoken
 from tests.gateways import card as card_of
 from tests.gateways import route as route_of
@@ -384,6 +385,33 @@ async def test_a_recursive_schema_is_checked():
         assert json.loads(await whole(house, **asked(tree))) == {"leaf": 1, "next": {"leaf": 2}}
 
     assert "next" in model.questions[1][-1]["content"]
+
+
+async def test_what_the_model_nests_too_deep_is_no_reason_to_refuse_the_schema():
+    nested = {"$defs": {"n": {"type": "array", "items": {"$ref": "#/$defs/n"}}}, "$ref": "#/$defs/n"}
+    async with Model("[" * 1_000 + "5" + "]" * 1_000, "[[]]") as model, before(model) as house:
+        assert json.loads(await whole(house, **asked(nested))) == [[]]
+        assert json.loads(await whole(house, **asked(nested))) == [[]]
+
+
+async def test_a_check_that_was_killed_is_no_reason_to_refuse_the_schema():
+    nested = {"$defs": {"n": {"items": {"$ref": "#/$defs/n"}}}, "$ref": "#/$defs/n"}
+    async with Model("[[]]") as model, before(model) as house:
+        answer = asyncio.ensure_future(whole(house, **asked(nested)))
+        (await child()).kill()
+        with pytest.raises(Unavailable):
+            await answer
+
+        assert await whole(house, **asked(nested)) == "[[]]"
+
+    assert house.book.records[0].cost == 0
+
+
+async def child() -> Process:
+    """The first process that this one starts."""
+    while not (found := Process().children()):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.001)
+    return found[0]
 
 
 async def test_nobody_answers_as_ever():
