@@ -15,7 +15,7 @@ from monitoring.logs import report_bug
 from providers.adapters import ADAPTERS
 from providers.adapters.base import Adapter
 from providers.emulation import EmulatedTools
-from providers.errors import ContextTooLong, TimedOut, UpstreamError
+from providers.errors import ContextTooLong, Rejected, TimedOut, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
@@ -177,7 +177,8 @@ class Gateway:
 
     def _note_break(self, exc: BaseException, ticket: Ticket, emitter: Emitter) -> None:
         """That an answer broke off; of what failed before its first output the attempts have told."""
-        if isinstance(exc, UpstreamError) and emitter.has_started:
+        is_its_fault = isinstance(exc, UpstreamError) and not isinstance(exc, Rejected)
+        if is_its_fault and emitter.has_started:
             self._attempts.note(ticket, kind=type(exc).__name__, duration=ticket.answer_seconds)
 
     def _without_traces(self, ticket: Ticket) -> Chat:
