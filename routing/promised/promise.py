@@ -40,7 +40,9 @@ class Promises:
 
     def __init__(self) -> None:
         self.inspector = Inspector()
-        self._endless: OrderedDict[Any, None] = OrderedDict()  # forms that cannot be checked in time
+        self._endless: OrderedDict[bytes, None] = (
+            OrderedDict()
+        )  # marks of forms that cannot be checked in time
         self._losses: OrderedDict[int, tuple[float, float]] = OrderedDict()  # client -> left, since when
 
     def of(self, chat: Chat, client_id: int) -> "Promise | None":
@@ -48,13 +50,13 @@ class Promises:
         form = form_of(chat)
         if form is None:
             return None
-        if form in self._endless:
+        if form.mark in self._endless:
             raise BadRequest(TOO_COMPLEX, param=FIELD)
         return Promise(form, self, client_id)
 
     def is_endless(self, form: Form) -> None:
         """Nothing can be promised by ``form`` from now on."""
-        _remember(self._endless, form, None)
+        _remember(self._endless, form.mark, None)
 
     def may_repair(self, client_id: int) -> bool:
         """Whether the client has not lost us too many answers lately: what does not fit is free."""

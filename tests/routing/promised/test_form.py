@@ -51,6 +51,17 @@ def test_the_same_schema_is_compiled_once():
     assert form_of(asked(PERSON)) is form_of(asked(dict(PERSON)))
 
 
+def test_large_schemas_are_not_kept_without_end():
+    first, *others = [asked({"title": f"{n}", "enum": ["x" * (LARGEST - 100)]}) for n in range(10)]
+    form = form_of(first)
+
+    for other in others:
+        form_of(other)
+
+    assert form_of(first) is not form
+    assert form_of(first).mark == form.mark
+
+
 @pytest.mark.parametrize(
     "schema",
     [
