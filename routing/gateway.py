@@ -100,7 +100,9 @@ class Gateway:
             completion = await self._attempts.first_to_answer(ticket, ask)
             self._attempts.give_back(ticket)
             ticket.delivered(completion)
-            self._attempts.note(ticket, duration=ticket.answer_seconds, tokens=ticket.answer_tokens)
+            # Of an answer that was asked for twice the time tells nothing of the vendor's speed.
+            tokens = 0 if ticket.repairs else ticket.answer_tokens
+            self._attempts.note(ticket, duration=ticket.answer_seconds, tokens=tokens)
             return ticket.dressed(completion)
         except BaseException as exc:
             ticket.failed(exc)
@@ -173,7 +175,8 @@ class Gateway:
 
     def _note_break(self, exc: BaseException, ticket: Ticket, emitter: Emitter) -> None:
         """That an answer broke off; of what failed before its first output the attempts have told."""
-        if isinstance(exc, UpstreamError) and not isinstance(exc, Rejected) and emitter.has_started:
+        is_its_fault = isinstance(exc, UpstreamError) and not isinstance(exc, Rejected)
+        if is_its_fault and emitter.has_started:
             self._attempts.note(ticket, kind=type(exc).__name__, duration=ticket.answer_seconds)
 
     def _without_traces(self, ticket: Ticket) -> Chat:

@@ -20,7 +20,7 @@ from routing.archive import kept
 from routing.call import Call
 from routing.emitter import TEXTS, Emitter, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
-from routing.errors import Unfit
+from routing.errors import RequestError
 from routing.meter import is_over, is_plausible, tokens_of
 from routing.needs import sampling_of
 from routing.policy import Decision, Question
@@ -287,7 +287,7 @@ class Ticket:
         """There is no answer, or the rest of it will not come."""
         if self._status == "ok":  # whoever leaves after the last word has had it all
             return
-        if emitter is not None and emitter.has_started and not isinstance(exc, Unfit):
+        if emitter is not None and emitter.has_started and not isinstance(exc, RequestError):
             self._finish_reason = "error"
             self._count(emitter.usage, emitter.characters)
         if not isinstance(exc, Exception):
@@ -400,9 +400,12 @@ class Ticket:
         if quote is None:
             return
         own = meter.usage(self.size.estimate(), min(tokens_of(produced), quote.limit))
+        # The model may have said more than the document that the customer gets.
+        spoken = max(produced, self.promise.said) if self.promise else produced
+        heard = meter.usage(own["prompt_tokens"], min(tokens_of(spoken), quote.limit))
         may_think = "reasoning" in quote.route.features
         if said is not None and is_plausible(
-            said, own, produced=produced, most=quote.prompt, limit=quote.limit, may_think=may_think
+            said, heard, produced=produced, most=quote.prompt, limit=quote.limit, may_think=may_think
         ):
             self.usage, self._usage_source = said, "provider"
         else:

@@ -55,7 +55,7 @@ class Said:
         """Arguments of calls that are no JSON."""
         for call in self.calls:
             try:
-                json.loads(call.arguments)
+                json.loads(call.arguments, parse_constant=_no_json)
             except ValueError:
                 yield call.arguments
 
@@ -193,12 +193,14 @@ class _Order:
 
     def _head(self, chunk: Json) -> None:
         head = {name: chunk.get(name) for name in HEAD}
+        types = {name: type(value) for name, value in head.items()}
         if not self.told.head:
             self.hold(head["object"] == OBJECTS[self._form], "another object than asked for")
             self.hold(_is_text(head["id"]) and _is_text(head["model"]), "an id or a model that is no name")
             self.hold(type(head["created"]) is int, "created is no whole number")
             self.told.head = head
-        changed = [name for name in HEAD if head[name] != self.told.head[name]]
+        first = self.told.head
+        changed = [n for n in HEAD if head[n] != first[n] or types[n] is not type(first[n])]
         self.hold(not changed, f"{', '.join(changed)} changed")
 
     def _done(self) -> None:
@@ -244,6 +246,7 @@ class _Order:
         error = chunk["error"]
         self.hold(isinstance(error, dict) and _is_text(error.get("message")), "an error without a message")
         self.hold("code" in error, "an error without a code")
+        self.hold("xrouter" not in chunk, "a trace beside something else")
         self._no_usage(chunk)
         places = [self._index(choice) for choice in chunk["choices"]]
         if self._form == "text":  # no role shows that a text is open
@@ -261,6 +264,7 @@ class _Order:
 
     def _piece(self, chunk: Json) -> None:
         self._no_usage(chunk)
+        self.hold("xrouter" not in chunk, "a trace beside something else")
         self.hold(len(chunk["choices"]) == 1, "two choices in a chunk")
         choice = chunk["choices"][0]
         index = self._index(choice)
@@ -383,6 +387,10 @@ class _Order:
         self.hold(function.keys() == {"arguments"}, "a fragment has more than arguments")
         self.hold(arguments, "empty arguments in a fragment")
         known.arguments += arguments
+
+
+def _no_json(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _is_text(value: object) -> bool:

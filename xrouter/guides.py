@@ -42,20 +42,24 @@ class Guide:
         return _markdown().render(self.markdown, {"language": self.language})
 
 
-@cache
 def find(language: str, name: str) -> Guide | None:
     """The guide of that name; none if there is none. ``INDEX`` is a guide, too."""
     if language not in LANGUAGES or name not in {INDEX, *(entry.name for entry in entries(language))}:
         return None
-    text = _read(language, name)
-    title = _TITLE.search(text)
-    return Guide(language, name, title[1] if title else name, text)
+    return _guide(language, name)
 
 
 @cache
 def entries(language: str) -> tuple[Entry, ...]:
     """The guides of a language in the order of its index."""
     return tuple(Entry(**line.groupdict()) for line in _ENTRY.finditer(_read(language, INDEX)))
+
+
+@cache  # of those that there are: who asks may make up names without end
+def _guide(language: str, name: str) -> Guide:
+    text = _read(language, name)
+    title = _TITLE.search(text)
+    return Guide(language, name, title[1] if title else name, text)
 
 
 def _read(language: str, name: str) -> str:

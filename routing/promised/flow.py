@@ -9,7 +9,6 @@ from billing.pricing import Price
 from providers.errors import Broken
 from providers.wire import Chat, Chunk
 from routing.emitter import is_output
-from routing.errors import Unfit
 from routing.flow import Flow
 from routing.promised.form import Fault, Found
 from routing.promised.promise import Promise, asked_again, is_due
@@ -17,6 +16,8 @@ from routing.promised.reader import Reader
 
 # Characters of one answer: what waits to be shown is in memory.
 LONGEST = 1_000_000
+
+TOO_LONG = Fault("", "исправленный ответ не поместился в max_tokens")
 
 Open = Callable[[Chat], Awaitable[Flow]]
 
@@ -33,12 +34,15 @@ class PromisedFlow:
         self._price = price
         self._silence = silence
         self._flow: Flow | None = None
-        self._reader = Reader(promise.form)
+        # What is shown of an answer that never fits is free: whoever lives on that is shown nothing early.
+        self._reader = Reader(promise.form, waits=not promise.may_repair)
         self._reason = ""
         self._usage: dict[str, Any] | None = None
         self._beside: dict[str, Any] = {}  # what the answer holds beside its text
         self._ready: list[Chunk] = []
         self._held_up = 0.0
+        self._clock = asyncio.get_running_loop().time
+        self._silent_until = self._clock() + silence
         self._pieces = self._answer()
 
     @property
@@ -76,12 +80,34 @@ class PromisedFlow:
             async with aclosing(self._tried(flow)) as tried:
                 async for chunks in tried:
                     yield chunks
-            rest = await self._rest()
-            if not isinstance(rest, Fault):
-                yield self._end(rest)
+            next_ = asyncio.ensure_future(self._next())
+            async with aclosing(self._silences(next_)) as silences:
+                async for silence in silences:
+                    yield silence
+            told = next_.result()
+            if isinstance(told, str):
+                yield self._end(told)
                 return
-            with self._promise.repair(rest, self._usage, self._price):
-                flow = await self._again(rest)
+            flow = told
+
+    async def _silences(self, task: "asyncio.Task[Any]") -> AsyncGenerator[list[Chunk], None]:
+        """An empty list after each silence until the task is done; it ends with the generator."""
+        try:
+            while not (await asyncio.wait({task}, timeout=self._silent_until - self._clock()))[0]:
+                yield []
+                self._silent_until = self._clock() + self._silence
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def _next(self) -> str | Flow:
+        """What is left to show, or the next try where this one does not do. Raises Unfit."""
+        rest = await self._rest()
+        if not isinstance(rest, Fault):
+            return rest
+        with self._promise.repair(rest, self._usage, self._price):
+            return await self._again(rest)
 
     async def _ask(self, chat: Chat) -> Flow:
         self._reason, self._usage, self._beside = "", None, {}
@@ -98,14 +124,13 @@ class PromisedFlow:
 
     async def _tried(self, flow: Flow) -> AsyncGenerator[list[Chunk], None]:
         """What may be shown of one try; an empty list after each silence."""
-        clock = asyncio.get_running_loop().time
-        silent_until = clock() + self._silence
-        async with aclosing(flow.pieces(self._silence)) as pieces:
+        # Looked at more often than it is told: what is not shown breaks no silence of the customer's.
+        async with aclosing(flow.pieces(self._silence / 4)) as pieces:
             async for chunks in pieces:
                 shown = [chunk for chunk in map(self._shown, chunks) if chunk is not None]
-                if shown or clock() >= silent_until:
+                if shown or self._clock() >= self._silent_until:
                     yield shown
-                    silent_until = clock() + self._silence
+                    self._silent_until = self._clock() + self._silence
 
     def _shown(self, chunk: Chunk) -> Chunk | None:
         """What of a piece may be shown at once; its end and its count wait for the end of all."""
@@ -117,9 +142,11 @@ class PromisedFlow:
         self._reason = choice.get("finish_reason") or self._reason
         content = delta.pop("content", None)
         self._beside |= {name: value for name, value in delta.items() if value}
+        if self._promise.repairs and self._reader.shown:
+            delta.pop("reasoning", None)  # thoughts come before words
         if content:
             delta["content"] = self._reader.feed(content)
-        if len(self._reader.text) > LONGEST:
+        if self._reader.length > LONGEST:
             raise Broken(detail="an answer without an end")
         return _chunk(delta) if any(delta.values()) else None
 
@@ -138,11 +165,12 @@ class PromisedFlow:
         """What is left of an answer that was cut short, or that calls a tool: it is shown as it is."""
         rest = self._reader.as_it_is()
         if rest is None and self._reason == "length":
-            raise Unfit("исправленный ответ не поместился в max_tokens", repairs=self._promise.repairs)
+            self._promise.give_up(TOO_LONG, self._usage, self._price)
         return rest or ""
 
     def _end(self, rest: str) -> list[Chunk]:
         usage = self._promise.billed(self._usage, self._price)
+        self._promise.said = self._reader.length
         last = _chunk({"content": rest} if rest else {})
         last["choices"][0]["finish_reason"] = self._reason or "stop"
         return [last, {"choices": [], "usage": usage}] if usage else [last]

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from hashlib import blake2b
 from math import inf
 from typing import Any, NamedTuple, NoReturn
 
@@ -21,6 +23,10 @@ LARGEST = 128 * 1024
 # 10 ms at the worst, and explained: telling what is wrong takes hundreds of times as long.
 QUICK = 10_000_000
 QUICK_TO_TELL = 10_000
+
+# Forms that are kept, and characters of their schemas: in memory a form is up to eighty times as large.
+MOST, LONGEST_TOGETHER = 128, 1_000_000
+_kept: "OrderedDict[bytes, Form]" = OrderedDict()  # the one that was asked for last is the last
 
 FIELD = "response_format.json_schema.schema"
 ANY_OBJECT: Schema = {"type": "object"}
@@ -51,13 +57,12 @@ class Form:
     def __init__(self, schema: Schema) -> None:
         """Raises ValueError for what is no schema."""
         self.schema = schema
-        try:
-            self._validator = schemas.compiled(schema, schemas.LINEAR)
-            self._text_weight = schemas.text_weight(schema)
-        except ValueError:
-            self._validator = schemas.compiled(schema)
-            self._text_weight = inf
+        # The same for the same schema, and small: who remembers it does not keep the form.
+        self.mark = blake2b(orjson.dumps(schema), digest_size=16).digest()
         self._weight = schemas.weight(schema)
+        self._room = schemas.room_for_each(schema)
+        self._text_weight = schemas.text_weight(schema) if self._room else inf
+        self._validator = self._compiled() if self._room else self._is_for_the_inspector()
 
     @property
     def is_told_early(self) -> bool:
@@ -66,8 +71,26 @@ class Form:
 
     @cached_property
     def _looser(self) -> Any:
-        loose = looser(self.schema)
-        return None if loose is None else schemas.compiled(loose)
+        loose = looser(self.schema) if self._weight + self._text_weight < inf else None
+        try:
+            return None if loose is None else schemas.compiled(loose, schemas.LINEAR, self._room)
+        except ValueError:  # it refers to a place that is not there any more
+            return None
+
+    def _compiled(self) -> Any:
+        try:
+            return schemas.compiled(self.schema, schemas.LINEAR, self._room)
+        except ValueError:
+            self._text_weight = inf
+        try:
+            return schemas.compiled(self.schema, schemas.ANY, self._room)
+        except ValueError:
+            return self._is_for_the_inspector(schemas.without_counts)
+
+    def _is_for_the_inspector(self, change: Callable[[str], str | None] = lambda pattern: None) -> None:
+        """Its patterns are too large to be compiled here; ``change`` makes them small, or None."""
+        schemas.compiled(schemas.with_patterns(self.schema, change), schemas.ANY, schemas.ROOM)
+        self._text_weight = inf
 
     def may_become(self, beginning: Found) -> bool:
         """Whether more text may make the beginning of a document what was promised."""
@@ -145,9 +168,16 @@ def _dumped(schema: Schema) -> bytes:
     return text
 
 
-@lru_cache(maxsize=128)
 def _form(text: bytes) -> Form:
     """Applications ask with the same schema again and again."""
+    form = _kept.pop(text, None) or _made(text)
+    _kept[text] = form
+    while len(_kept) > MOST or sum(map(len, _kept)) > LONGEST_TOGETHER:
+        _kept.popitem(last=False)
+    return form
+
+
+def _made(text: bytes) -> Form:
     try:
         return Form(orjson.loads(text))
     except ValueError as exc:

@@ -4,15 +4,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from billing.money import Micro
-from billing.pricing import Price, cost_of
+from billing.pricing import FREE, Price, cost_of
 from providers.errors import Rejected
 from providers.wire import Chat, Completion
-from routing.errors import BadRequest, Unfit
+from routing.errors import BadRequest, Unavailable, Unfit
 from routing.promised.form import FIELD, Fault, Form, Found, form_of, found_in
-from routing.promised.inspector import Inspector, TakesTooLong
+from routing.promised.inspector import Inspector, IsBusy, TakesTooLong
 
 # How often a model is asked again, over all endpoints of one request.
 REPAIRS = 2
@@ -29,6 +29,8 @@ AGAIN = """\
 KEPT = " Начало «{shown}» верно, повтори его без изменений."
 # Of what was shown already the model is reminded by its last characters.
 REMINDED = 200
+# Validators like to quote all that does not fit; the model has it before its eyes.
+LONGEST_FAULT = 500
 
 Usage = dict[str, Any]
 
@@ -38,7 +40,9 @@ class Promises:
 
     def __init__(self) -> None:
         self.inspector = Inspector()
-        self._endless: OrderedDict[Any, None] = OrderedDict()  # forms that cannot be checked in time
+        self._endless: OrderedDict[bytes, None] = (
+            OrderedDict()
+        )  # marks of forms that cannot be checked in time
         self._losses: OrderedDict[int, tuple[float, float]] = OrderedDict()  # client -> left, since when
 
     def of(self, chat: Chat, client_id: int) -> "Promise | None":
@@ -46,13 +50,13 @@ class Promises:
         form = form_of(chat)
         if form is None:
             return None
-        if form in self._endless:
+        if form.mark in self._endless:
             raise BadRequest(TOO_COMPLEX, param=FIELD)
         return Promise(form, self, client_id)
 
     def is_endless(self, form: Form) -> None:
         """Nothing can be promised by ``form`` from now on."""
-        _remember(self._endless, form, None)
+        _remember(self._endless, form.mark, None)
 
     def may_repair(self, client_id: int) -> bool:
         """Whether the client has not lost us too many answers lately: what does not fit is free."""
@@ -73,6 +77,7 @@ class Promise:
         self.form = form
         self.repairs = 0
         self.own_cost: Micro = 0  # what providers take for what the customer does not pay
+        self.said = 0  # characters of the answer that the customer gets, with what stands around its document
         self._promises = promises
         self._client_id = client_id
         self._asked = 0  # how often the endpoint that answers was asked
@@ -92,6 +97,7 @@ class Promise:
             if not is_due(choice["finish_reason"], choice["message"]):
                 return self._billed(completion, price)
             text = choice["message"].get("content") or ""
+            self.said = len(text)
             found = await self.found(text)
             if isinstance(found, Found):
                 message = {**choice["message"], "content": found.text}
@@ -100,12 +106,17 @@ class Promise:
             with self.repair(found, completion.get("usage"), price):
                 completion = await ask(asked_again(chat, text, found))
 
+    @property
+    def may_repair(self) -> bool:
+        """Whether we may pay for more tries, and show what the model says before it is whole."""
+        return self._promises.may_repair(self._client_id)
+
     def begin(self) -> None:
         """Another endpoint is asked: nothing of what was said before is in its question."""
         self._asked, self._first = 1, None
 
     async def found(self, text: str) -> Found | Fault:
-        """The document in an answer, or why it is not what was promised. Raises BadRequest."""
+        """The document in an answer, or why it is not what was promised. Raises BadRequest or Unavailable."""
         try:
             found = found_in(text)
         except ValueError:
@@ -120,17 +131,17 @@ class Promise:
     @contextmanager
     def repair(self, fault: Fault, usage: Usage | None, price: Price) -> Iterator[None]:
         """Ask again inside, because of ``fault`` in an answer that took ``usage``. Raises Unfit."""
+        if self.repairs >= REPAIRS or not self.may_repair:
+            self.give_up(fault, usage, price)
         self._spend(usage, price)
         if self._asked == 1:
             self._first = usage
-        if self.repairs >= REPAIRS or not self._promises.may_repair(self._client_id):
-            self._give_up(fault)
         self.repairs += 1
         self._asked += 1
         try:
             yield
         except Rejected:  # the question has grown too long, or is not liked any more
-            self._give_up(fault)
+            self.give_up(fault)
 
     def billed(self, usage: Usage | None, price: Price) -> Usage | None:
         """What the customer pays for: his own question, and the answer that he gets; None if nobody knows."""
@@ -153,17 +164,21 @@ class Promise:
         cost = cost_of(price, usage) if usage else 0
         self.own_cost += -cost if back else cost
 
-    def _give_up(self, fault: Fault) -> None:
+    def give_up(self, fault: Fault, usage: Usage | None = None, price: Price = FREE) -> NoReturn:
+        """No answer will fit: the last one has ``fault`` and took ``usage``. Raises Unfit."""
+        self._spend(usage, price)
         self._promises.lost(self._client_id)
         # What the model said is the customer's: the operator's log is told nothing of it.
         raise Unfit(str(fault), detail="not in form", path=fault.path, repairs=self.repairs)
 
     async def _inspected(self, found: Found) -> Found | Fault:
         try:
-            path, why = await self._promises.inspector.first_fault(self.form.schema, found.document)
+            path, why = await self._promises.inspector.first_fault(self.form.schema, found.text)
         except TakesTooLong:
             self._promises.is_endless(self.form)
             raise BadRequest(TOO_COMPLEX, param=FIELD) from None
+        except IsBusy as exc:
+            raise Unavailable from exc
         return Fault(path, why) if why else found
 
 
@@ -175,7 +190,7 @@ def is_due(finish_reason: str, message: dict[str, Any]) -> bool:
 def asked_again(chat: Chat, text: str, fault: Fault, shown: str = "") -> Chat:
     """The chat, with an answer that does not do and why. ``shown``: what the customer has of it."""
     kept = KEPT.format(shown=shown[-REMINDED:]) if shown else ""
-    told = {"role": "user", "content": AGAIN.format(fault=fault, kept=kept)}
+    told = {"role": "user", "content": AGAIN.format(fault=str(fault)[:LONGEST_FAULT], kept=kept)}
     answer = [{"role": "assistant", "content": text}] if text else []
     return {**chat, "messages": [*chat["messages"], *answer, told]}
 

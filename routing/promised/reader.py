@@ -13,27 +13,37 @@ from routing.promised.scanner import NotJson, Scanner
 
 # A text is looked at again when it has grown by this share: all looks together cost so many times the last.
 GROWTH = 1 / 32
+SORTED = orjson.OPT_SORT_KEYS
 
 
 class Reader:
     """One answer, or the second try of one of which ``shown`` was shown before."""
 
-    def __init__(self, form: Form, shown: str = "") -> None:
-        self.text = ""  # all that has come
+    def __init__(self, form: Form, shown: str = "", *, waits: bool = False) -> None:
+        """``waits``: nothing is shown before the answer is whole."""
+        self.length = 0  # of all that has come
+        self._parts: list[str] = []
         self.shown = shown
         self._form = form
         self._scanner = Scanner()
         self._start: int | None = None  # of the document: kind words may stand before it
         self._next = 1  # how long the text has to be for the next look
         # After the first try all is waited for: it has to go on from what was shown.
-        self._waits = bool(shown) or not form.is_told_early
+        self._waits = waits or bool(shown) or not form.is_told_early
+
+    @property
+    def text(self) -> str:
+        """All that has come."""
+        self._parts = ["".join(self._parts)]
+        return self._parts[0]
 
     def feed(self, text: str) -> str:
         """What may be shown now that ``text`` has come."""
-        self.text += text
-        if self._waits or len(self.text) < self._next:
+        self._parts.append(text)
+        self.length += len(text)
+        if self._waits or self.length < self._next:
             return ""
-        self._next = len(self.text) + max(1, int(len(self.text) * GROWTH))
+        self._next = self.length + max(1, int(self.length * GROWTH))
         return self._look()
 
     def rest(self, found: Found) -> str | None:
@@ -83,7 +93,7 @@ def _continued(said: Any, meant: Any, open_: list[Any], *, is_in_text: bool) -> 
     if not open_ and is_in_text:
         return _dumped(meant[len(said) :])[1:] if _begins(said, meant) else None
     if not open_:
-        return "" if said == meant else None
+        return "" if _is_same(said, meant) else None
     if type(said) is not type(meant):
         return None
     whole, last = _split(said, len(open_) > 1 or is_in_text)
@@ -95,10 +105,15 @@ def _continued(said: Any, meant: Any, open_: list[Any], *, is_in_text: bool) -> 
         if rest is None:
             return None
         inner = rest
-    if any(key not in _keys(meant) or said[key] != meant[key] for key in whole):
+    if any(key not in _keys(meant) or not _is_same(said[key], meant[key]) for key in whole):
         return None
     left = [key for key in _keys(meant) if key not in _keys(said)]
     return inner + _members(meant, left, is_first=not said) + ("}" if isinstance(said, dict) else "]")
+
+
+def _is_same(said: Any, meant: Any) -> bool:
+    """Whether these are the same to all who read JSON: to Python 1 and true are."""
+    return orjson.dumps(said, option=SORTED) == orjson.dumps(meant, option=SORTED)
 
 
 def _begins(said: Any, meant: Any) -> bool:

@@ -3,15 +3,19 @@
 Strict: what is no beginning of a JSON document is found at the first sign that is out of place.
 """
 
-import json
 import re
 from typing import Any
+
+import orjson
 
 SPACE = r"[ \t\r\n]*"
 # A number is whole when something follows it.
 HEX = "[0-9a-fA-F]"
 HIGH, LOW = f"[dD][89abAB]{HEX}{{2}}", f"[dD][c-fC-F]{HEX}{{2}}"  # halves of a character, in their order
-INSIDE = rf"""(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F]){HEX}{{4}}|\\u{HIGH}\\u{LOW})*"""
+PLAIN = r"""[^"\\\x00-\x1f]*+"""
+ESCAPE = rf"""\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F]){HEX}{{4}}|u{HIGH}\\u{LOW})"""
+# Nothing is tried twice: texts are long.
+INSIDE = rf"{PLAIN}(?:{ESCAPE}{PLAIN})*+"
 # An escape whose end has not come.
 PART_OF_ESCAPE = rf"\\(?:u(?:{HEX}{{0,3}}|{HIGH}(?:\\(?:u{HEX}{{0,3}})?)?))?"
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
@@ -65,7 +69,7 @@ class Scanner:
         elif self._wanted in ("key", "key or end"):
             self._named(found["text"])
         else:
-            self._begun(OPENING[sign]() if sign else json.loads(token), is_open=bool(sign))
+            self._begun(OPENING[sign]() if sign else _value(token), is_open=bool(sign))
 
     def _separated(self, sign: str) -> None:
         if self._wanted != ("colon" if sign == ":" else "comma or end"):
@@ -83,7 +87,7 @@ class Scanner:
     def _named(self, token: str | None) -> None:
         if token is None:
             raise NotJson
-        self._key, self._wanted = json.loads(token), "colon"
+        self._key, self._wanted = _value(token), "colon"
         if self._key in self.open[-1]:  # said twice: what was shown would be taken back
             raise NotJson
 
@@ -116,7 +120,7 @@ class Scanner:
                 raise NotJson
             return
         if self._wanted.startswith("value"):
-            self._put(json.loads(half["text"] + '"'))
+            self._put(_value(half["text"] + '"'))
             self.is_in_text, self.position = True, half.end("text")
         elif not self._wanted.startswith("key"):
             raise NotJson
@@ -132,3 +136,11 @@ class Scanner:
             del self.open[-1][self._key]
         else:
             self.open[-1].pop()
+
+
+def _value(token: str) -> Any:
+    """What a text or a word says, to us as to who reads the whole document."""
+    try:
+        return orjson.loads(token)
+    except ValueError:  # a number beyond all bounds
+        raise NotJson from None

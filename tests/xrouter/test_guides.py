@@ -8,6 +8,7 @@ import pytest
 
 from routing.bootstrap import read_catalogue
 from tests.guides import GUIDES, LANGUAGES, ROOT, Sample, is_there, name, samples
+from xrouter import guides
 
 SOURCES = [
     ROOT.parent.parent / "routing" / module for module in ("call.py", "desk.py", "envelope.py", "rates.py")
@@ -153,3 +154,12 @@ def test_codes_of_429_are_those_of_errors(language):
     named = set(re.findall(r"^\| `(\w+)` \|", said, re.MULTILINE))
 
     assert named == {code for status, code in ERRORS if status == "429"}
+
+
+def test_names_that_readers_make_up_are_not_remembered():
+    for number in range(100):
+        assert guides.find("ru", f"made-up-{number}") is None
+
+    assert guides._guide.cache_info().currsize <= sum(
+        1 + len(guides.entries(each)) for each in guides.LANGUAGES
+    )

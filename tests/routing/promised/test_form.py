@@ -51,6 +51,17 @@ def test_the_same_schema_is_compiled_once():
     assert form_of(asked(PERSON)) is form_of(asked(dict(PERSON)))
 
 
+def test_large_schemas_are_not_kept_without_end():
+    first, *others = [asked({"title": f"{n}", "enum": ["x" * (LARGEST - 100)]}) for n in range(10)]
+    form = form_of(first)
+
+    for other in others:
+        form_of(other)
+
+    assert form_of(first) is not form
+    assert form_of(first).mark == form.mark
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -146,10 +157,84 @@ def test_the_weight_of_a_schema(schema, heavy):
         },
         {"$dynamicRef": "#x", "$dynamicAnchor": "x"},
         {"$ref": "other.json"},
+        {"anyOf": [{"anyOf": [{"$ref": "#/anyOf/0"}]}]},
+        {"$defs": {"a": {"items": {"$ref": "#/%24defs/%61"}}}, "$ref": "#/$defs/a"},
+        {"$ref": "#/$defs/missing"},
+        # Inside, names lead elsewhere.
+        {
+            "$defs": {"a": {}, "b": {"$id": "http://b", "$defs": {"a": {}}, "$ref": "#/$defs/a"}},
+            "$ref": "#/$defs/b",
+        },
+        # Inside one another these double the work at each level.
+        {"anyOf": [{"unevaluatedProperties": False}], "unevaluatedProperties": False},
+        {"$defs": {f"a{n}": {"$ref": f"#/$defs/a{n + 1}"} for n in range(3_000)}, "$ref": "#/$defs/a0"},
     ],
 )
 def test_what_goes_in_circles_weighs_more_than_anything(schema):
     assert weight(schema) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("schema", "heavy"),
+    [
+        ({"dependentRequired": {"a": [], "b": []}}, 1 + 2 * 5),
+        ({"multipleOf": 0.01}, 1 + 500),
+        ({"anyOf": [{}, {"$ref": "#/anyOf/0"}]}, 4),
+        ({"$defs": {"я и ты": {"anyOf": [{}, {}]}}, "$ref": "#/$defs/%D1%8F%20%D0%B8%20%D1%82%D1%8B"}, 4),
+    ],
+)
+def test_what_takes_longer_weighs_more(schema, heavy):
+    assert weight(schema) == heavy
+
+
+@pytest.mark.parametrize(
+    ("pattern", "heavy"),
+    [
+        ("^[а-я]+$", 1),
+        (r"^\d{4}-\d{2}$", 100 * (1 + 6)),
+        ("(ab{3}){5}", 100 * 5 * 4),
+        ("(a|b)*a(a|b){200}", 100 * 200),
+        ("." * 101, 100 * 101),
+    ],
+)
+def test_a_pattern_weighs_as_much_as_it_may_keep_in_view(pattern, heavy):
+    assert text_weight({"pattern": pattern}) == heavy
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"pattern": r"^\p{L}{1,1000}$"},
+        {"patternProperties": {r"\p{L}{1,1000}": {}}},
+        {"anyOf": [{"pattern": rf"\p{{L}}{{1,25}}x{n}"} for n in range(100)]},
+        {"properties": {"pattern": {"pattern": r"\S{1,99}.{1,99}[^x]{9999}"}}},
+    ],
+)
+def test_large_patterns_are_no_work_for_the_event_loop(schema):
+    form = Form(schema)
+
+    assert not form.is_quick('"a"')
+    assert not form.is_told_early
+
+
+def test_a_flaw_in_a_large_pattern_is_found_at_once():
+    with pytest.raises(ValueError):
+        Form({"pattern": r"(\p{L}{1,1000}"})
+
+
+def test_where_a_reference_leads_into_alternatives_the_whole_is_waited_for():
+    form = Form({"oneOf": [{"properties": {"a": {"$ref": "#/oneOf/1"}}}, {"type": "integer"}]})
+
+    assert not form.is_told_early
+    assert form.fits({"a": 1})
+
+
+def test_what_is_nested_too_deep_is_a_fault():
+    deep: list = []
+    for _ in range(1_000):
+        deep = [deep]
+
+    assert Form({"items": {"type": "string"}}).fault(deep).why == "слишком глубокая вложенность"
 
 
 def test_what_doubles_at_each_step_is_weighed_without_counting_it_out():

@@ -66,6 +66,13 @@ def test_nothing_is_shown_early_of_a_form_that_only_the_whole_can_tell():
     assert reader.rest(found_in(reader.text)) == '{"a": 1}'
 
 
+def test_where_nothing_may_be_shown_early_all_comes_at_the_end():
+    reader = Reader(FORM, waits=True)
+
+    assert reader.feed('{"name": "Иван", ') + reader.feed('"age": 40}') == ""
+    assert reader.rest(found_in(reader.text)) == '{"name": "Иван", "age": 40}'
+
+
 def test_a_second_try_goes_on_from_what_was_shown():
     reader, shown = fed('{ "name": "Иван Петров", "age": 40 }', shown='{"name": "Иван')
 

@@ -81,6 +81,8 @@ def test_what_was_shown_can_be_gone_on_with(document, form, data):
         ("[1, 2", [1]),
         ("[1, 2", {"a": 1}),
         ('{"a": 1}', {"a": 1, "b": 2}),
+        ('{"a": 1', {"a": True}),  # Python takes them for the same
+        ('{"a": [0', {"a": [False]}),
     ],
 )
 def test_what_begins_otherwise_does_not_go_on(shown, document):
@@ -118,6 +120,12 @@ def test_what_begins_otherwise_does_not_go_on(shown, document):
 def test_what_is_no_json_is_found_at_once(text):
     with pytest.raises(NotJson):
         scanned(text + " ")
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "1e999"])
+def test_a_number_beyond_all_bounds_is_no_json(number):
+    with pytest.raises(NotJson):
+        scanned(f"[{number},")
 
 
 def test_a_member_said_twice_would_take_back_what_was_shown():

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import orjson
 import pytest
+from psutil import Process
 
 from providers.errors import Truncated
-from routing.errors import BadRequest, NobodyAnswered, Unfit
+from routing.errors import BadRequest, NobodyAnswered, Unavailable, Unfit
 from tests.gateways import DONE, ROLE, House, before, caller, delta, event, spoken
 from tests.gateways import card as card_of
 from tests.gateways import route as route_of
@@ -284,6 +285,67 @@ async def test_a_customer_who_leaves_while_the_model_is_asked_again_leaves_nothi
     assert house.book.records[0].cost == 0
 
 
+async def test_thoughts_of_a_second_try_do_not_come_after_words():
+    thought = event({"choices": [{"index": 0, "delta": {"reasoning": "Хм"}, "finish_reason": None}]})
+
+    async def thinking(line: Line) -> None:
+        while True:
+            await line.asked()
+            said = OLD if len(model.requests) == 1 else GOOD
+            await line.say(stream_head(), ROLE, thought, *pieces(answered(said)), DONE, END)
+
+    async with Vendor(thinking) as model, before(model) as house:
+        events = await house.stream(**PROMISED)
+
+    assert json.loads(spoken(events)) == json.loads(GOOD)
+    assert b"".join(events).count("Хм".encode()) == 1
+
+
+async def test_a_customer_who_has_seen_something_is_told_that_the_model_is_asked_again():
+    async def slow(line: Line) -> None:
+        while True:
+            await line.asked()
+            if len(model.requests) > 1:
+                await asyncio.sleep(0.2)
+            said = OLD if len(model.requests) == 1 else GOOD
+            await line.say(stream_head(), ROLE, *pieces(answered(said)), DONE, END)
+
+    async with Vendor(slow) as model, House(card_of(route_of(model.url)), keep_alive=0.05) as house:
+        events = await house.stream(**PROMISED)
+
+    seen = [event.startswith(b":") for event in events]
+    assert not seen[0]
+    assert sum(seen) >= 2
+
+
+async def test_who_leaves_then_leaves_nothing_behind():
+    asked_again = asyncio.Event()
+
+    async def waiting(line: Line) -> None:
+        await line.asked()
+        if len(model.requests) == 1:
+            await line.say(stream_head(), ROLE, *pieces(answered(OLD)), DONE, END)
+            await line.asked()
+        asked_again.set()
+        await line.until_left()
+
+    async with Vendor(waiting) as model, before(model) as house:
+        events = house.gateway.stream(await house.admit(stream=True, **PROMISED))
+        reading = asyncio.ensure_future(collected(events))
+        await asked_again.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await events.aclose()
+
+        assert await model.deserted()
+    assert house.book.records[0].status == "cancelled"
+
+
+async def collected(events: AsyncGenerator[bytes, None]) -> list[bytes]:
+    return [event async for event in events]
+
+
 # Who pays ---------------------------------------------------------------------------------------------
 
 
@@ -330,6 +392,46 @@ async def test_where_a_client_loses_us_too_many_answers_he_is_not_asked_for_agai
         with pytest.raises(Unfit) as unfit:
             await house.gateway.complete(others)
         assert unfit.value.repairs == 2
+
+
+# A form that nothing fits, though all of it may be shown.
+NOTHING = asked({"type": "object", "minProperties": 2, "maxProperties": 1})
+
+
+async def test_forms_that_nothing_fits_are_not_the_endpoint_s_fault_nor_a_way_to_free_answers():
+    async with Model('{"text": "Поэма"}') as model, before(model) as house:
+        for _ in range(20):
+            assert "Поэма" in spoken((await house.stream(**NOTHING))[:-1])
+
+        ticket = await house.admit(stream=True, **NOTHING)
+        with pytest.raises(Unfit):
+            await anext(house.gateway.stream(ticket))
+
+        assert await streamed(house, response_format={"type": "json_object"}) == '{"text": "Поэма"}'
+
+
+async def test_a_second_answer_that_is_cut_short_is_lost_like_any_other():
+    cut = answered('{"name": "Иван", "ag', "length", prompt=30, completion=9)
+    async with Model(answered(OLD, prompt=10, completion=7), cut) as model:
+        route = route_of(model.url)
+        object.__setattr__(route, "own_prices", route.prices)
+        async with House(card_of(route)) as house:
+            await house.stream(**PROMISED)
+            left = house.gateway._promises._left(1)
+
+    record = house.book.records[0]
+    assert (record.cost, record.own_cost) == (0, 10 + 2 * 7 + 30 + 2 * 9)
+    assert left < 20
+
+
+@BOTH
+async def test_words_around_the_document_are_no_reason_to_doubt_the_count(ask):
+    said = answered("Рассуждаю вслух. " * 60 + GOOD, prompt=10, completion=300)
+    async with Model(said) as model, before(model) as house:
+        assert await ask(house) == GOOD
+
+    record = house.book.records[0]
+    assert (record.usage_source, record.tokens_completion) == ("provider", 300)
 
 
 # Bad schemas ------------------------------------------------------------------------------------------
@@ -384,6 +486,33 @@ async def test_a_recursive_schema_is_checked():
         assert json.loads(await whole(house, **asked(tree))) == {"leaf": 1, "next": {"leaf": 2}}
 
     assert "next" in model.questions[1][-1]["content"]
+
+
+async def test_what_the_model_nests_too_deep_is_no_reason_to_refuse_the_schema():
+    nested = {"$defs": {"n": {"type": "array", "items": {"$ref": "#/$defs/n"}}}, "$ref": "#/$defs/n"}
+    async with Model("[" * 1_000 + "5" + "]" * 1_000, "[[]]") as model, before(model) as house:
+        assert json.loads(await whole(house, **asked(nested))) == [[]]
+        assert json.loads(await whole(house, **asked(nested))) == [[]]
+
+
+async def test_a_check_that_was_killed_is_no_reason_to_refuse_the_schema():
+    nested = {"$defs": {"n": {"items": {"$ref": "#/$defs/n"}}}, "$ref": "#/$defs/n"}
+    async with Model("[[]]") as model, before(model) as house:
+        answer = asyncio.ensure_future(whole(house, **asked(nested)))
+        (await child()).kill()
+        with pytest.raises(Unavailable):
+            await answer
+
+        assert await whole(house, **asked(nested)) == "[[]]"
+
+    assert house.book.records[0].cost == 0
+
+
+async def child() -> Process:
+    """The first process that this one starts."""
+    while not (found := Process().children()):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.001)
+    return found[0]
 
 
 async def test_nobody_answers_as_ever():
