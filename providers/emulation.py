@@ -52,7 +52,7 @@ class EmulatedTools(Wrapper):
     """Another adapter with tools by prompt."""
 
     FIELDS: ClassVar[Mapping[str, Support]] = dict.fromkeys(
-        (*TOOL_FIELDS, "response_format"), Support.EMULATED
+        (*TOOL_FIELDS, "response_format", "stop"), Support.EMULATED
     )
 
     def __init__(self, inner: Adapter, chat: Chat) -> None:
@@ -143,8 +143,10 @@ def without_tools(chat: Chat) -> Chat:
     plain = {key: value for key, value in chat.items() if key not in TOOL_FIELDS}
     functions = _offered(chat)
     if functions:
-        # A vendor's JSON mode would forbid the call form: the prompt asks for JSON instead.
+        # A vendor's JSON mode would forbid the call form: the prompt asks for JSON instead. Its stops would
+        # cut calls in two: they are for words, which are cut once the calls are out of them.
         plain.pop("response_format", None)
+        plain.pop("stop", None)
     plain["messages"] = list(_plain_messages(chat["messages"]))
     return told(plain, _prompt(functions, chat) if functions else NO_CALLS)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from accounts.callers import Caller
 from monitoring.logs import report_bug
+from providers.adapters.base import Adapter
 from providers.errors import ContextTooLong, Rejected, TimedOut, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
@@ -200,7 +201,7 @@ class Gateway:
         if response.status != 200:
             raise adapter.failure(response)
         completion = adapter.chat_completion(response)
-        stops = _own_stops(attempt.route, chat)
+        stops = _own_stops(adapter, attempt.route, chat)
         return cut_completion(completion, stops) if stops else completion
 
     async def _open(self, chat: Chat, promise: Promise | None, attempt: Attempt) -> Flow | PromisedFlow:
@@ -225,7 +226,7 @@ class Gateway:
     async def _begun(self, attempt: Attempt, chat: Chat) -> Flow:
         adapter = attempt.route.adapter_for(chat)
         request = adapter.chat_request(attempt.quote.told(chat), attempt.target())
-        stops = _own_stops(attempt.route, chat)
+        stops = _own_stops(adapter, attempt.route, chat)
         upstream = attempt.route.upstream
         asked_at = asyncio.get_running_loop().time()
         connection = await self._transport.open(request, upstream, is_fresh=attempt.is_fresh)
@@ -273,10 +274,10 @@ def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
         )
 
 
-def _own_stops(route: Route, chat: Chat) -> tuple[str, ...]:
+def _own_stops(adapter: Adapter, route: Route, chat: Chat) -> tuple[str, ...]:
     """The stop sequences at which we cut the answer, since the vendor does not."""
     stops = stops_of(chat)
-    return stops if stops and route.support("stop") is Support.EMULATED else ()
+    return stops if stops and Support.EMULATED in (adapter.supports("stop"), route.support("stop")) else ()
 
 
 async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:

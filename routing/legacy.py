@@ -24,7 +24,7 @@ def with_tools(chat: Chat) -> Chat:
     return {
         **rest,
         "messages": _history(chat["messages"]),
-        **({"tools": tools} if tools else {}),
+        **({"tools": tools, "parallel_tool_calls": False} if tools else {}),  # a message has room for one
         **({"tool_choice": _choice(choice)} if tools and choice else {}),
     }
 

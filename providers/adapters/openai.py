@@ -99,13 +99,17 @@ class OpenAI(Adapter):
     def _post(self, path: str, body: dict[str, Any], accept: str, target: Target) -> UpstreamRequest:
         for name in target.options.get("drop_fields", ()):
             body.pop(name, None)
+        for name in TOOL_FIELDS if "tools" not in body else ():
+            body.pop(name, None)
         headers = {"content-type": "application/json", "accept": accept, **_headers(target)}
         return UpstreamRequest("POST", f"{target.base_url}/{path}", headers, encoded(body))
 
     def supports_at(self, field: str, features: Container[str], options: Mapping[str, Any]) -> Support:
         support = super().supports_at(field, features, options)
-        carrier = self.carrier(field, options)
-        return Support.DROPPED if carrier in options.get("drop_fields", ()) else support
+        needed = {self.carrier(field, options)}
+        if field.partition(".")[0] in TOOL_FIELDS:
+            needed.add("tools")
+        return Support.DROPPED if needed.intersection(options.get("drop_fields", ())) else support
 
     def tells_of_texts(self, field: str, options: Mapping[str, Any]) -> bool:
         return super().tells_of_texts(field, options) and field not in options.get("drop_fields", ())
@@ -147,8 +151,7 @@ class OpenAI(Adapter):
             if value is not None and name not in BUILT and self.supports(name) is Support.EXACT
         }
         if not copied.get("tools"):
-            for name in ("tools", *TOOL_FIELDS):
-                copied.pop(name, None)
+            copied.pop("tools", None)
         return {name: value for name, value in copied.items() if value is not None}
 
     def chat_completion(self, response: UpstreamResponse) -> Completion:

@@ -116,6 +116,33 @@ def test_another_endpoint_may_call(door: Server, key: str, twins: Twins, others:
     assert others.journal("uncalled")
 
 
+def test_who_thinks_aloud_and_does_not_call_ends_in_an_error(express: Server, key: str):
+    body = chat(
+        "thinking/openai",
+        "[[stubborn]]Столица Карелии?",
+        tools=TOOLS,
+        tool_choice="required",
+        reasoning_effort="high",
+        stream=True,
+    )
+
+    told = told_by(post(express, key, body).content)
+
+    assert told.answer.reasoning.startswith("Спрашивают")
+    assert (told.answer.content, told.answer.finish) == ("", "error")
+    assert told.error["metadata"]["error_type"] == "no_tool_call"
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_stop_does_not_cut_a_call_that_is_made_in_the_text(
+    express: Server, key: str, wire: str, is_streamed: bool
+):
+    body = chat(f"prompted/{wire}", BOTH, tools=TOOLS, stop=["}", "city"], stream=is_streamed)
+
+    assert [name for _, name, _ in calls(express, key, body)] == list(FUNCTIONS)
+
+
 def test_an_answer_that_its_limit_cut_before_the_call_is_told(express: Server, key: str):
     body = chat("prompted/openai", BOTH, tools=TOOLS, tool_choice="required", max_tokens=3)
 

@@ -147,6 +147,16 @@ def test_json_mode_of_the_vendor_is_off_while_calls_are_possible():
     assert sent(asking(response_format=form, tool_choice="none"))["jsonObject"] is True
 
 
+def test_stops_of_the_vendor_do_not_cut_calls():
+    chat = asking(stop=["}"])
+    wrapper = EmulatedTools(ADAPTERS["openai"], chat)
+
+    body = json.loads(wrapper.chat_request(chat, TARGET).body)
+
+    assert "stop" not in body
+    assert wrapper.supports("stop") is Support.EMULATED
+
+
 def test_legacy_functions_are_told_the_same_way():
     chat = {
         "messages": [QUESTION],

@@ -18,6 +18,7 @@ def test_functions_become_tools_and_the_chat_is_not_changed():
         "seed": 1,
         "tools": [{"type": "function", "function": RATE}],
         "tool_choice": {"type": "function", "function": {"name": "get_rate"}},
+        "parallel_tool_calls": False,
     }
     assert repr(chat) == before
 
