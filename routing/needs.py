@@ -45,7 +45,8 @@ class Needs(Struct, frozen=True):
     @property
     def answer(self) -> int:
         """Tokens of the answer, in all likelihood."""
-        return USUAL_ANSWER if self.limit is None else min(self.limit, USUAL_ANSWER)
+        limit = self.limit
+        return USUAL_ANSWER if limit is None or limit > USUAL_ANSWER else limit
 
 
 def needs_of(chat: Chat, size: Size) -> Needs:
