@@ -6,6 +6,7 @@ The first rule that holds is the one that is told. ``docs/routing.md`` lists the
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from accounts.preferences import is_country
 from routing.needs import Needs
 from routing.quote import Quote
 from routing.route import Route
@@ -13,7 +14,6 @@ from routing.wishes import NO_WISHES, Wishes
 
 # No text has more characters in a token on the average: what exceeds a context by this count cannot fit.
 LONGEST_TOKEN = 8
-COUNTRY_LETTERS = 2
 # Of names that customers have written so many are told back, and so many characters of each.
 NAMES_TOLD, CHARACTERS_TOLD = 3, 40
 
@@ -101,7 +101,7 @@ def _unwanted(route: Route, needs: Needs, wishes: Wishes) -> Rule | None:
 
 
 def _elsewhere(region: str, wanted: str) -> Rule:
-    hint = "" if len(wanted) == COUNTRY_LETTERS else "; страна пишется двумя буквами"
+    hint = "" if is_country(wanted) else "; страна пишется двумя латинскими буквами"
     where = f"в {region}" if region else "неизвестно где"
     return Rule("region", f"обрабатывает запросы {where}, а provider.region — {_short(wanted)}{hint}")
 

@@ -46,7 +46,7 @@ class Step(IntEnum):
     DOWN = 4  # its breaker is open, and no probe has been answered: only where nobody else is left
 
 
-# Parts of a key before those that costs are: who has the same stands equally near in the operator's queue.
+# Parts of a key before its costs, where nothing else sorts: whoever has the same ones is drawn from.
 COSTS = 6
 # A member of an enumeration takes longer to find than all there is to do with it.
 NONE, SHAKY, DOWN, CLOSED = Step.NONE, Step.SHAKY, Step.DOWN, Circuit.CLOSED
