@@ -110,7 +110,7 @@ def validate_preferences(value: Any) -> None:
         raise ValidationError(
             "Здесь бесконечность, половина символа или нулевой символ: их нельзя сохранить."
         )
-    if not _is_country(value.get("region") or ""):
+    if not is_country(value.get("region") or ""):
         raise ValidationError("Поле region: нужны две латинские буквы страны, например ru.")
 
 
@@ -153,7 +153,8 @@ def _beside(name: str) -> Iterator[str]:
     return (f"{outer}{inside}{known}" for known in _INSIDE.get(outer, Preferences).__struct_fields__)
 
 
-def _is_country(region: str) -> bool:
+def is_country(region: str) -> bool:
+    """Whether ``region`` is written as a country is; "" stands for any."""
     return not region or (len(region) == COUNTRY_LETTERS and region.isascii() and region.isalpha())
 
 

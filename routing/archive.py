@@ -6,12 +6,13 @@ kept with its generation: the version, the seed, and the rest of the question. N
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from billing.pricing import PriceList
 from monitoring.vitals import Vitals
@@ -129,7 +130,7 @@ def kept(question: Question, decision: Decision) -> dict[str, Any]:
         "snapshot": question.version,
         "seed": question.seed,
         "groups": [_group(group) for group in question.groups],
-        "needs": question.needs,
+        "needs": msgspec.to_builtins(question.needs),
         "wishes": {} if question.wishes is NO_WISHES else _wishes(question.wishes),
         "vitals": {str(number): known[number] for number in seen if number in known},
         "order": [place.quote.route.endpoint_id for place in decision.places],
@@ -170,7 +171,7 @@ def _revived_group(told: Mapping[str, Any], catalogue: Catalogue, *, is_test: bo
 
 def _wishes(wishes: Wishes) -> dict[str, Any]:
     """Those that differ from none."""
-    told = {each.name: getattr(wishes, each.name) for each in fields(Wishes)}
+    told = {name: getattr(wishes, name) for name in Wishes.__struct_fields__}
     return {name: _plain(value) for name, value in told.items() if value != getattr(NO_WISHES, name)}
 
 

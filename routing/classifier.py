@@ -5,13 +5,13 @@ longer than 0.2 ms.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from providers.wire import Chat
 from routing import cues
-from routing.cues import EXACT, KINDS, SIGNS, STEM, STEMS, Cue
+from routing.cues import EXACT, HEADS, KINDS, SIGNS, STEM, STEMS, Cue
 
 __all__ = ["KINDS", "Task", "classify"]
 
@@ -39,9 +39,10 @@ _JOINS = ("-", "/", "(")
 _SUM = re.compile(r"[0-9)xX²] ?[+*^×÷−] ?[0-9(xX]")
 _OPERATORS = "+*^×÷−"
 # All but the characters of signs made blank: what is left of prose is next to nothing to search.
-_ASCII_SIGNS = {sign.encode(): found for sign, found in SIGNS.items() if sign.isascii()}
-_OTHER_SIGNS = {sign: found for sign, found in SIGNS.items() if not sign.isascii()}
-_MARKS = bytes(byte if byte in b"".join(_ASCII_SIGNS) else ord(" ") for byte in range(256))
+_ASCII_SIGNS = [(sign.encode(), found) for sign, found in SIGNS.items() if sign.isascii()]
+_OTHER_SIGNS = [(sign, found) for sign, found in SIGNS.items() if not sign.isascii()]
+_SIGN_BYTES = {byte for sign, _ in _ASCII_SIGNS for byte in sign}
+_MARKS = bytes(byte if byte in _SIGN_BYTES else ord(" ") for byte in range(256))
 
 Heard = dict[Cue, float]
 
@@ -92,40 +93,38 @@ def _listen(text: str, factor: float, heard: Heard) -> None:
 
 def _listen_to_signs(text: str, factor: float, heard: Heard) -> None:
     marks = b" ".join({*text.encode("ascii", "replace").translate(_MARKS).split()})
-    for mark, found in _ASCII_SIGNS.items():
-        if mark in marks:
-            _note(found, factor, heard)
-    for sign, found in _OTHER_SIGNS.items():
+    if marks:
+        for mark, found in _ASCII_SIGNS:
+            if mark in marks:
+                _note(found, factor, heard)
+    for sign, found in _OTHER_SIGNS:
         if sign in text:
             _note(found, factor, heard)
-    if any(operator in text for operator in _OPERATORS) and _SUM.search(text):
-        _note((cues.IS_SUM,), factor, heard)
+    for operator in _OPERATORS:
+        if operator in text:
+            if _SUM.search(text):
+                _note((cues.IS_SUM,), factor, heard)
+            break
 
 
 def _listen_to_words(words: list[str], factor: float, heard: Heard) -> None:
-    left, numbers = {*words[:NEAR_FIRST], *words[-NEAR_LAST:]}, 0
-    for some, weight in ((words[:FIRST_WORDS], FIRST), (words[-LAST_WORDS:], LAST), (left, NEAR)):
-        fresh = left.intersection(some)
-        left -= fresh
-        bare = {word.strip(_GLUE) for word in fresh}
-        numbers += sum(map(str.isdecimal, bare))
-        for found in _found(bare):
-            _note(found, weight * factor, heard)
-    if numbers > 1:
+    if len(words) > NEAR_FIRST + NEAR_LAST:
+        words = words[:NEAR_FIRST] + words[-NEAR_LAST:]
+    bare = [word.strip(_GLUE) for word in words]
+    first, last, near = bare[:FIRST_WORDS], bare[FIRST_WORDS:][-LAST_WORDS:], bare[FIRST_WORDS:-LAST_WORDS]
+    for some, weight in ((first, FIRST), (last, LAST), (near, NEAR)):
+        for word in some:
+            if word[:STEM] in HEADS:
+                _note(_spoken_for(word), weight * factor, heard)
+    if len({*filter(str.isdecimal, bare)}) > 1:
         _note((cues.HAS_NUMBERS,), factor, heard)
 
 
-def _found(words: set[str]) -> Iterator[tuple[Cue, ...]]:
-    """What each of ``words`` that we know speaks for."""
-    for word in words & EXACT.keys():
-        yield EXACT[word]
-    for word in [word for word in words if word[:STEM] in STEMS]:
-        if word not in EXACT:
-            yield _by_stem(word)
-
-
-def _by_stem(word: str) -> tuple[Cue, ...]:
-    for stem, found in STEMS[word[:STEM]]:
+def _spoken_for(word: str) -> Sequence[Cue]:
+    """What ``word`` speaks for, by itself or by the longest stem that it begins with."""
+    if word in EXACT:
+        return EXACT[word]
+    for stem, found in STEMS.get(word[:STEM], ()):
         if word.startswith(stem):
             return found
     return ()
@@ -133,25 +132,31 @@ def _by_stem(word: str) -> tuple[Cue, ...]:
 
 def _note(found: Iterable[Cue], factor: float, heard: Heard) -> None:
     for cue in found:
-        heard.setdefault(cue, cue.weight * factor)
+        if cue not in heard:
+            heard[cue] = cue.weight * factor
 
 
 # --- Fields and lengths ------------------------------------------------------------------------
 
 
-def _of_fields(chat: Chat) -> Iterator[Cue]:
+def _of_fields(chat: Chat) -> list[Cue]:
+    found = []
     form = chat.get("response_format")
     if form and form.get("type") in {"json_schema", "json_object"}:
-        yield cues.HAS_SCHEMA
+        found.append(cues.HAS_SCHEMA)
     if chat.get("tools") or chat.get("functions"):
-        yield cues.HAS_TOOLS
+        found.append(cues.HAS_TOOLS)
+    return found
 
 
-def _of_lengths(length: int, messages: list[dict[str, Any]]) -> Iterator[Cue]:
+def _of_lengths(length: int, messages: list[dict[str, Any]]) -> tuple[Cue, ...]:
+    if length >= VERY_LONG_TEXT:
+        return (cues.VERY_LONG_MESSAGE,)
     if length >= LONG_TEXT:
-        yield cues.VERY_LONG_MESSAGE if length >= VERY_LONG_TEXT else cues.LONG_MESSAGE
-    elif sum(_length(message) for message in messages[-MOST_MESSAGES:]) >= CONVERSATION:
-        yield cues.LONG_CONVERSATION
+        return (cues.LONG_MESSAGE,)
+    if sum([_length(message) for message in messages[-MOST_MESSAGES:]]) >= CONVERSATION:
+        return (cues.LONG_CONVERSATION,)
+    return ()
 
 
 def _length(message: dict[str, Any]) -> int:

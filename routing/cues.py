@@ -144,3 +144,5 @@ SIGNS = _speaking(_SIGNS, "знак")
 EXACT = {word: found for word, found in _SPEAKING.items() if not word.endswith("*")}
 # The first letters of a word, and the stems that begin so, the longest first.
 STEMS = _by_head(_SPEAKING)
+# The first letters of all words that may be known.
+HEADS = {word[:STEM] for word in EXACT} | STEMS.keys()

@@ -7,10 +7,10 @@ by which money is put on hold, and a lower one by which a stream is stopped.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from providers.wire import Chat
 
@@ -40,8 +40,7 @@ OVER_LIMIT = 1.1
 Usage = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """How much a chat says."""
 
     characters: int

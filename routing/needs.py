@@ -1,7 +1,8 @@
 """What a request asks of an endpoint: read off the chat once, without a word of what it says. Pure."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from providers.prompting import form_of, requires_any
 from providers.wire import Chat, Support, Texts
@@ -29,8 +30,7 @@ TEXT_FIELDS = ("dimensions", "encoding_format", "input_type")
 USUAL_ANSWER = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """How much a request says, and what it cannot do without."""
 
     size: Size
@@ -47,24 +47,40 @@ class Needs:
     @property
     def answer(self) -> int:
         """Tokens of the answer, in all likelihood."""
-        return USUAL_ANSWER if self.limit is None else min(self.limit, USUAL_ANSWER)
+        limit = self.limit
+        return USUAL_ANSWER if limit is None or limit > USUAL_ANSWER else limit
 
 
 def needs_of(chat: Chat, size: Size) -> Needs:
     """What ``chat``, of which ``size`` was measured, needs. Null asks for nothing."""
-    asked = [chat[name] for name in ("max_tokens", "max_completion_tokens") if chat.get(name) is not None]
+    fields, unheard = [], []
+    for name, value in chat.items():
+        if name in VENDOR_FIELDS:
+            if value is not None:
+                fields.append(name)
+        # ``store: false`` and an empty list want nothing, and get it.
+        elif value and name in UNHEARD:
+            unheard.append(name)
     return Needs(
         size=size,
-        limit=min(asked, default=None),
-        fields=tuple([name for name in chat if name in VENDOR_FIELDS and chat[name] is not None]),
-        # ``store: false`` and an empty list want nothing, and get it.
-        unheard=tuple([name for name in chat if name in UNHEARD and chat[name]]),
+        limit=_limit(chat),
+        fields=tuple(fields),
+        unheard=tuple(unheard),
         calls_tools=bool(chat.get("tools") or chat.get("functions")),
         has_images=bool(size.images),
         form=form_of(chat),
         calls_any=requires_any(chat),
         is_streamed=bool(chat.get("stream")),
     )
+
+
+def _limit(chat: Chat) -> int | None:
+    """The smaller of the two limits that a chat may name."""
+    limit: int | None = chat.get("max_tokens")
+    other: int | None = chat.get("max_completion_tokens")
+    if limit is None or other is None:
+        return other if limit is None else limit
+    return min(limit, other)
 
 
 def sampling_of(chat: Chat, dropped: Container[str]) -> dict[str, float]:

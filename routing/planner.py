@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
-from typing import Any
 
 import orjson
 
@@ -13,7 +11,7 @@ from accounts.errors import ModelNotAllowed
 from monitoring.vitals import Vitals
 from providers.adapters import ADAPTERS
 from providers.wire import Chat, Texts
-from routing.catalogue import Card, Catalogue
+from routing.catalogue import Catalogue
 from routing.classifier import classify
 from routing.errors import BadRequest, UnknownModel
 from routing.meter import Size
@@ -22,10 +20,11 @@ from routing.needs import needs_of, needs_of_texts
 from routing.policy import Group, Question
 from routing.reading import nearest
 from routing.route import Route
-from routing.wishes import SUFFIXES, split_suffix, wishes_of
+from routing.wishes import SUFFIXES, By, split_suffix, wishes_of
 
 # Messages by which a conversation is known again: what opens it stays the same while it grows.
 OPENING = 2
+REMEMBERING = {name for name, adapter in ADAPTERS.items() if adapter.REMEMBERS}
 # What is said of a model of the other kind, and of choosing one.
 ELSEWHERE = {
     "chat": "Модель «{}» отвечает в чате, её спрашивают через POST /v1/chat/completions.",
@@ -51,7 +50,8 @@ class Planner:
         self._catalogue = catalogue
         self._vitals = vitals
         self._now = now
-        self._secret = hashlib.blake2b(secret).digest()
+        # With the key in it already: marks are made of copies.
+        self._marking = hashlib.blake2b(key=hashlib.blake2b(secret).digest(), digest_size=16)
 
     def question(self, caller: Caller, chat: Chat, size: Size, seed: str) -> Question:
         """What to decide. ``seed``: the generation's, for a draw that no session has a part in.
@@ -95,7 +95,7 @@ class Planner:
         """What the requests of one conversation have in common: 32 hexadecimal digits that name nobody."""
         session = chat.get("session_id")
         told = session.encode() if session else orjson.dumps(chat["messages"][:OPENING])
-        digest = hashlib.blake2b(key=self._secret, digest_size=16)
+        digest = self._marking.copy()
         digest.update(b"%d:%d:" % (caller.client_id, bool(session)))
         digest.update(told)
         return digest.hexdigest()
@@ -106,7 +106,7 @@ class Planner:
         bare, suffix = split_suffix(name)
         if bare.lower() == AUTO:
             task = classify(chat)
-            return Group(_choice(catalogue, caller), task=task.kind, cues=task.reasons, **_manner(suffix))
+            return Group(_choice(catalogue, caller), *_manner(suffix), task.kind, task.reasons)
         known = nearest(bare, [AUTO, *catalogue.names()])
         raise UnknownModel(bare, known, param="model" if name == chat.get("model") else "models")
 
@@ -119,24 +119,23 @@ def _named(catalogue: Catalogue, caller: Caller, name: str, kind: str) -> Group 
         card = catalogue.find(bare)
     if card is None:
         return None
-    caller.check_model(*card.names)
+    if caller.models:
+        caller.check_model(*card.names)
     if card.kind != kind:
         raise BadRequest(ELSEWHERE[card.kind].format(card.slug), param="model")
-    return Group(_routes(card, caller), **_manner(suffix))
+    return Group(card.twin_routes if caller.is_test else card.routes, *_manner(suffix))
 
 
-def _manner(suffix: str) -> Any:
-    return {"sort": SUFFIXES.get(suffix) or "", "is_free": suffix == "free"}
+def _manner(suffix: str) -> tuple[By, bool]:
+    """How a group is sorted, and whether it is to be free, by the suffix of its name."""
+    return SUFFIXES.get(suffix, ""), suffix == "free"
 
 
 def _wanted(chat: Chat) -> list[str]:
     """The models the customer would take, in his order."""
     names = [chat["model"]] if chat.get("model") else []
-    return list(dict.fromkeys(names + list(chat.get("models") or ())))
-
-
-def _routes(card: Card, caller: Caller) -> tuple[Route, ...]:
-    return card.twin_routes if caller.is_test else card.routes
+    others = chat.get("models")
+    return list(dict.fromkeys(names + others)) if others else names
 
 
 def _choice(catalogue: Catalogue, caller: Caller) -> tuple[Route, ...]:
@@ -146,7 +145,8 @@ def _choice(catalogue: Catalogue, caller: Caller) -> tuple[Route, ...]:
         allowed = [card for card in allowed if not caller.models.isdisjoint(card.names)]
     if not allowed:
         raise ModelNotAllowed
-    return tuple(chain.from_iterable(_routes(card, caller) for card in allowed))
+    is_test = caller.is_test
+    return tuple([route for card in allowed for route in (card.twin_routes if is_test else card.routes)])
 
 
 def _distinct(groups: Sequence[Group]) -> tuple[Group, ...]:
@@ -165,4 +165,4 @@ def _distinct(groups: Sequence[Group]) -> tuple[Group, ...]:
 
 def _remembers(groups: Iterable[Group]) -> bool:
     """Whether one of the providers has a cache that a conversation is the cheaper for meeting again."""
-    return any(ADAPTERS[route.upstream.adapter].REMEMBERS for group in groups for route in group.routes)
+    return any(route.upstream.adapter in REMEMBERING for group in groups for route in group.routes)

@@ -6,7 +6,7 @@ The same question always has the same answer, so that a decision can be shown be
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from itertools import groupby
@@ -14,17 +14,19 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
+from msgspec import Struct
+
 from billing.money import Micro
+from billing.pricing import ceiling
 from monitoring.vitals import UNKNOWN, Circuit, Vitals
+from routing.exclusions import NO_PRICE, NOT_FIRST, TOO_LONG, Exclusion, excluded_by, told, too_dear
 from routing.meter import tokens_of
 from routing.needs import Needs
-from routing.quote import Quote, quote
+from routing.quote import Quote, Quoting
 from routing.route import ANY_CALL, Route
 from routing.scoring import Offer, Score, quality, scores
 from routing.wishes import NO_WISHES, By, Wishes
 
-# No text has more characters in a token on the average: what exceeds a context by this count cannot fit.
-LONGEST_TOKEN = 8
 # An outage is significant from so many failures and this share of attempts in the last 30 s; or from so many
 # requests in a row that wait far longer than usual, which tells of it before they have timed out.
 OUTAGE, OUTAGE_SHARE = 2, 0.2
@@ -32,29 +34,6 @@ LATE = 3
 # Where there is no first token and no speed yet, an answer is taken to come after so many seconds, with so
 # many tokens a second: for the forecast that people read, never for the order.
 USUAL_LATENCY, USUAL_THROUGHPUT = 1.0, 40.0
-
-
-class Rule(NamedTuple):
-    """What leaves an endpoint out: a code for programs, a sentence for people."""
-
-    code: str
-    said: str
-
-
-NO_CREDENTIALS = Rule("no_credentials", "нет действующих ключей доступа")
-SWITCHED_OFF = Rule("circuit_open", "отключён оператором")
-NO_PRICE = Rule("no_price", "цена ещё не назначена")
-NOT_IN_ONLY = Rule("only", "не входит в provider.only")
-IGNORED = Rule("ignore", "исключён в provider.ignore")
-TRAINS = Rule("data_collection", "учится на запросах, а provider.data_collection это запрещает")
-ELSEWHERE = Rule("region", "обрабатывает данные не в provider.region")
-NO_TOOLS = Rule("tools", "модель не вызывает функции")
-NO_RESIZING = Rule("dimensions", "не меняет размер векторов")
-NO_IMAGES = Rule("vision", "модель не принимает изображения")
-TOO_LONG = Rule("context_length", "запрос не помещается в контекст модели")
-TOO_DEAR = Rule("max_price", "дороже, чем provider.max_price")
-NOT_FREE = Rule("free", "не бесплатна")
-NOT_FIRST = Rule("allow_fallbacks", "provider.allow_fallbacks запрещает замену")
 
 
 class Step(IntEnum):
@@ -67,6 +46,8 @@ class Step(IntEnum):
     DOWN = 4  # its breaker is open, and no probe has been answered: only where nobody else is left
 
 
+# Parts of a key before its costs, where nothing else sorts: whoever has the same ones is drawn from.
+COSTS = 6
 # A member of an enumeration takes longer to find than all there is to do with it.
 NONE, SHAKY, DOWN, CLOSED = Step.NONE, Step.SHAKY, Step.DOWN, Circuit.CLOSED
 
@@ -94,7 +75,7 @@ class Question(NamedTuple):
     version: str = ""  # of the catalogue that the endpoints are of
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True):
     """An endpoint in the order to try. ``key`` is what it was sorted by."""
 
     key: tuple[float, ...]
@@ -102,10 +83,11 @@ class Place(NamedTuple):
     step: Step
     vitals: Vitals
     expected: Micro  # what the customer pays in all likelihood
+    own_cost: Micro = 0  # what we pay for it; 0 where nobody has said, or where it has no part in the order
     score: Score | None = None  # where the model was ours to choose
 
 
-# A place as far as its score, in a form that is made in no time.
+# A place as far as its score, in a form that is made in no time. Its key only begins.
 Found: TypeAlias = tuple[tuple[float, ...], Quote, Step, Vitals, Micro]
 
 
@@ -113,7 +95,7 @@ class Decision(NamedTuple):
     """Endpoints in the order to try, and each one left out with the rule that did it."""
 
     places: tuple[Place, ...]
-    excluded: tuple[tuple[Route, Rule], ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
 
     @property
     def quotes(self) -> list[Quote]:
@@ -136,18 +118,20 @@ class Decision(NamedTuple):
 
 def decide(question: Question) -> Decision:
     """Order the endpoints that can serve the request; models keep the customer's order."""
-    excluded: list[tuple[Route, Rule]] = []
+    groups, wishes = question.groups, question.wishes
+    excluded: list[Exclusion] = []
     places: list[Place] = []
-    for index, group in enumerate(question.groups):
-        places += _places(index, group, question, excluded)
+    for index, group in enumerate(groups):
+        places += _places(index, group, question, _quotes(group, question, excluded))
     places.sort(key=attrgetter("key"))
-    wishes = question.wishes
     if not (wishes.sort or wishes.order):
         places = _drawn(places, question)
-    if not wishes.allow_fallbacks and places:
+    if not wishes.allow_fallbacks:
         kept = _without_fallbacks(places, wishes)
         excluded += [(place.quote.route, NOT_FIRST) for place in places if place not in kept]
         places = kept
+    if excluded and wishes is not NO_WISHES:
+        excluded = told(excluded, wishes, [route for group in groups for route in group.routes])
     return Decision(tuple(places), tuple(excluded))
 
 
@@ -156,90 +140,58 @@ def sort_of(group: Group, wishes: Wishes) -> By:
     return group.sort if group.sort and not wishes.is_sort_asked else wishes.sort
 
 
-def _places(index: int, group: Group, question: Question, excluded: list[tuple[Route, Rule]]) -> list[Place]:
-    """The group's endpoints that may serve, with the keys to sort them by."""
-    needs, wishes = question.needs, question.wishes
-    sort = sort_of(group, wishes)
-    is_scored = bool(group.task) and not sort
-    among = 0 if wishes.across_models else index
-    load = needs.size.estimate(), needs.answer
-    together = tokens_of(needs.size.longest) if needs.size.texts else load[0]
-    found: list[Found] = []
-    for route in group.routes:
-        offer = _offer(route, group, question)
-        if isinstance(offer, Rule):
-            excluded.append((route, offer))
-            continue
-        vitals = question.vitals.get(route.endpoint_id, UNKNOWN) if route.circuit == "auto" else UNKNOWN
-        step = _step(route, needs, wishes, vitals, together)
-        expected = offer.expected(*load)
-        key: tuple[float, ...] = (among, step is DOWN, _index(route, wishes.order), step)
-        if not is_scored:
-            key += _tail(route, sort, vitals, expected, offer.own_cost(*load))
-        found.append((key, offer, step, vitals, expected))
-    return _scored(found, group.task, needs) if is_scored else [Place(*each) for each in found]
-
-
-def can_resize(route: Route) -> bool:
-    """Whether vectors come as wide as they are asked for."""
-    return not route.lacks("dimensions")
-
-
-# --- What leaves an endpoint out -----------------------------------------------------------------------
-
-
-def _offer(route: Route, group: Group, question: Question) -> Quote | Rule:
-    """What ``route`` would cost, or the one rule that keeps it from serving."""
-    needs, wishes = question.needs, question.wishes
-    if rule := _excluded_by(route, needs, wishes):
-        return rule
-    offer = quote(route, needs, question.moment, is_free=question.is_test)
-    return NO_PRICE if offer is None else _too_dear(offer, group, wishes) or offer
-
-
-def _excluded_by(route: Route, needs: Needs, wishes: Wishes) -> Rule | None:
-    """The one rule that keeps ``route`` from serving; None if none does."""
-    upstream = route.upstream
-    if not upstream.logins:
-        return NO_CREDENTIALS
-    if route.circuit == "open":
-        return SWITCHED_OFF
-    if needs.calls_tools and route.tools == "none":
-        return NO_TOOLS
-    if needs.has_images and "vision" not in route.features:
-        return NO_IMAGES
-    if needs.resizes and not can_resize(route):
-        return NO_RESIZING
-    if needs.size.together > route.context_length * LONGEST_TOKEN:
-        return TOO_LONG
-    return None if wishes is NO_WISHES else _unwanted(route, needs, wishes)
-
-
-def _unwanted(route: Route, needs: Needs, wishes: Wishes) -> Rule | None:
-    upstream = route.upstream
-    if wishes.only and not upstream.is_among(wishes.only):
-        return NOT_IN_ONLY
-    if upstream.is_among(wishes.ignore):
-        return IGNORED
-    if wishes.keeps_data_private and upstream.collects_data:
-        return TRAINS
-    if wishes.region and upstream.region != wishes.region:
-        return ELSEWHERE
-    if wishes.require_parameters and (lacking := route.lacking(needs)):
-        return Rule("require_parameters", f"не поддерживает {', '.join(lacking)}")
-    return None
-
-
-def _too_dear(offer: Quote, group: Group, wishes: Wishes) -> Rule | None:
-    if not (group.is_free or wishes.max_price):
+def duration(vitals: Vitals, needs: Needs) -> float | None:
+    """Seconds that the answer takes in all likelihood; None where nothing was measured."""
+    if vitals.throughput is None:
         return None
-    dearest = offer.price.dearest
-    if group.is_free and any(dearest.values()):
-        return NOT_FREE
-    return TOO_DEAR if any(dearest[part] > most for part, most in wishes.max_price.items()) else None
+    late = vitals.latency.p50 / 1000 if vitals.latency else 0.0
+    return late + needs.answer / vitals.throughput.p50
+
+
+def _quotes(group: Group, question: Question, excluded: list[Exclusion]) -> list[Quote]:
+    """What the group's endpoints would cost; those that may not serve are put into ``excluded``."""
+    needs, wishes = question.needs, question.wishes
+    quoting = Quoting(needs, question.moment, is_free=question.is_test)
+    together = needs.size.together
+    is_capped = group.is_free or bool(wishes.max_price)
+    quotes: list[Quote] = []
+    for route in group.routes:
+        offer = excluded_by(route, needs, wishes, together) or quoting.quote(route) or NO_PRICE
+        if is_capped and isinstance(offer, Quote):
+            offer = too_dear(offer, wishes, is_free=group.is_free) or offer
+        if isinstance(offer, Quote):
+            quotes.append(offer)
+        else:
+            excluded.append((route, offer))
+    return quotes
 
 
 # --- The order -----------------------------------------------------------------------------------------
+
+
+def _places(index: int, group: Group, question: Question, quotes: list[Quote]) -> list[Place]:
+    """The endpoints of ``quotes``, with the keys to sort them by."""
+    needs, wishes, known = question.needs, question.wishes, question.vitals
+    sort = sort_of(group, wishes)
+    is_scored = bool(group.task) and not sort
+    among = 0 if wishes.across_models else index
+    prompt, answer = needs.size.estimate(), needs.answer
+    longest = tokens_of(needs.size.longest) if needs.size.texts else prompt
+    places: list[Place] = []
+    found: list[Found] = []
+    for quote in quotes:
+        route = quote.route
+        vitals = known.get(route.endpoint_id, UNKNOWN) if route.circuit == "auto" else UNKNOWN
+        step = _step(route, needs, wishes, vitals, longest)
+        standing = (among, step is DOWN, _index(route, wishes.order) if wishes.order else 0, step)
+        expected = ceiling(quote.price, prompt, answer)
+        if is_scored:
+            found.append((standing, quote, step, vitals, expected))
+            continue
+        own = ceiling(quote.own_price, prompt, answer)
+        key = standing + _tail(route, sort, vitals, expected, own)
+        places.append(Place(key, quote, step, vitals, expected, own))
+    return _scored(found, group.task, needs) if is_scored else places
 
 
 def _step(route: Route, needs: Needs, wishes: Wishes, vitals: Vitals, prompt: int) -> Step:
@@ -282,8 +234,6 @@ def _tail(route: Route, sort: By, vitals: Vitals, expected: Micro, own: Micro) -
 
 
 def _index(route: Route, order: tuple[str, ...]) -> int:
-    if not order:
-        return 0
     upstream = route.upstream
     return next((place for place, name in enumerate(order) if upstream.is_among((name,))), len(order))
 
@@ -297,15 +247,33 @@ def _measure(sort: By, vitals: Vitals, expected: Micro) -> float:
     return -vitals.throughput.p50 if vitals.throughput else math.inf
 
 
-def _drawn(places: list[Place], question: Question) -> list[Place]:
-    """In each model's leading run of equals one is drawn to the front."""
-    ordered: list[Place] = []
-    for run, rest in _runs(places, question):
-        first = _draw(run, question.seed) if len(run) > 1 else run[0]
-        ordered.append(first)
-        ordered += [place for place in run if place is not first]
-        ordered += rest
-    return ordered
+def _scored(found: list[Found], task: str, needs: Needs) -> list[Place]:
+    """Places with keys that go on with the score for the task, the best first."""
+    offers = [
+        Offer(
+            quote.route.endpoint_id,
+            quality(quote.route.quality, task),
+            expected,
+            duration(vitals, needs),
+            vitals.attempts,
+            vitals.failures,
+        )
+        for _, quote, _, vitals, expected in found
+    ]
+    return [
+        Place((*standing, -score.total, 0, 0, 0, score.endpoint_id), quote, step, vitals, expected, 0, score)
+        for (standing, quote, step, vitals, expected), score in zip(found, scores(task, offers), strict=True)
+    ]
+
+
+def _without_fallbacks(places: list[Place], wishes: Wishes) -> list[Place]:
+    """The providers the customer has put in order, or the very first endpoint if he named none."""
+    if wishes.order:
+        return [place for place in places if place.key[2] < len(wishes.order)]
+    return places[:1]
+
+
+# --- The draw ------------------------------------------------------------------------------------------
 
 
 def chances(question: Question, decision: Decision, *, is_public: bool = False) -> dict[int, float]:
@@ -316,8 +284,9 @@ def chances(question: Question, decision: Decision, *, is_public: bool = False) 
     if question.wishes.sort or question.wishes.order:
         return {}
     found: dict[int, float] = {}
-    for run, _ in _runs(sorted(decision.places, key=attrgetter("key")), question):
-        is_secret = is_public and all(_own_costs(run))
+    for mine in _by_model(sorted(decision.places, key=attrgetter("key"))):
+        run = _equals(mine, question)
+        is_secret = is_public and all(place.own_cost for place in run)
         shares = _shares(run) if len(run) > 1 and not is_secret else []
         found |= {
             place.quote.route.endpoint_id: share / sum(shares)
@@ -326,88 +295,58 @@ def chances(question: Question, decision: Decision, *, is_public: bool = False) 
     return found
 
 
-def _runs(places: list[Place], question: Question) -> Iterator[tuple[list[Place], list[Place]]]:
-    """Of each model's sorted places, those among which one is drawn, and the rest."""
+def _drawn(places: list[Place], question: Question) -> list[Place]:
+    """Sorted ``places``, where among each model's leading equals one is drawn to the front."""
+    ordered: list[Place] = []
     for mine in _by_model(places):
-        group, first = question.groups[int(mine[0].key[0])], mine[0]
-        size = 1
-        if not (group.sort or group.task) and first.step < SHAKY and first.quote.route.weight:
-            size = _equals(mine)
-        yield mine[:size], mine[size:]
+        run = _equals(mine, question)
+        if len(run) > 1:
+            mine.insert(0, mine.pop(_draw(run, question.seed)))
+        ordered += mine
+    return ordered
 
 
 def _by_model(places: list[Place]) -> list[list[Place]]:
     """Sorted places, parted by the models they were asked for as."""
     if places and places[0].key[0] == places[-1].key[0]:
         return [places]
-    return [list(found) for _, found in groupby(places, key=lambda place: place.key[0])]
+    return [list(mine) for _, mine in groupby(places, key=lambda place: place.key[0])]
 
 
-def _equals(places: list[Place]) -> int:
-    """How many are equal to the first as far as the operator's queue: only costs tell them apart."""
-    as_first = places[0].key[:6]
-    return next((n for n, place in enumerate(places) if place.key[:6] != as_first), len(places))
+def _equals(places: list[Place], question: Question) -> list[Place]:
+    """The first of one model's sorted ``places`` and those that only costs tell from it."""
+    first = places[0]
+    group = question.groups[int(first.key[0])]
+    if group.sort or group.task or first.step >= SHAKY or not first.quote.route.weight:
+        return places[:1]
+    queue = first.key[:COSTS]
+    if places[-1].key[:COSTS] == queue:  # so are all between them
+        return places
+    return [place for place in places if place.key[:COSTS] == queue]
 
 
-def _draw(run: Sequence[Place], seed: str) -> Place:
+def _draw(run: Sequence[Place], seed: str) -> int:
     """Weighted rendezvous: whoever draws from the same seed meets the same endpoint while it is there."""
+    lots = zip(_units(run, seed), _shares(run), strict=True)
+    tickets = [-math.log(unit) / share for unit, share in lots]
+    return tickets.index(min(tickets))
+
+
+def _units(run: Sequence[Place], seed: str) -> list[float]:
+    """Numbers above 0 and up to 1, evenly spread over seeds and endpoints."""
     begun = hashlib.blake2b(f"{seed}:".encode(), digest_size=8)
-    tickets = [
-        -math.log(_unit(begun, place.quote.route.endpoint_id)) / share
-        for place, share in zip(run, _shares(run), strict=True)
-    ]
-    return run[tickets.index(min(tickets))]
+    units = []
+    for place in run:
+        digest = begun.copy()
+        digest.update(b"%d" % place.quote.route.endpoint_id)
+        units.append((int.from_bytes(digest.digest()) + 1) / 2**64)
+    return units
 
 
 def _shares(run: Sequence[Place]) -> list[float]:
     """What each one's chance to be drawn is in proportion to: its weight and 1/price²."""
-    own = _own_costs(run)
+    costs = [place.own_cost for place in run]
     # Customers pay the same at each endpoint of a model: there it is our own cost that differs.
-    costs = own if all(own) else [place.key[6] for place in run]
+    if not all(costs):
+        costs = [place.expected for place in run]
     return [place.quote.route.weight / (cost * cost or 1) for place, cost in zip(run, costs, strict=True)]
-
-
-def _own_costs(run: Sequence[Place]) -> list[float]:
-    """What we pay for each; 0 where nobody has said."""
-    return [place.key[7] for place in run]
-
-
-def _unit(begun: "hashlib.blake2b", endpoint_id: int) -> float:
-    """A number above 0 and up to 1, evenly spread over seeds and endpoints. ``begun``: with the seed."""
-    digest = begun.copy()
-    digest.update(b"%d" % endpoint_id)
-    return (int.from_bytes(digest.digest()) + 1) / 2**64
-
-
-def _scored(found: list[Found], task: str, needs: Needs) -> list[Place]:
-    """Their places, with keys that go on with the score for the task, the best first."""
-    offers = [
-        Offer(
-            quoted.route.endpoint_id,
-            quality(quoted.route.quality, task),
-            expected,
-            duration(vitals, needs),
-            vitals.attempts,
-            vitals.failures,
-        )
-        for _, quoted, _, vitals, expected in found
-    ]
-    return [
-        Place((*key, -score.total, 0, 0, 0, score.endpoint_id), quoted, step, vitals, expected, score)
-        for (key, quoted, step, vitals, expected), score in zip(found, scores(task, offers), strict=True)
-    ]
-
-
-def duration(vitals: Vitals, needs: Needs) -> float | None:
-    """Seconds that the answer takes in all likelihood; None where nothing was measured."""
-    if vitals.throughput is None:
-        return None
-    late = vitals.latency.p50 / 1000 if vitals.latency else 0.0
-    return late + needs.answer / vitals.throughput.p50
-
-
-def _without_fallbacks(places: list[Place], wishes: Wishes) -> list[Place]:
-    """The providers the customer has put in order, or the very first endpoint if he named none."""
-    if wishes.order:
-        return [place for place in places if place.key[2] < len(wishes.order)]
-    return places[:1]

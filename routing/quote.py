@@ -1,7 +1,9 @@
 """What a request may cost at an endpoint, and how long an answer that buys. Pure."""
 
 from datetime import datetime
-from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from billing.money import Micro
 from billing.pricing import FREE, Price, ceiling, completion_within
@@ -10,7 +12,7 @@ from routing.needs import Needs
 from routing.route import Route
 
 
-class Quote(NamedTuple):
+class Quote(Struct, frozen=True):
     """An endpoint with the prices in force at admission: for this request they hold, whatever changes."""
 
     route: Route
@@ -31,39 +33,46 @@ class Quote(NamedTuple):
         """What it costs with an answer of one token: for less it is not worth asking."""
         return ceiling(self.price, self.prompt, 1)
 
-    def expected(self, prompt: int, answer: int) -> Micro:
-        """What the customer pays for so many tokens."""
-        return ceiling(self.price, prompt, answer)
-
-    def own_cost(self, prompt: int, answer: int) -> Micro:
-        """What the provider takes from us for them; 0 where nobody has said."""
-        return 0 if self.own_price is FREE else ceiling(self.own_price, prompt, answer)
-
     def within(self, amount: Micro) -> "Quote | None":
         """The same for no more than ``amount``, with a shorter answer if need be; None if it buys none."""
         if amount >= self.ceiling:
             return self
         limit = completion_within(self.price, self.prompt, amount, self.limit)
-        return self._replace(limit=limit, is_told=True, is_lowered=True) if limit else None
+        return replace(self, limit=limit, is_told=True, is_lowered=True) if limit else None
 
     def told(self, chat: Chat) -> Chat:
         """``chat`` as this endpoint is asked it. Of two limits adapters take the smaller one."""
         return {**chat, "max_tokens": self.limit} if self.is_told else chat
 
 
-def quote(route: Route, needs: Needs, moment: datetime, *, is_free: bool) -> Quote | None:
-    """The quote of ``route``; None if it has no price at ``moment``. ``is_free``: nothing is charged."""
-    price = FREE if is_free else route.prices.at(moment)
-    if price is None:
-        return None
-    own_price = route.own_prices.at(moment) or FREE
-    if needs.size.texts:
-        price, own_price = price.of_embeddings(), own_price.of_embeddings()
-    asked = needs.limit
-    prompt = needs.size.bound(route.characters_per_token)
-    # Where the customer names no limit a vendor may say as much as it likes, so it is told ours. Some count
-    # it into the context and refuse one that does not fit: there they are left to themselves.
-    fits = prompt + route.max_output <= route.context_length
-    limit = route.max_output if asked is None else min(asked, route.max_output)
-    is_told = fits if asked is None else asked > limit
-    return Quote(route, price, own_price, prompt, limit, is_told)
+class Quoting:
+    """Makes the quotes of one request: what many endpoints have in common is worked out once."""
+
+    def __init__(self, needs: Needs, moment: datetime, *, is_free: bool) -> None:
+        """``moment``: prices in force then are meant. ``is_free``: nothing is charged."""
+        self._size = needs.size
+        self._asked = needs.limit
+        self._is_of_texts = bool(needs.size.texts)
+        self._moment = moment
+        self._is_free = is_free
+        self._prompts: dict[float, int] = {}  # tokens of the prompt at the most, by characters in a token
+
+    def quote(self, route: Route) -> Quote | None:
+        """What ``route`` may cost; None if it has no price."""
+        price = FREE if self._is_free else route.prices.at(self._moment)
+        if price is None:
+            return None
+        own_price = route.own_prices.at(self._moment) or FREE
+        if self._is_of_texts:
+            price, own_price = price.of_embeddings(), own_price.of_embeddings()
+        prompt = self._prompts.get(route.characters_per_token) or self._prompt(route.characters_per_token)
+        asked, most = self._asked, route.max_output
+        if asked is None:
+            # A vendor may say as much as it likes then, so it is told ours. Some count it into the context
+            # and refuse one that does not fit: there they are left to themselves.
+            return Quote(route, price, own_price, prompt, most, prompt + most <= route.context_length)
+        return Quote(route, price, own_price, prompt, min(asked, most), asked > most)
+
+    def _prompt(self, characters_per_token: float) -> int:
+        bound = self._prompts[characters_per_token] = self._size.bound(characters_per_token)
+        return bound

@@ -7,6 +7,8 @@ matter, and an offer's score depends on who else is there.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from routing.cues import CHAT, CODE, CREATIVE, EXTRACTION, LONG, MATH, TRANSLATION
 
 GENERAL = "general"  # the mark of a model for kinds that it has no mark of its own for
@@ -16,8 +18,8 @@ BEST = 100  # the highest mark
 PRIOR = 5
 # Who has not been measured is neither fast nor slow.
 UNMEASURED = 0.5
-# Digits of a total: what differs by less comes from arithmetic and is equal.
-DIGITS = 9
+# A total is rounded to so many parts of one: what differs by less comes from arithmetic and is equal.
+PARTS = 10**9
 
 
 class Weights(NamedTuple):
@@ -46,7 +48,7 @@ WEIGHTS: Mapping[str, Weights] = {
 }
 
 
-class Offer(NamedTuple):
+class Offer(Struct, frozen=True):
     """What is known of an endpoint before it is asked."""
 
     endpoint_id: int
@@ -57,7 +59,7 @@ class Offer(NamedTuple):
     failures: int
 
 
-class Score(NamedTuple):
+class Score(Struct, frozen=True):
     """Each part from 0 to 1 with their weighted sum, to be shown in a table."""
 
     endpoint_id: int
@@ -77,17 +79,17 @@ def quality(marks: Mapping[str, float], kind: str) -> float:
 def scores(kind: str, offers: Sequence[Offer]) -> list[Score]:
     """The score of each offer for a task of ``kind``, in the order of ``offers``."""
     weights = WEIGHTS[kind]
-    cheapest = min((offer.cost for offer in offers), default=0)
-    fastest = min((offer.duration for offer in offers if offer.duration is not None), default=0.0)
+    cheapest = min([offer.cost for offer in offers], default=0)
+    fastest = min([offer.duration for offer in offers if offer.duration is not None], default=0.0)
     return [_score(offer, weights, cheapest, fastest) for offer in offers]
 
 
 def _score(offer: Offer, weights: Weights, cheapest: int, fastest: float) -> Score:
-    endpoint_id, quality, cost, duration, attempts, failures = offer
+    quality, cost, duration, attempts = offer.quality, offer.cost, offer.duration, offer.attempts
     # Beside something free or instant all else counts as infinitely dear or slow.
     price = cheapest / cost if cost > cheapest else 1.0
     speed = UNMEASURED if duration is None else fastest / duration if duration > fastest else 1.0
-    health = (attempts - failures + PRIOR) / (attempts + PRIOR)
+    health = (attempts - offer.failures + PRIOR) / (attempts + PRIOR)
     for_quality, for_price, for_speed, for_health = weights
     total = for_quality * quality + for_price * price + for_speed * speed + for_health * health
-    return Score(endpoint_id, round(total, DIGITS), quality, price, speed, health)
+    return Score(offer.endpoint_id, round(total * PARTS) / PARTS, quality, price, speed, health)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import asdict
+
 from billing.money import MICRO_PER_ROUBLE
 from billing.pricing import Price
 from monitoring.vitals import Vitals
@@ -68,7 +70,7 @@ def _row(position: int, place: Place, needs: Needs, chance: float | None) -> dic
         "chance": chance,
         "score": None
         if place.score is None
-        else {name: round(part, 4) for name, part in place.score._asdict().items() if name != "endpoint_id"},
+        else {name: round(part, 4) for name, part in asdict(place.score).items() if name != "endpoint_id"},
     }
 
 

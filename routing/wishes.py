@@ -4,10 +4,11 @@ Pure. The objects have been checked: a request's at the door, the kept ones when
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
 from billing.pricing import TOKENS_PRICED, Part
@@ -30,14 +31,10 @@ MS_PER_SECOND = 1_000
 LARGEST_MEASURE = 10**12
 # What a model's name may end in after a colon -> the measure that it asks for.
 SUFFIXES: Mapping[str, By] = {"floor": "price", "nitro": "throughput", "free": ""}
+_NO_BOUNDS: Mapping[Any, Any] = NOTHING
 
 
-def _nothing() -> Mapping[Any, Any]:
-    return NOTHING
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Struct, frozen=True):
     """The merged preferences of request, key and client. Slugs of providers are in lower case."""
 
     order: tuple[str, ...] = ()  # these first, in this order
@@ -48,10 +45,10 @@ class Wishes:
     sort: By = ""  # the measure to order by, instead of the draw
     is_sort_asked: bool = False  # by the request itself: a suffix of the model's name does not change it
     across_models: bool = False  # sort all models' endpoints together, not each model's by themselves
-    min_throughput: Mapping[Percentile, float] = field(default_factory=_nothing)  # tokens a second
-    max_latency: Mapping[Percentile, float] = field(default_factory=_nothing)  # milliseconds
+    min_throughput: Mapping[Percentile, float] = _NO_BOUNDS  # tokens a second
+    max_latency: Mapping[Percentile, float] = _NO_BOUNDS  # milliseconds
     # Part of a price -> the most it may be, in the units of ``billing.pricing.Price``.
-    max_price: Mapping[Part, Micro] = field(default_factory=_nothing)
+    max_price: Mapping[Part, Micro] = _NO_BOUNDS
     keeps_data_private: bool = False  # only providers that do not train on what they are told
     region: str = ""  # only providers that process there; "" allows all
 

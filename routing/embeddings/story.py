@@ -17,9 +17,10 @@ from routing.attempts import Attempt, Attempts
 from routing.call import Call
 from routing.embeddings.ticket import EmbeddingsTicket, Part, part
 from routing.errors import BadRequest, NoRoute, TextTooLong
+from routing.exclusions import LONGEST_TOKEN, can_resize
 from routing.meter import measure_texts
 from routing.planner import Planner
-from routing.policy import LONGEST_TOKEN, Question, can_resize, decide
+from routing.policy import Question, decide
 from routing.ticket import new_id
 
 FIXED_WIDTH = "Поле dimensions: эта модель даёт векторы только одного размера; уберите поле."

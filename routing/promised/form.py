@@ -119,7 +119,7 @@ class Form:
         return self._weight * values + self._text_weight * len(text)
 
 
-def form_of(chat: Chat) -> Form | None:
+def promised_form(chat: Chat) -> Form | None:
     """What an answer to ``chat`` has to be. Raises BadRequest for a schema that is none, or fits nothing."""
     wanted = chat.get("response_format") or {}
     if wanted.get("type") == "json_object":

@@ -11,7 +11,7 @@ from billing.pricing import FREE, Price, cost_of
 from providers.errors import Rejected
 from providers.wire import Chat, Completion
 from routing.errors import BadRequest, Unavailable, Unfit
-from routing.promised.form import FIELD, Fault, Form, Found, form_of, found_in
+from routing.promised.form import FIELD, Fault, Form, Found, found_in, promised_form
 from routing.promised.inspector import Inspector, IsBusy, TakesTooLong
 
 # How often a model is asked again, over all endpoints of one request.
@@ -47,7 +47,7 @@ class Promises:
 
     def of(self, chat: Chat, client_id: int) -> "Promise | None":
         """What has to be kept in answering ``chat``. Raises BadRequest."""
-        form = form_of(chat)
+        form = promised_form(chat)
         if form is None:
             return None
         if form.mark in self._endless:

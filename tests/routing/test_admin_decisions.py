@@ -1,7 +1,6 @@
 """How operators read a decision that was made, and the catalogue that it was made of."""
 
 import re
-from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -9,6 +8,7 @@ import orjson
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from msgspec.structs import replace
 
 from billing.models import Generation
 from providers import errors

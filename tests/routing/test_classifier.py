@@ -138,6 +138,11 @@ def test_reasons_are_our_cues_and_nothing_of_the_prompt():
     assert task.reasons == ("слово: перевед…", "слово: английск…")
 
 
+@pytest.mark.parametrize(("text", "are_told"), [("Было 5, стало 7.", True), ("Было 5, стало 5.", False)])
+def test_two_numbers_are_numbers_and_one_said_twice_is_not(text, are_told):
+    assert ("числа" in classify(asked(f"Посчитай. {text}")).reasons) is are_told
+
+
 def test_a_chat_needs_no_reason():
     assert classify(asked("Ночь тиха")) == classify(asked(""))
     assert classify(asked("Ночь тиха")).reasons == ()

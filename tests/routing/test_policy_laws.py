@@ -7,6 +7,7 @@ from random import Random
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from billing.pricing import Price, PriceList
 from routing.policy import Question, Step, chances, decide
@@ -81,7 +82,7 @@ def test_the_order_does_not_depend_on_the_order_of_what_was_asked(question, rng)
 @laws
 @given(questions())
 def test_without_fallbacks_only_those_put_in_order_are_tried_or_one(question):
-    question = question._replace(wishes=replace(question.wishes, allow_fallbacks=False))
+    question = question._replace(wishes=structs.replace(question.wishes, allow_fallbacks=False))
 
     decision = decide(question)
 
@@ -105,7 +106,7 @@ def test_within_a_model_nobody_healthy_comes_behind_a_broken_circuit(question):
 @laws
 @given(questions())
 def test_chances_are_one_together_where_something_is_drawn(question):
-    question = question._replace(wishes=replace(question.wishes, allow_fallbacks=True))
+    question = question._replace(wishes=structs.replace(question.wishes, allow_fallbacks=True))
     decision = decide(question)
     found = chances(question, decision)
 

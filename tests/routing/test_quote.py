@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from billing.pricing import FREE, UNPRICED, Price, PriceList
 from routing.meter import measure
 from routing.needs import needs_of
-from routing.quote import quote as quote_of
+from routing.quote import Quoting
 from tests.gateways import NOBODY, route
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -20,8 +20,8 @@ def priced(*prices, **facts):
 
 def quoted(*routes, is_free=False, moment=NOON, **chat):
     asked = {**CHAT, **chat}
-    needs = needs_of(asked, measure(asked))
-    found = [quote_of(route, needs, moment, is_free=is_free) for route in routes]
+    quoting = Quoting(needs_of(asked, measure(asked)), moment, is_free=is_free)
+    found = [quoting.quote(route) for route in routes]
     return [quote for quote in found if quote is not None]
 
 

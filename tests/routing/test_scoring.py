@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from routing.classifier import KINDS
 from routing.scoring import WEIGHTS, Offer, Score, quality, scores
@@ -72,7 +73,7 @@ def test_quality_decides_about_code_and_price_about_talk():
 def test_the_unit_of_price_and_time_does_not_matter(kind):
     offers = [offer(1, cost=70, duration=0.7), offer(2, cost=130, duration=None), offer(3, cost=33)]
     scaled = [
-        o._replace(cost=o.cost * 1_000, duration=None if o.duration is None else o.duration * 1_000)
+        replace(o, cost=o.cost * 1_000, duration=None if o.duration is None else o.duration * 1_000)
         for o in offers
     ]
 
@@ -85,7 +86,7 @@ def test_a_kind_without_a_mark_of_its_own_has_the_general_one():
 
 
 def test_a_score_names_its_parts():
-    assert Score._fields == ("endpoint_id", "total", "quality", "price", "speed", "health")
+    assert Score.__struct_fields__ == ("endpoint_id", "total", "quality", "price", "speed", "health")
 
 
 def best(kind: str, offers: list[Offer]) -> int:

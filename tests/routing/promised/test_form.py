@@ -5,7 +5,7 @@ import json
 import pytest
 
 from routing.errors import BadRequest
-from routing.promised.form import LARGEST, Form, Found, form_of, found_in
+from routing.promised.form import LARGEST, Form, Found, found_in, promised_form
 from routing.promised.looser import looser
 from routing.promised.schemas import text_weight, weight
 
@@ -37,29 +37,29 @@ def begun(document):
     ],
 )
 def test_nothing_is_promised_that_was_not_asked_for(chat):
-    assert form_of(chat) is None
+    assert promised_form(chat) is None
 
 
 def test_any_object_is_promised_without_a_schema():
-    form = form_of({"response_format": {"type": "json_object"}})
+    form = promised_form({"response_format": {"type": "json_object"}})
 
     assert form.fits({"a": 1})
     assert not form.fits([1])
 
 
 def test_the_same_schema_is_compiled_once():
-    assert form_of(asked(PERSON)) is form_of(asked(dict(PERSON)))
+    assert promised_form(asked(PERSON)) is promised_form(asked(dict(PERSON)))
 
 
 def test_large_schemas_are_not_kept_without_end():
     first, *others = [asked({"title": f"{n}", "enum": ["x" * (LARGEST - 100)]}) for n in range(10)]
-    form = form_of(first)
+    form = promised_form(first)
 
     for other in others:
-        form_of(other)
+        promised_form(other)
 
-    assert form_of(first) is not form
-    assert form_of(first).mark == form.mark
+    assert promised_form(first) is not form
+    assert promised_form(first).mark == form.mark
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_large_schemas_are_not_kept_without_end():
 )
 def test_what_is_no_schema_is_refused_by_its_field(schema):
     with pytest.raises(BadRequest) as refused:
-        form_of(asked(schema))
+        promised_form(asked(schema))
 
     assert refused.value.param == "response_format.json_schema.schema"
 
