@@ -298,7 +298,7 @@ async def test_thoughts_of_a_second_try_do_not_come_after_words():
         events = await house.stream(**PROMISED)
 
     assert json.loads(spoken(events)) == json.loads(GOOD)
-    assert b"".join(events).count("Хм".encode()) == 1
+    assert b"".join(events).count('"reasoning":"Хм"'.encode()) == 1
 
 
 async def test_a_customer_who_has_seen_something_is_told_that_the_model_is_asked_again():
