@@ -9,7 +9,7 @@ NOWHERE := env XROUTER_SECRET_KEY=check XROUTER_VAULT_KEYS=k1:AAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos requirements clean python environment dev-environment
+.PHONY: help run test check bench chaos conformance requirements clean python environment dev-environment
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -34,6 +34,9 @@ bench: dev-environment ## CPU and throughput of one web process, as a table
 
 chaos: dev-environment ## kill processes under load, then count the money; CHAOS_ARGS="--requests 1000 --kill-web 5-15"
 	@exec $(VENV) -m tests.chaos $(CHAOS_ARGS)
+
+conformance: dev-environment ## clients x features x providers, by the official SDKs, into docs/conformance.md
+	@exec $(SERVED) $(VENV) -m tests.conformance
 
 requirements: dev-environment ## pin requirements*.in anew, with hashes
 	$(VENV) -m piptools compile $(PIN) -o requirements.txt requirements.in

@@ -1,7 +1,6 @@
 """The installation that the end-to-end tests speak to: started once, stopped with everything it started."""
 
 import json
-import secrets
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
-from tests.e2e.installation import Installation, Server, Twins, installed
+from tests.e2e.installation import Installation, Server, Twins, migrated
 from tests.e2e.suspects import ALERT, Front, front, gruff, hole, mute
 
 CLIENT = "Ромашка"
@@ -23,12 +22,7 @@ TLS = ssl.create_default_context()
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A migrated database, and no program yet."""
-    with installed(tmp_path_factory.mktemp("home")) as installation:
-        installation.manage("migrate", "-v0")
-        # Redis counts by these numbers, and is other tests' Redis, too.
-        first = secrets.randbelow(1 << 40)
-        for table in ("accounts_client", "accounts_apikey", "providers_credential", "routing_endpoint"):
-            installation.query(f"ALTER TABLE {table} ALTER id RESTART WITH {first}")
+    with migrated(tmp_path_factory.mktemp("home")) as installation:
         yield installation
 
 

@@ -1,0 +1,173 @@
+"""The clients. Each knows the features that it can be asked for, and tries one of them at a place.
+
+A module in Python tries a feature in the function of its name. A program in another language is started once
+for each place, tries all that is there, and tells of each.
+"""
+
+import asyncio
+import json
+import os
+import re
+import ssl
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from inspect import isfunction, signature
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
+
+from tests.conformance import langchain, openai_helpers, openai_python
+from tests.conformance.stage import Place
+from tests.e2e import sdk_for_node
+
+# For all clients: to read the certificates of the authorities takes longer than a chat.
+TLS = ssl.create_default_context()
+# One loop for all checks: LangChain keeps its connections in one pool for the whole process.
+LOOP = asyncio.Runner()
+# Seconds that a program may take for all features of a place.
+PATIENCE = 120
+
+Check = Callable[..., Awaitable[None]]
+
+
+class Client(Protocol):
+    """``missing``: why this machine cannot run it; "" if it can."""
+
+    title: str
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def missing(self) -> str: ...
+    @property
+    def features(self) -> set[str]: ...
+
+    def check(self, feature: str, at: Place) -> None:
+        """Raises an error if this is not what the client gets there."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A module whose functions try features. ``around`` gives each what it needs beside the place."""
+
+    title: str
+    package: str
+    module: ModuleType
+    around: Callable[[Check, Place], Any]
+    missing: str = ""
+
+    @property
+    def version(self) -> str:
+        return f"{self.package} {version(self.package)}"
+
+    @property
+    def features(self) -> set[str]:
+        return set(self._checks())
+
+    def check(self, feature: str, at: Place) -> None:
+        LOOP.run(self.around(self._checks()[feature], at))
+
+    def _checks(self) -> Mapping[str, Check]:
+        """What takes a place, or an SDK and a place."""
+        found = {name: value for name, value in vars(self.module).items() if isfunction(value)}
+        return {
+            name: check
+            for name, check in found.items()
+            if list(signature(check).parameters) in (["at"], ["sdk", "at"])
+        }
+
+
+@dataclass(frozen=True)
+class Node:
+    """The SDK for Node. ``heard``: what came of each feature, by place."""
+
+    title: str
+    source: Path = sdk_for_node.HERE / "conform.mjs"
+    heard: dict[tuple[str, str], dict[str, str | None]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        return f"openai for Node {sdk_for_node.version()}"
+
+    @property
+    def missing(self) -> str:
+        return "" if sdk_for_node.is_there() else "Node and npm are not installed on this machine"
+
+    @property
+    def features(self) -> set[str]:
+        return set(re.findall(r"^  async (\w+)\(\)", self.source.read_text(), re.MULTILINE))
+
+    def check(self, feature: str, at: Place) -> None:
+        where = (at.base_url, at.model)
+        if where not in self.heard:
+            self.heard[where] = self._run(at)
+        error = self.heard[where].get(feature, "the program ended before it came to this")
+        assert error is None, error
+
+    def _run(self, at: Place) -> dict[str, str | None]:
+        done = subprocess.run(
+            ["node", self.source.name, *sorted(self.features & at.offers)],
+            cwd=sdk_for_node.installed_sdk(at.home),
+            env={**os.environ, **environment(at)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert not done.returncode, done.stderr
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        return {each["feature"]: each["error"] for each in told}
+
+
+def environment(at: Place) -> dict[str, str]:
+    """A place, as programs are told of it."""
+    return {
+        "BASE_URL": at.base_url,
+        "API_KEY": at.key,
+        "POOR_KEY": at.poor_key,
+        "HURRIED_KEY": at.hurried_key,
+        "MODEL": at.model,
+        "VECTORS": at.vectors,
+        "TWINS": at.twins.url,
+        "FAMILY": at.family,
+        "TOLD": json.dumps(dict(at.told)),
+    }
+
+
+async def by_itself(check: Check, at: Place) -> None:
+    await check(at)
+
+
+async def with_sync(check: Check, at: Place) -> None:
+    http = DefaultHttpxClient(verify=TLS)
+    with OpenAI(**_login(at), http_client=http) as sdk:
+        await check(sdk, at)
+
+
+async def with_async(check: Check, at: Place) -> None:
+    http = DefaultAsyncHttpxClient(verify=TLS)
+    async with AsyncOpenAI(**_login(at), http_client=http) as sdk:
+        await check(sdk, at)
+
+
+async def with_both(check: Check, at: Place) -> None:
+    await with_sync(check, at)
+    await with_async(check, at)
+
+
+def _login(at: Place) -> dict[str, Any]:
+    """Nothing is tried again unless a check wants it."""
+    return {"base_url": at.base_url, "api_key": at.key, "max_retries": 0, "timeout": 30}
+
+
+CLIENTS: dict[str, Client] = {
+    "openai": Library("openai-python", "openai", openai_python, with_sync),
+    "openai-async": Library("openai-python, asynchronous", "openai", openai_python, with_async),
+    "openai-helpers": Library("openai-python, `stream()` and `parse()`", "openai", openai_helpers, with_both),
+    "openai-node": Node("openai-node"),
+    "langchain": Library("LangChain", "langchain-openai", langchain, by_itself),
+}
