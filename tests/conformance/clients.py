@@ -10,6 +10,7 @@ import os
 import re
 import ssl
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,6 +25,10 @@ from tests.conformance import langchain, openai_helpers, openai_python
 from tests.conformance.stage import Place
 from tests.e2e import sdk_for_node
 
+ROOT = Path(__file__).parents[2]
+NODE = sdk_for_node.HERE / "conform.mjs"
+INSTRUCTOR = Path(__file__).with_name("instructor")
+
 # For all clients: to read the certificates of the authorities takes longer than a chat.
 TLS = ssl.create_default_context()
 # One loop for all checks: LangChain keeps its connections in one pool for the whole process.
@@ -37,8 +42,8 @@ Check = Callable[..., Awaitable[None]]
 class Client(Protocol):
     """``missing``: why this machine cannot run it; "" if it can."""
 
-    title: str
-
+    @property
+    def title(self) -> str: ...
     @property
     def version(self) -> str: ...
     @property
@@ -82,24 +87,29 @@ class Library:
 
 
 @dataclass(frozen=True)
-class Node:
-    """The SDK for Node. ``heard``: what came of each feature, by place."""
+class Started:
+    """How a program is started once it is installed."""
+
+    command: list[str]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A client in a process of its own. ``heard``: what came of each feature, by place."""
 
     title: str
-    source: Path = sdk_for_node.HERE / "conform.mjs"
+    version: str
+    source: Path
+    function: str  # how functions that try features begin, as an expression
+    install: Callable[[Path], Started]  # below the folder given
+    missing: str = ""
     heard: dict[tuple[str, str], dict[str, str | None]] = field(default_factory=dict)
 
     @property
-    def version(self) -> str:
-        return f"openai for Node {sdk_for_node.version()}"
-
-    @property
-    def missing(self) -> str:
-        return "" if sdk_for_node.is_there() else "Node and npm are not installed on this machine"
-
-    @property
     def features(self) -> set[str]:
-        return set(re.findall(r"^  async (\w+)\(\)", self.source.read_text(), re.MULTILINE))
+        return set(re.findall(self.function, self.source.read_text(), re.MULTILINE))
 
     def check(self, feature: str, at: Place) -> None:
         where = (at.base_url, at.model)
@@ -109,18 +119,43 @@ class Node:
         assert error is None, error
 
     def _run(self, at: Place) -> dict[str, str | None]:
+        how = self.install(at.home)
         done = subprocess.run(
-            ["node", self.source.name, *sorted(self.features & at.offers)],
-            cwd=sdk_for_node.installed_sdk(at.home),
-            env={**os.environ, **environment(at)},
+            [*how.command, *sorted(self.features & at.offers)],
+            cwd=how.folder,
+            env={**os.environ, **environment(at), **how.environment},
             capture_output=True,
             text=True,
             timeout=PATIENCE,
             check=False,
         )
         assert not done.returncode, done.stderr
-        told = [json.loads(line) for line in done.stdout.splitlines()]
+        told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         return {each["feature"]: each["error"] for each in told}
+
+
+def node(home: Path) -> Started:
+    return Started(["node", NODE.name], sdk_for_node.installed_sdk(home))
+
+
+def instructor(home: Path) -> Started:
+    """Instructor and the older SDK that it wants, before what the tests have."""
+    packages = home / "instructor"
+    if not packages.is_dir():
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run(
+            [*pip, "--require-hashes", "--target", packages, "-r", INSTRUCTOR / "requirements.txt"],
+            check=True,
+        )
+    path = os.pathsep.join([str(packages), str(ROOT)])
+    return Started([sys.executable, "conform.py"], INSTRUCTOR, {"PYTHONPATH": path})
+
+
+def pinned(package: str) -> str:
+    """The version of what Instructor runs with."""
+    found = re.search(rf"^{package}==(\S+)", (INSTRUCTOR / "requirements.txt").read_text(), re.MULTILINE)
+    assert found
+    return found.group(1)
 
 
 def environment(at: Place) -> dict[str, str]:
@@ -168,6 +203,20 @@ CLIENTS: dict[str, Client] = {
     "openai": Library("openai-python", "openai", openai_python, with_sync),
     "openai-async": Library("openai-python, asynchronous", "openai", openai_python, with_async),
     "openai-helpers": Library("openai-python, `stream()` and `parse()`", "openai", openai_helpers, with_both),
-    "openai-node": Node("openai-node"),
+    "openai-node": Program(
+        "openai-node",
+        f"openai for Node {sdk_for_node.version()}",
+        NODE,
+        r"^  async (\w+)\(\)",
+        node,
+        missing="" if sdk_for_node.is_there() else "Node and npm are not installed on this machine",
+    ),
     "langchain": Library("LangChain", "langchain-openai", langchain, by_itself),
+    "instructor": Program(
+        "Instructor",
+        f"instructor {pinned('instructor')} (on openai {pinned('openai')})",
+        INSTRUCTOR / "conform.py",
+        r"^async def (\w+)\(\)",
+        instructor,
+    ),
 }

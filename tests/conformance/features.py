@@ -57,6 +57,7 @@ FEATURES = (
     Feature("stream_tool", "A call in a stream", ("stream", *CALLS)),
     Feature("schema", "An answer by a JSON schema", ("response_format.json_schema",)),
     Feature("schema_by_tool", "An answer by a schema, as the arguments of a tool", CHOICE),
+    Feature("reask", "An answer that does not fit is asked for anew, with its history", CHOICE),
     Feature("json_object", "`response_format: json_object`", ("response_format.json_object",)),
     Feature("stop", "`stop`, whole and streamed", ("stop",)),
     Feature("max_tokens", "`max_tokens`", ("max_tokens",)),
