@@ -1,7 +1,7 @@
 """The clients. Each knows the features that it can be asked for, and tries one of them at a place.
 
-A module in Python tries a feature in the function of its name. A program in another language is started once
-for each place, tries all that is there, and tells of each.
+A module in Python tries a feature in the function of its name. A program is started once; it reads a line of
+JSON for each cell and answers by one.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from inspect import isfunction, signature
 from pathlib import Path
+from threading import Timer
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -33,8 +34,8 @@ INSTRUCTOR = Path(__file__).with_name("instructor")
 TLS = ssl.create_default_context()
 # One loop for all checks: LangChain keeps its connections in one pool for the whole process.
 LOOP = asyncio.Runner()
-# Seconds that a program may take for all features of a place.
-PATIENCE = 120
+# Seconds that a program may take for a cell.
+PATIENCE = 60
 
 Check = Callable[..., Awaitable[None]]
 
@@ -53,6 +54,9 @@ class Client(Protocol):
 
     def check(self, feature: str, at: Place) -> None:
         """Raises an error if this is not what the client gets there."""
+
+    def end(self) -> None:
+        """Leave nothing behind."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,9 @@ class Library:
     def check(self, feature: str, at: Place) -> None:
         LOOP.run(self.around(self._checks()[feature], at))
 
+    def end(self) -> None:
+        """It has started nothing."""
+
     def _checks(self) -> Mapping[str, Check]:
         """What takes a place, or an SDK and a place."""
         found = {name: value for name, value in vars(self.module).items() if isfunction(value)}
@@ -95,9 +102,9 @@ class Started:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Program:
-    """A client in a process of its own. ``heard``: what came of each feature, by place."""
+    """A client in a process of its own, which is told of a feature and a place and tells what came of it."""
 
     title: str
     version: str
@@ -105,33 +112,42 @@ class Program:
     function: str  # how functions that try features begin, as an expression
     install: Callable[[Path], Started]  # below the folder given
     missing: str = ""
-    heard: dict[tuple[str, str], dict[str, str | None]] = field(default_factory=dict)
+    process: subprocess.Popen[str] | None = None
 
     @property
     def features(self) -> set[str]:
         return set(re.findall(self.function, self.source.read_text(), re.MULTILINE))
 
     def check(self, feature: str, at: Place) -> None:
-        where = (at.base_url, at.model)
-        if where not in self.heard:
-            self.heard[where] = self._run(at)
-        error = self.heard[where].get(feature, "the program ended before it came to this")
-        assert error is None, error
+        told = self._ask({"feature": feature, "at": facts(at)}, at.home)
+        assert told["error"] is None, told["error"]
 
-    def _run(self, at: Place) -> dict[str, str | None]:
-        how = self.install(at.home)
-        done = subprocess.run(
-            [*how.command, *sorted(self.features & at.offers)],
-            cwd=how.folder,
-            env={**os.environ, **environment(at), **how.environment},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert not done.returncode, done.stderr
-        told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        return {each["feature"]: each["error"] for each in told}
+    def end(self) -> None:
+        process, self.process = self.process, None
+        if process:
+            process.communicate(timeout=PATIENCE)  # it ends when nobody asks any more
+
+    def _ask(self, asked: Mapping[str, Any], home: Path) -> Any:
+        process = self.process = self.process or self._started(home)
+        assert process.stdin
+        assert process.stdout
+        watchdog = Timer(PATIENCE, process.kill)
+        watchdog.start()
+        try:
+            print(json.dumps(asked), file=process.stdin, flush=True)
+            line = process.stdout.readline()
+        finally:
+            watchdog.cancel()
+        if not line:
+            self.process = None
+            raise AssertionError(f"the program has ended with {process.wait()}")
+        return json.loads(line)
+
+    def _started(self, home: Path) -> "subprocess.Popen[str]":
+        how = self.install(home)
+        environment = {**os.environ, **how.environment}
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        return subprocess.Popen(how.command, cwd=how.folder, env=environment, **pipes)
 
 
 def node(home: Path) -> Started:
@@ -158,19 +174,10 @@ def pinned(package: str) -> str:
     return found.group(1)
 
 
-def environment(at: Place) -> dict[str, str]:
+def facts(at: Place) -> dict[str, Any]:
     """A place, as programs are told of it."""
-    return {
-        "BASE_URL": at.base_url,
-        "API_KEY": at.key,
-        "POOR_KEY": at.poor_key,
-        "HURRIED_KEY": at.hurried_key,
-        "MODEL": at.model,
-        "VECTORS": at.vectors,
-        "TWINS": at.twins.url,
-        "FAMILY": at.family,
-        "TOLD": json.dumps(dict(at.told)),
-    }
+    names = ("base_url", "key", "poor_key", "hurried_key", "model", "vectors", "family")
+    return {**{name: getattr(at, name) for name in names}, "twins": at.twins.url, "told": dict(at.told)}
 
 
 async def by_itself(check: Check, at: Place) -> None:

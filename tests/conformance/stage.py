@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import requests
 
-from tests.conformance.features import Column, Feature, rows
+from tests.conformance.features import Column, Feature
 from tests.e2e.installation import Server, Twins, migrated, wait_until
 from tests.e2e.market import new_client
 
@@ -33,7 +33,6 @@ class Place:
     family: str
     twins: Twins
     told: Mapping[str, str]
-    offers: frozenset[str]  # names of the features that are there
     home: Path  # for what a client has to install
     key: str = field(repr=False)
     poor_key: str = field(repr=False)  # of a client without money
@@ -99,7 +98,6 @@ class Stage:
             family=column.family,
             twins=self.twins,
             told=self.told(column.model),
-            offers=frozenset(feature.name for feature in rows(column) if self.has(feature, column)),
             home=self.home,
             key=self.key,
             poor_key=self.poor_key,

@@ -1,6 +1,4 @@
-"""Tries features through Instructor and prints a line of JSON for each: its name, and its error or null.
-
-    BASE_URL=… API_KEY=… POOR_KEY=… HURRIED_KEY=… TWINS=… FAMILY=… MODEL=… python conform.py FEATURE…
+"""Tries features through Instructor: a line of JSON with a feature and a place comes in, one goes out.
 
 Runs with the packages of ``requirements.txt`` before the tests' own: the SDK beneath Instructor is an older
 one.
@@ -8,7 +6,7 @@ one.
 
 import asyncio
 import json
-import os
+import ssl
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,7 +21,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from tests.conformance.questions import GREETING, City, all_of, raised, said
 
-MODEL = os.environ["MODEL"]
+TLS = ssl.create_default_context()  # takes longer to make than a chat
+
+place: dict[str, Any] = {}  # where the feature of the last line is tried
 
 
 class Anything(BaseModel):
@@ -44,13 +44,14 @@ class Nowhere(BaseModel):
 
 
 def asker(mode: Mode, **options: Any) -> Any:
-    how: Any = {"base_url": os.environ["BASE_URL"], "api_key": os.environ["API_KEY"], "max_retries": 0}
-    return instructor.from_openai(openai.AsyncOpenAI(**{**how, **options}), mode=mode)
+    how: Any = {"base_url": place["base_url"], "api_key": place["key"], "max_retries": 0, **options}
+    sdk = openai.AsyncOpenAI(**how, http_client=openai.DefaultAsyncHttpxClient(verify=TLS))
+    return instructor.from_openai(sdk, mode=mode)
 
 
 async def answer(mode: Mode, kind: type[BaseModel], *, options: Any = None, **fields: Any) -> Any:
     """One answer, and no second one if it is not of this kind. ``options`` are the SDK's."""
-    how: Any = {"model": MODEL, "messages": GREETING, "max_retries": 0, **fields}
+    how: Any = {"model": place["model"], "messages": GREETING, "max_retries": 0, **fields}
     return await asker(mode, **(options or {})).create(response_model=kind, **how)
 
 
@@ -62,15 +63,15 @@ async def failure(kind: type[Exception], ask: Callable[[], Any]) -> Any:
 
 
 async def chat() -> None:
-    completion = await asker(Mode.TOOLS).create(model=MODEL, messages=GREETING, response_model=None)
+    completion = await asker(Mode.TOOLS).create(model=place["model"], messages=GREETING, response_model=None)
 
-    assert completion.model == MODEL
+    assert completion.model == place["model"]
     assert completion.choices[0].message.content.startswith("[двойник]")
 
 
 async def stream() -> None:
     """Objects that grow, out of pieces of an answer by a JSON schema."""
-    asked = {"model": MODEL, "messages": GREETING, "response_model": City}
+    asked = {"model": place["model"], "messages": GREETING, "response_model": City}
 
     grown = await all_of(asker(Mode.JSON_SCHEMA).create_partial(**asked))
 
@@ -79,7 +80,7 @@ async def stream() -> None:
 
 
 async def stream_tool() -> None:
-    asked = {"model": MODEL, "messages": GREETING, "response_model": City}
+    asked = {"model": place["model"], "messages": GREETING, "response_model": City}
 
     grown = await all_of(asker(Mode.TOOLS).create_partial(**asked))
 
@@ -115,7 +116,7 @@ async def max_tokens() -> None:
 
 
 async def raw() -> None:
-    asked = {"model": MODEL, "messages": GREETING, "response_model": City}
+    asked = {"model": place["model"], "messages": GREETING, "response_model": City}
 
     city, completion = await asker(Mode.TOOLS).create_with_completion(**asked)
 
@@ -153,7 +154,7 @@ async def invalid_key() -> None:
 
 
 async def no_money() -> None:
-    options = {"api_key": os.environ["POOR_KEY"]}
+    options = {"api_key": place["poor_key"]}
 
     error = await failure(openai.APIStatusError, lambda: answer(Mode.TOOLS, City, options=options))
 
@@ -169,7 +170,7 @@ async def bad_field() -> None:
 
 
 async def limit() -> None:
-    options = {"api_key": os.environ["HURRIED_KEY"]}
+    options = {"api_key": place["hurried_key"]}
 
     async def ask_often() -> None:
         for _ in range(10):
@@ -180,29 +181,36 @@ async def limit() -> None:
 
 
 async def limit_waited() -> None:
-    options = {"api_key": os.environ["HURRIED_KEY"], "max_retries": 3}
+    options = {"api_key": place["hurried_key"], "max_retries": 3}
 
     for _ in range(2):
         assert isinstance(await answer(Mode.TOOLS, City, options=options), City)
 
 
 async def retry() -> None:
-    order = {"kind": "http_503", "args": {}, "family": os.environ["FAMILY"]}
-    await asyncio.to_thread(requests.post, f"{os.environ['TWINS']}/__fault", json=order, timeout=10)
+    order = {"kind": "http_503", "args": {}, "family": place["family"]}
+    await asyncio.to_thread(requests.post, f"{place['twins']}/__fault", json=order, timeout=10)
 
     assert isinstance(await answer(Mode.TOOLS, City, options={"max_retries": 2}), City)
 
 
-async def main(features: list[str]) -> None:
-    for feature in features:
-        error = None
-        try:
-            await globals()[feature]()
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
-            where = traceback.extract_tb(exc.__traceback__)[-1].line
-            error = f"{type(exc).__name__}: {str(exc) or where}"
-        print(json.dumps({"feature": feature, "error": error}))
+async def outcome(feature: str) -> str | None:
+    """What is wrong with it, if anything is."""
+    try:
+        await globals()[feature]()
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
+        where = traceback.extract_tb(exc.__traceback__)[-1].line
+        return f"{type(exc).__name__}: {str(exc) or where}"
+    return None
+
+
+def main() -> None:
+    with asyncio.Runner() as runner:
+        for line in sys.stdin:
+            asked = json.loads(line)
+            place.update(asked["at"])
+            print(json.dumps({"error": runner.run(outcome(asked["feature"]))}), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    main()

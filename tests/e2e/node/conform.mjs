@@ -1,12 +1,11 @@
-// Tries features through the official SDK and prints a line of JSON for each: its name, and the error if there is one.
-// Usage: BASE_URL=… API_KEY=… POOR_KEY=… HURRIED_KEY=… TWINS=… FAMILY=… MODEL=… VECTORS=… node conform.mjs FEATURE…
+// Tries features through the official SDK: a line of JSON with a feature and a place comes in, its outcome goes out.
 
 import assert from "node:assert/strict";
+import { createInterface } from "node:readline";
 import OpenAI from "openai";
 
-const { BASE_URL, API_KEY, POOR_KEY, HURRIED_KEY, TWINS, FAMILY, MODEL, VECTORS } = process.env;
-const TOLD = JSON.parse(process.env.TOLD);
-const client = new OpenAI({ baseURL: BASE_URL, apiKey: API_KEY, maxRetries: 0, timeout: 30_000 });
+let at; // where the feature of the last line is tried
+let client;
 
 const greeting = [{ role: "user", content: "Расскажи о Петрозаводске" }];
 const question = [{ role: "user", content: "Какая погода в Казани?" }];
@@ -30,11 +29,11 @@ const schemaOfCity = {
 
 const said = (content) => [{ role: "user", content }];
 const create = (messages, fields = {}, options = {}, sdk = client) =>
-  sdk.chat.completions.create({ model: MODEL, messages, ...fields }, options);
+  sdk.chat.completions.create({ model: at.model, messages, ...fields }, options);
 const texted = (chunks) => chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("");
 const named = (completion) => (completion.choices[0].message.tool_calls ?? []).map((call) => call.function.name);
 const near = (one, other) => one.length === other.length && one.every((number, place) => Math.abs(number - other[place]) < 1e-6);
-const embedded = (input, fields = {}) => client.embeddings.create({ model: VECTORS, input, ...fields });
+const embedded = (input, fields = {}) => client.embeddings.create({ model: at.vectors, input, ...fields });
 
 async function all(stream) {
   const chunks = [];
@@ -54,7 +53,7 @@ async function raised(kind, ask) {
 
 async function wasLeft(tag) {
   for (let tries = 0; tries < 250; tries++) {
-    const { entries } = await (await fetch(`${TWINS}/__journal?tag=${tag}`)).json();
+    const { entries } = await (await fetch(`${at.twins}/__journal?tag=${tag}`)).json();
     if (entries.length && entries.every((entry) => entry.outcome === "closed_by_client")) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -65,7 +64,7 @@ const features = {
   async chat() {
     const completion = await create(greeting);
     const [choice] = completion.choices;
-    assert.deepEqual([completion.object, completion.model], ["chat.completion", MODEL]);
+    assert.deepEqual([completion.object, completion.model], ["chat.completion", at.model]);
     assert.deepEqual([choice.message.role, choice.finish_reason], ["assistant", "stop"]);
     assert.match(choice.message.content, /^\[двойник\].*Петрозаводске/s);
     const { prompt_tokens, completion_tokens, total_tokens } = completion.usage;
@@ -154,7 +153,7 @@ const features = {
     const results = calls.map((call) => ({ role: "tool", tool_call_id: call.id, content: '{"degrees": 9}' }));
     const past = [...question, { role: "assistant", content: null, tool_calls: calls }, ...results];
     const before = { role: "assistant", content: "В Казани и в Перми девять градусов." };
-    const runner = client.chat.completions.runTools({ model: MODEL, messages: [...past, before, ...question], tools: [runnable] });
+    const runner = client.chat.completions.runTools({ model: at.model, messages: [...past, before, ...question], tools: [runnable] });
     assert.match(await runner.finalContent(), /"degrees"/);
     assert.deepEqual(called.map((argument) => Object.keys(argument)), [["city"]]);
   },
@@ -175,7 +174,7 @@ const features = {
   },
 
   async stream_tool() {
-    const final = await client.chat.completions.stream({ model: MODEL, messages: question, tools: [weather] }).finalChatCompletion();
+    const final = await client.chat.completions.stream({ model: at.model, messages: question, tools: [weather] }).finalChatCompletion();
     assert.equal(final.choices[0].finish_reason, "tool_calls");
     assert.deepEqual(named(final), ["get_weather"]);
     assert.deepEqual(Object.keys(JSON.parse(final.choices[0].message.tool_calls[0].function.arguments)), ["city"]);
@@ -183,7 +182,7 @@ const features = {
 
   async schema() {
     const response_format = { type: "json_schema", json_schema: { name: "city", strict: true, schema: schemaOfCity } };
-    const completion = await client.chat.completions.parse({ model: MODEL, messages: greeting, response_format });
+    const completion = await client.chat.completions.parse({ model: at.model, messages: greeting, response_format });
     assert.deepEqual(Object.keys(JSON.parse(completion.choices[0].message.content)).sort(), ["name", "population"]);
   },
 
@@ -211,7 +210,7 @@ const features = {
   async sampling() {
     const fields = { temperature: 0.2, top_p: 0.9, seed: 7, presence_penalty: 0.1, frequency_penalty: 0.1 };
     const { data, response } = await create(greeting, fields).withResponse();
-    const dropped = Object.keys(fields).filter((field) => TOLD[field] === "dropped");
+    const dropped = Object.keys(fields).filter((field) => at.told[field] === "dropped");
     assert.deepEqual((response.headers.get("x-xrouter-dropped") ?? "").split(", ").filter(Boolean).sort(), dropped.sort());
     assert.ok(data.choices[0].message.content);
   },
@@ -225,13 +224,13 @@ const features = {
   },
 
   async completion() {
-    const answer = await client.completions.create({ model: MODEL, prompt: greeting[0].content, max_tokens: 200 });
+    const answer = await client.completions.create({ model: at.model, prompt: greeting[0].content, max_tokens: 200 });
     assert.deepEqual([answer.object, answer.choices[0].finish_reason], ["text_completion", "stop"]);
     assert.match(answer.choices[0].text, /Петрозаводске/);
   },
 
   async completion_stream() {
-    const asked = { model: MODEL, prompt: greeting[0].content, max_tokens: 200 };
+    const asked = { model: at.model, prompt: greeting[0].content, max_tokens: 200 };
     const whole = await client.completions.create(asked);
     const chunks = await all(client.completions.create({ ...asked, stream: true }));
     assert.equal(chunks.map((chunk) => chunk.choices[0].text).join(""), whole.choices[0].text);
@@ -240,7 +239,7 @@ const features = {
   // The SDK asks for base64 and reads it.
   async embedding() {
     const [usual, floats] = [await embedded(texts[0]), await embedded(texts[0], { encoding_format: "float" })];
-    assert.equal(usual.model, VECTORS);
+    assert.equal(usual.model, at.vectors);
     assert.ok(near(Array.from(usual.data[0].embedding), floats.data[0].embedding));
   },
 
@@ -287,7 +286,7 @@ const features = {
 
   async models() {
     const names = new Set((await all(client.models.list())).map((model) => model.id));
-    for (const name of [MODEL, VECTORS, "yandexgpt/pro:rc", "xrouter/auto"]) assert.ok(names.has(name), name);
+    for (const name of [at.model, at.vectors, "yandexgpt/pro:rc", "xrouter/auto"]) assert.ok(names.has(name), name);
   },
 
   async model() {
@@ -304,7 +303,7 @@ const features = {
   },
 
   async no_money() {
-    const poor = client.withOptions({ apiKey: POOR_KEY, maxRetries: 2 });
+    const poor = client.withOptions({ apiKey: at.poor_key, maxRetries: 2 });
     const error = await raised(OpenAI.APIError, () => create(greeting, {}, {}, poor));
     assert.deepEqual([error.status, error.type], [402, "insufficient_quota"]);
   },
@@ -320,7 +319,7 @@ const features = {
   },
 
   async limit() {
-    const hurried = client.withOptions({ apiKey: HURRIED_KEY });
+    const hurried = client.withOptions({ apiKey: at.hurried_key });
     const error = await raised(OpenAI.RateLimitError, async () => {
       for (let tries = 0; tries < 10; tries++) await create(greeting, { max_tokens: 1 }, {}, hurried);
     });
@@ -328,23 +327,26 @@ const features = {
   },
 
   async limit_waited() {
-    const hurried = client.withOptions({ apiKey: HURRIED_KEY, maxRetries: 3 });
+    const hurried = client.withOptions({ apiKey: at.hurried_key, maxRetries: 3 });
     for (let tries = 0; tries < 2; tries++) assert.ok((await create(greeting, { max_tokens: 1 }, {}, hurried)).id);
   },
 
   async retry() {
-    const order = { kind: "http_503", args: {}, family: FAMILY };
-    await fetch(`${TWINS}/__fault`, { method: "POST", body: JSON.stringify(order) });
+    const order = { kind: "http_503", args: {}, family: at.family };
+    await fetch(`${at.twins}/__fault`, { method: "POST", body: JSON.stringify(order) });
     assert.ok((await create(greeting, {}, { maxRetries: 2 })).choices[0].message.content);
   },
 };
 
-for (const feature of process.argv.slice(2)) {
+for await (const line of createInterface({ input: process.stdin })) {
+  const asked = JSON.parse(line);
+  at = asked.at;
+  client = new OpenAI({ baseURL: at.base_url, apiKey: at.key, maxRetries: 0, timeout: 30_000 });
   let error = null;
   try {
-    await features[feature]();
+    await features[asked.feature]();
   } catch (exc) {
     error = `${exc.constructor.name}: ${exc.message}`;
   }
-  console.log(JSON.stringify({ feature, error }));
+  console.log(JSON.stringify({ error }));
 }
