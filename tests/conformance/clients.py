@@ -55,9 +55,6 @@ class Client(Protocol):
     def check(self, feature: str, at: Place) -> None:
         """Raises an error if this is not what the client gets there."""
 
-    def end(self) -> None:
-        """Leave nothing behind."""
-
 
 @dataclass(frozen=True)
 class Library:
@@ -79,9 +76,6 @@ class Library:
 
     def check(self, feature: str, at: Place) -> None:
         LOOP.run(self.around(self._checks()[feature], at))
-
-    def end(self) -> None:
-        """It has started nothing."""
 
     def _checks(self) -> Mapping[str, Check]:
         """What takes a place, or an SDK and a place."""
@@ -124,8 +118,12 @@ class Program:
 
     def end(self) -> None:
         process, self.process = self.process, None
-        if process:
+        if process is None:
+            return
+        try:
             process.communicate(timeout=PATIENCE)  # it ends when nobody asks any more
+        finally:
+            process.kill()
 
     def _ask(self, asked: Mapping[str, Any], home: Path) -> Any:
         process = self.process = self.process or self._started(home)
@@ -227,3 +225,11 @@ CLIENTS: dict[str, Client] = {
         instructor,
     ),
 }
+
+
+def end() -> None:
+    """Leave no process and no connection behind."""
+    for client in CLIENTS.values():
+        if isinstance(client, Program):
+            client.end()
+    LOOP.close()

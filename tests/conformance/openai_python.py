@@ -402,13 +402,15 @@ async def limit(sdk: Sdk, at: Place) -> None:
 async def limit_waited(sdk: Sdk, at: Place) -> None:
     hurried = sdk.with_options(api_key=at.hurried_key, max_retries=3)
     completions = hurried.chat.completions.with_raw_response
+    asked = {"model": at.model, "messages": GREETING, "max_tokens": 1}
 
-    answers = [
-        await got(completions.create(model=at.model, messages=GREETING, max_tokens=1)) for _ in range(2)
-    ]
+    for _ in range(5):  # one of them comes within a second of another
+        answer = await got(completions.create(**asked))
+        assert answer.parse().choices[0].message.content
+        if answer.retries_taken:
+            return
 
-    assert all(answer.parse().choices[0].message.content for answer in answers)
-    assert any(answer.retries_taken for answer in answers)
+    raise AssertionError("none had to wait")
 
 
 async def retry(sdk: Sdk, at: Place) -> None:
