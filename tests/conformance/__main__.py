@@ -27,7 +27,9 @@ class Listener:
         where = dict(report.user_properties).get("cell")
         if where is None or (report.when == "teardown" and report.passed):
             return
-        self.cells[where] = Cell(report.outcome, _complaint(report))
+        known = getattr(report, "wasxfail", "")
+        outcome = "known" if report.skipped and known else report.outcome
+        self.cells[where] = Cell(outcome, _complaint(report) or known)
 
 
 def main(arguments: list[str]) -> int:

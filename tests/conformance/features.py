@@ -52,9 +52,11 @@ FEATURES = (
     Feature("tool", "A tool is called", CALLS),
     Feature("tool_results", "Several calls and their results in the history", CALLS),
     Feature("tool_required", "`tool_choice: required`", CHOICE),
+    Feature("tool_required_of_two", "`tool_choice: required`, with two tools", CHOICE),
     Feature("tool_named", "`tool_choice` names a tool", CHOICE),
     Feature("tool_none", "`tool_choice: none`", CHOICE),
     Feature("stream_tool", "A call in a stream", ("stream", *CALLS)),
+    Feature("tools_at_once", "Two calls in one answer, whole and streamed", ("stream", *CALLS)),
     Feature("schema", "An answer by a JSON schema", ("response_format.json_schema",)),
     Feature("schema_by_tool", "An answer by a schema, as the arguments of a tool", CHOICE),
     Feature("reask", "An answer that does not fit is asked for anew, with its history", CHOICE),
@@ -88,6 +90,16 @@ COMMON = (
     Feature("limit_waited", "After a 429 the client waits and is answered"),
     Feature("retry", "After a provider's 503 the client tries again and is answered"),
 )
+
+# What a vendor cannot do, nor XRouter for it, by (feature, model). The page shows it; where it works all the
+# same the run fails, so that nothing stays here longer than it is true.
+KNOWN = {
+    (
+        "tool_required_of_two",
+        "gigachat/pro",
+    ): "GigaChat can be told to call one named function, not any of several",
+    ("tools_at_once", "gigachat/pro"): "GigaChat calls one function in an answer at most",
+}
 
 
 def rows(column: Column) -> tuple[Feature, ...]:

@@ -9,6 +9,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 from tests.conformance.questions import (
     ASKED,
+    BOTH,
     ODD,
     TEXTS,
     TIME,
@@ -148,6 +149,12 @@ async def tool_required(at: Place) -> None:
     assert [call["name"] for call in answer.tool_calls] == ["get_weather"]
 
 
+async def tool_required_of_two(at: Place) -> None:
+    answer = talker(at).bind_tools([WEATHER, TIME], tool_choice="any").invoke(TOLD)
+
+    assert len(answer.tool_calls) == 1
+
+
 async def tool_named(at: Place) -> None:
     answer = talker(at).bind_tools([WEATHER, TIME], tool_choice="get_time").invoke(ASKED)
 
@@ -169,6 +176,19 @@ async def stream_tool(at: Place) -> None:
         whole += piece
     [call] = whole.tool_calls
     assert (call["name"], list(call["args"])) == ("get_weather", ["city"])
+
+
+async def tools_at_once(at: Place) -> None:
+    both = talker(at).bind_tools([WEATHER, TIME])
+
+    answer = both.invoke(BOTH)
+    pieces = [piece async for piece in both.astream(BOTH)]
+
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole += piece
+    for calls in (answer.tool_calls, whole.tool_calls):
+        assert [call["name"] for call in calls] == ["get_weather", "get_time"]
 
 
 async def schema(at: Place) -> None:

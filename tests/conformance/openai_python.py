@@ -7,6 +7,7 @@ from typing import Any
 import openai
 
 from tests.conformance.questions import (
+    BOTH,
     CALLED,
     GREETING,
     HISTORY,
@@ -162,6 +163,12 @@ async def tool_required(sdk: Sdk, at: Place) -> None:
     assert names_of(completion) == ["get_weather"]
 
 
+async def tool_required_of_two(sdk: Sdk, at: Place) -> None:
+    completion = await create(sdk, at, tools=[WEATHER, TIME], tool_choice="required")
+
+    assert len(names_of(completion)) == 1
+
+
 async def tool_named(sdk: Sdk, at: Place) -> None:
     named = {"type": "function", "function": {"name": "get_time"}}
 
@@ -188,6 +195,20 @@ async def stream_tool(sdk: Sdk, at: Place) -> None:
     arguments = "".join(one.function.arguments for one in (first, *rest))
     assert list(json.loads(arguments)) == ["city"]
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
+
+
+async def tools_at_once(sdk: Sdk, at: Place) -> None:
+    whole = await create(sdk, at, BOTH, tools=[WEATHER, TIME])
+    chunks = await all_of(await create(sdk, at, BOTH, tools=[WEATHER, TIME], stream=True))
+
+    fragments = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or []]
+    begun = [call for call in fragments if call.id]
+    assert names_of(whole) == ["get_weather", "get_time"]
+    assert [(call.index, call.function.name) for call in begun] == [(0, "get_weather"), (1, "get_time")]
+    assert len({call.id for call in begun}) == 2
+    for number, call in enumerate(whole.choices[0].message.tool_calls):
+        arguments = [one.function.arguments for one in fragments if one.index == number]
+        assert json.loads("".join(arguments)) == json.loads(call.function.arguments)
 
 
 async def schema(sdk: Sdk, at: Place) -> None:

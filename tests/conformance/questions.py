@@ -32,6 +32,9 @@ def tool(name: str, description: str, argument: str) -> dict[str, Any]:
 
 WEATHER = tool("get_weather", "Погода в городе сейчас", "city")
 TIME = tool("get_time", "Время в городе сейчас", "city")
+BOTH: list[Any] = [
+    {"role": "user", "content": "[[call=get_weather]][[call=get_time]]Погода и время в Казани"},
+]
 # Two calls in one message, and what came of each.
 CALLED: list[Any] = [
     {"role": "user", "content": "Какая погода в Казани и в Перми?"},

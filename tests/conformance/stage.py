@@ -148,7 +148,11 @@ def main(url: str) -> None:
     model = builders.make_model("host/model", max_output=8192, tariff=builders.make_tariff())
     builders.make_endpoint(model, host, upstream_name="gpt-twin")
     vectors = builders.make_model(
-        "host/vectors", kind="embeddings", max_output=0, tariff=builders.make_tariff(embedding=333_333_333)
+        "host/vectors",
+        kind="embeddings",
+        modality=VECTORS,
+        max_output=0,
+        tariff=builders.make_tariff(embedding=333_333_333),
     )
     facts: Any = {"tools": "none", "features": ["dimensions"]}
     builders.make_endpoint(vectors, host, upstream_name="text-embedding", **facts)

@@ -6,7 +6,7 @@ from datetime import date
 
 from tests.conformance.features import ANYWHERE, COLUMNS, COMMON, FEATURES, Column, Feature
 
-MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+MARKS = {"passed": "✓", "failed": "✗", "known": "✗", "skipped": "–"}
 
 HEAD = """\
 # Which client gets what, and from whom
@@ -28,7 +28,7 @@ Made on """
 
 @dataclass(frozen=True)
 class Cell:
-    """``outcome`` as pytest has it; ``complaint``: what is wrong, in a line."""
+    """``outcome`` as pytest has it, or "known" where it fails as it has to; ``complaint``: why, in a line."""
 
     outcome: str
     complaint: str = ""
@@ -85,11 +85,15 @@ def _common(cells: Cells, clients: Names) -> Iterator[str]:
 
 def _failures(cells: Cells, clients: Names) -> Iterator[str]:
     titles = {feature.name: feature.title for feature in FEATURES + COMMON}
+    known = {(feature, model): cell for (_, feature, model), cell in cells.items() if cell.outcome == "known"}
     failed = [(where, cell) for where, cell in cells.items() if cell.outcome == "failed"]
+    for (feature, model), cell in known.items():
+        yield f"- {model}, {titles[feature]}, with every client: {cell.complaint}."
     for (name, feature, model), cell in failed:
-        yield f"- {clients[name].title}, {model}, {titles[feature]}: `{cell.complaint.replace('`', chr(39))}`"
+        complaint = cell.complaint.replace("`", "'")
+        yield f"- {clients[name].title}, {model}, {titles[feature]}: `{complaint}`"
     if not failed:
-        yield "Nothing."
+        yield "\nNothing else." if known else "Nothing."
 
 
 def _mark(cells: Cells, name: str, feature: Feature, column: Column) -> str:

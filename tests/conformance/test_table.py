@@ -41,5 +41,14 @@ def test_what_fails_is_told_with_its_complaint():
     )
 
 
+def test_what_is_known_to_fail_is_told_with_its_reason():
+    cells = {("one", "tool", "gigachat/pro"): Cell("known", "it has no tools")}
+
+    told = page(cells, CLIENTS, date(2026, 11, 28))
+
+    assert "- gigachat/pro, A tool is called, with every client: it has no tools." in told
+    assert rows(told, "A tool is called") == [["✗", *[""] * 5]]
+
+
 def test_day_and_versions_are_told():
     assert "Made on 2026-11-28 with one 1.0, two 2.0." in page({}, CLIENTS, date(2026, 11, 28))

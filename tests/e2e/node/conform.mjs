@@ -162,6 +162,10 @@ const features = {
     assert.deepEqual(named(await create(greeting, { tools: [weather], tool_choice: "required" })), ["get_weather"]);
   },
 
+  async tool_required_of_two() {
+    assert.equal(named(await create(greeting, { tools: [weather, time], tool_choice: "required" })).length, 1);
+  },
+
   async tool_named() {
     const tool_choice = { type: "function", function: { name: "get_time" } };
     assert.deepEqual(named(await create(question, { tools: [weather, time], tool_choice })), ["get_time"]);
@@ -178,6 +182,13 @@ const features = {
     assert.equal(final.choices[0].finish_reason, "tool_calls");
     assert.deepEqual(named(final), ["get_weather"]);
     assert.deepEqual(Object.keys(JSON.parse(final.choices[0].message.tool_calls[0].function.arguments)), ["city"]);
+  },
+
+  async tools_at_once() {
+    const asked = { model: at.model, messages: said("[[call=get_weather]][[call=get_time]]Погода и время в Казани"), tools: [weather, time] };
+    const whole = await client.chat.completions.create(asked);
+    const streamed = await client.chat.completions.stream(asked).finalChatCompletion();
+    for (const completion of [whole, streamed]) assert.deepEqual(named(completion), ["get_weather", "get_time"]);
   },
 
   async schema() {
