@@ -9,7 +9,7 @@ NOWHERE := env XROUTER_SECRET_KEY=check XROUTER_VAULT_KEYS=k1:AAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos requirements clean python environment dev-environment
+.PHONY: help run test check bench chaos conformance requirements clean python environment dev-environment
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -35,13 +35,23 @@ bench: dev-environment ## CPU and throughput of one web process, as a table
 chaos: dev-environment ## kill processes under load, then count the money; CHAOS_ARGS="--requests 1000 --kill-web 5-15"
 	@exec $(VENV) -m tests.chaos $(CHAOS_ARGS)
 
+conformance: dev-environment ## clients x features x providers, by the official SDKs, into docs/conformance.md
+	@exec $(SERVED) $(VENV) -m tests.conformance
+
 requirements: dev-environment ## pin requirements*.in anew, with hashes
 	$(VENV) -m piptools compile $(PIN) -o requirements.txt requirements.in
 	$(VENV) -m piptools compile $(PIN) -o requirements-dev.txt requirements-dev.in
+	$(VENV) -m piptools compile $(filter-out --allow-unsafe,$(PIN)) --no-header \
+		`sed -n 's/^\([a-z0-9-]*\)==.*/--unsafe-package=\1/p' requirements.txt requirements-dev.txt | grep -vE '$(OLDER)'` \
+		-o $(INSTRUCTOR)/requirements.txt $(INSTRUCTOR)/requirements.in
 
 clean: ## remove what was installed and cached; the state in .xrouter stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A client of the tests, whose packages come before theirs; of these it has versions of its own.
+INSTRUCTOR := tests/conformance/instructor
+OLDER := =(openai|jiter|rich)$$
 
 # Index addresses and find-links of whoever pins stay out of the files.
 PIN := --quiet --allow-unsafe --generate-hashes --strip-extras \

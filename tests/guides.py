@@ -13,8 +13,6 @@ LANGUAGES = ("ru", "en")
 GUIDES = sorted(ROOT.glob("*/*.md"))
 
 SAMPLE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Packages of samples that the tests' requirements do not have.
-FOREIGN = ("langchain_openai",)
 
 
 @dataclass(frozen=True)
@@ -24,10 +22,6 @@ class Sample:
     name: str
     kind: str
     code: str
-
-    @property
-    def is_foreign(self) -> bool:
-        return any(package in self.code for package in FOREIGN)
 
 
 def name(path: Path) -> str:

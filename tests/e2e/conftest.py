@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
-from tests.e2e.installation import Installation, Server, Twins, installed
+from tests.e2e.installation import Installation, Server, Twins, migrated
 from tests.e2e.suspects import ALERT, Front, front, gruff, hole, mute
 
 CLIENT = "Ромашка"
@@ -22,8 +22,7 @@ TLS = ssl.create_default_context()
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A migrated database, and no program yet."""
-    with installed(tmp_path_factory.mktemp("home")) as installation:
-        installation.migrate()
+    with migrated(tmp_path_factory.mktemp("home")) as installation:
         yield installation
 
 

@@ -296,6 +296,14 @@ def installed(home: Path) -> Any:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@contextmanager
+def migrated(home: Path) -> Any:
+    """An installation whose database has its tables."""
+    with installed(home) as installation:
+        installation.migrate()
+        yield installation
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -12,8 +12,6 @@ VECTORS = "client.embeddings"
 def test_a_sample_runs_as_it_stands(
     express: Server, key: str, sample: Sample, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
-    if sample.is_foreign:
-        pytest.skip("its package is not among the tests' requirements")
     if VECTORS in sample.code and not is_there("/v1/embeddings"):
         pytest.skip("the program has no vectors yet")
     monkeypatch.setenv("OPENAI_BASE_URL", express.base_url)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,16 @@ from typing import Any
 import pytest
 
 from tests.e2e.installation import Installation, Server
+from tests.e2e.sdk_for_node import installed_sdk, is_there
 from tests.e2e.talk import MODELS
 
-HERE = Path(__file__).with_name("node")
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")),
-    reason="Node and npm are not installed on this machine",
-)
+pytestmark = pytest.mark.skipif(not is_there(), reason="Node and npm are not installed on this machine")
 
 
 @pytest.fixture(scope="module")
 def project(installation: Installation) -> Path:
     """The client's code with the SDK of the lock file, away from the checkout."""
-    copy = shutil.copytree(
-        HERE, installation.home / "node", ignore=lambda *_: {"node_modules"}, dirs_exist_ok=True
-    )
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"], cwd=copy, check=True)
-    return Path(copy)
+    return installed_sdk(installation.home)
 
 
 @pytest.mark.parametrize("model", MODELS)
