@@ -17,7 +17,9 @@ from pathlib import Path
 from tests.prompts.measure import MANNERS, WIRES, Server, row, served, verdicts
 
 FORM = "{:<24} {:<14} {:<8} {:>8} {:>8}  {}"
-NOTICE = "Отвечали двойники: манера заказана и разыграна по счётчику. О моделях эти числа ничего не говорят."
+NOTICE = (
+    "Отвечали двойники, ошибки разыграны по контрольной сумме вопроса: о моделях эти числа ничего не говорят."
+)
 
 
 def main() -> None:
