@@ -218,7 +218,9 @@ class Desk:
         try:
             async with asyncio.timeout(self._patience):
                 async with self._turns.setdefault(address, asyncio.Semaphore(LOOK_UPS)):
-                    return await in_thread(self._callers.look_up, key, address)
+                    # Of many who wait with one key, the first has found it for all.
+                    found = self._callers.remembered(key)
+                    return found or await in_thread(self._callers.look_up, key, address)
         except (DatabaseError, TimeoutError) as exc:
             log.warning("the database does not answer", extra={"error": type(exc).__name__})
             raise Unavailable from exc

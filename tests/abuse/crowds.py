@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from tests.abuse.house import Line, chat, meanwhile, message, new_key, steady
+from tests.abuse.house import MODEL, Line, chat, meanwhile, message, new_client, steady
 from tests.chaos.house import House
 from tests.e2e.installation import wait_until
 from tests.e2e.storm import Storm, limit_of
@@ -24,7 +24,7 @@ STREAMS = 10_000
 
 async def idle(house: House, scale: float) -> None:
     """10,000 connections on which nothing is said."""
-    key = new_key(house, "Честный")
+    key = new_client(house).key
     calm = await steady(house, key, SECONDS)
     before, began, count = (descriptors(house), memory(house)), time.monotonic(), int(IDLE * scale)
     # Before the first of them is closed.
@@ -50,18 +50,15 @@ async def _until_closed(lines: list[asyncio.StreamReader], began: float) -> None
 
 async def readers(house: House, scale: float) -> None:
     """2,000 customers who ask for long streams and read nothing of them."""
-    key = new_key(house, "Молчун")
-    honest = new_key(house, "Честный")
+    key = new_client(house).key
     house.query("UPDATE providers_credential SET slots = 10000")
     await asyncio.sleep(2)
-    calm = await steady(house, honest, SECONDS)
     before, count = memory(house), int(READERS * scale)
     said = message(key, chat("[[tokens=8000]][[chunks=4000]]Рассказывай", stream=True))
     lines = [await _asked(house.port, said) for _ in range(count)]
-    met = await steady(house, honest, SECONDS)
+    await asyncio.sleep(SECONDS)
     most = memory(house)
     print(f"{count} who read nothing: {most - before:+.0f} MB, {(most - before) * 1024 / count:.0f} kB each")
-    print(f"without them: {calm}\nwith them:    {met}")
     began = time.monotonic()
     await asyncio.to_thread(wait_until, lambda: not held(house), 100, 1)
     statuses = house.query("SELECT status, count(*) FROM billing_generation WHERE streamed GROUP BY 1")
@@ -86,18 +83,13 @@ async def _asked(port: int, said: bytes) -> socket.socket:
 
 async def leavers(house: House, scale: float) -> None:
     """100,000 requests of 50 tenants, half of whom hang up at any moment."""
-    keys = []
-    for number in range(TENANTS):
-        name = f"Клиент {number}"
-        keys.append(new_key(house, name, is_roomy=False))
-        house.query(
-            "UPDATE accounts_client SET requests_per_minute = %s, concurrent_requests = 5000 WHERE name = %s",
-            *(limit_of(number), name),
-        )
+    limits = {"requests_per_second": None, "concurrent_requests": 5_000}
+    tenants = [new_client(house, **limits, requests_per_minute=limit_of(n)) for n in range(TENANTS)]
     house.query("UPDATE providers_credential SET slots = 10000")
     await asyncio.sleep(2)
     server: Any = SimpleNamespace(address=("127.0.0.1", house.port))
-    storm, began = Storm(server, keys, "gen-t/t-pro"), time.monotonic()
+    storm = Storm(server, [client.key for client in tenants], MODEL)
+    began = time.monotonic()
     for batch in range(int(LEAVERS * scale) // TENANTS // 20):
         await storm.blow(20, AT_ONCE, seed=batch)
     took = time.monotonic() - began
@@ -112,15 +104,15 @@ async def leavers(house: House, scale: float) -> None:
 
 async def flood(house: House, scale: float) -> None:
     """One tenant asks 500 times a second: allowed to, and limited to 20."""
-    honest, flooder = new_key(house, "Честный"), new_key(house, "Наводнение")
+    honest, flooder = new_client(house).key, new_client(house)
     calm = await steady(house, honest, SECONDS * scale)
     print(f"without the flood: {calm}")
     for name, limit in (("a limit of 50,000 a second", 50_000), ("a limit of 20 a second", 20)):
-        house.query("UPDATE accounts_client SET requests_per_second = %s WHERE name = 'Наводнение'", limit)
+        flooder.change(requests_per_second=limit)
         await asyncio.sleep(1)
         counted: Counter[int] = Counter()
         began = time.perf_counter()
-        async with meanwhile(*(_flood(house, flooder, counted) for _ in range(FLOOD_LINES))):
+        async with meanwhile(*(_flood(house, flooder.key, counted) for _ in range(FLOOD_LINES))):
             met = await steady(house, honest, SECONDS * scale)
         took = time.perf_counter() - began
         print(f"with {name}: the flood {sum(counted.values()) / took:.0f}/s {dict(counted)}")
@@ -138,9 +130,7 @@ async def _flood(house: House, key: str, counted: Counter[int]) -> None:
 
 async def streams(house: House, scale: float) -> None:
     """10,000 streams wanted by one key, as its plan allows."""
-    key = new_key(house, "Всё сразу", is_roomy=False)
-    house.query("UPDATE accounts_client SET requests_per_second = 50000")
-    await asyncio.sleep(1)
+    key = new_client(house, concurrent_requests=None).key
     before, said = memory(house), message(key, chat("[[tokens=500]][[delay_ms=1000]]Ещё", stream=True))
     counted: Counter[str] = Counter()
     lines, began = [], time.monotonic()

@@ -4,9 +4,8 @@ import statistics
 import time
 from collections import Counter
 
-from accounts.keys import Kind, checksum
-from accounts.keys import new_key as made_up
-from tests.abuse.house import Line, chat, meanwhile, message, new_key, steady
+from accounts.keys import Kind, checksum, new_key
+from tests.abuse.house import Line, chat, meanwhile, message, new_client, steady
 from tests.chaos.house import House
 
 SECONDS = 15.0
@@ -17,12 +16,12 @@ ASKED = chat("Привет")
 
 async def guesses(house: House, scale: float) -> None:
     """2,000 and more wrong keys a second; honest customers meanwhile, some of whom nobody has seen yet."""
-    key = new_key(house, "Честный")
+    key = new_client(house).key
     calm = await steady(house, key, SECONDS * scale)
     print(f"nobody guesses: {calm}")
     for name, wrong in (("each key once", _distinct), ("the same few keys", _repeated)):
         counted: Counter[int] = Counter()
-        newcomers = [new_key(house, f"Новый {name} {number}") for number in range(5)]
+        newcomers = [new_client(house).key for _ in range(5)]
         before, began = _looked_up(house), time.perf_counter()
         async with meanwhile(*(_guess(house, wrong, counted) for _ in range(LINES))):
             met = await steady(house, key, SECONDS * scale)
@@ -42,10 +41,10 @@ async def _guess(house: House, wrong: object, counted: Counter[int]) -> None:
 
 
 def _distinct() -> str:
-    return made_up(Kind.LIVE).plaintext
+    return new_key(Kind.LIVE).plaintext
 
 
-_FEW = [made_up(Kind.LIVE).plaintext for _ in range(100)]
+_FEW = [new_key(Kind.LIVE).plaintext for _ in range(100)]
 _numbers = iter(range(10**9))
 
 
@@ -70,7 +69,7 @@ def _looked_up(house: House) -> int:
 
 async def timing(house: House, scale: float) -> None:
     """Whether the time of a refusal tells how much of a key was right."""
-    key = new_key(house, "Угадываемый")
+    key = new_client(house).key
     wrong = {f"{right} characters right": _right_up_to(key, right) for right in (0, 16, 28, 39)}
     line, count = Line(house.port), int(50_000 * scale)
     said = {name: message(text, ASKED) for name, text in wrong.items()}
@@ -90,6 +89,6 @@ async def timing(house: House, scale: float) -> None:
 
 def _right_up_to(key: str, right: int) -> str:
     """A wrong key that is the same as ``key`` in so many characters, with a checksum of its own."""
-    other = made_up(Kind.LIVE).plaintext
+    other = new_key(Kind.LIVE).plaintext
     body = (key[:right] + other[right:])[: len(key) - 7]
     return f"{body}-{checksum(body)}"

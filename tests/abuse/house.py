@@ -10,22 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.house import House
+from tests.e2e import market
+from tests.e2e.installation import Installation
+from tests.e2e.market import Client
 
 MODEL = "gen-t/t-pro"
 CHAT = "/v1/chat/completions"
 # Seconds after which an answer is given up.
 PATIENCE = 30.0
-# Limits that nobody meets.
-ROOMY = "UPDATE accounts_client SET requests_per_second = 50000, concurrent_requests = 5000 WHERE name = %s"
 
 
-def new_key(house: House, client: str, *, is_roomy: bool = True) -> str:
-    """A key of a new paying client, limited by its plan alone unless ``is_roomy``."""
-    what = ["--client", client, "--label", "abuse", "--plan", "paid", "--balance", "100000", "--json"]
-    said = house.manage("create_key", *what)
-    if is_roomy:
-        house.query(ROOMY, client)
-    return str(json.loads(said.stdout)["key"])
+def new_client(house: House, **columns: Any) -> Client:
+    """A paying client with limits that nobody meets, unless ``columns`` say otherwise."""
+    return market.new_client(Installation(house.home, house.database, ""), 100_000 * market.MICRO, **columns)
 
 
 def chat(text: str, **fields: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The installation that the end-to-end tests speak to: started once, stopped with everything it started."""
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +131,15 @@ def framework(installation: Installation, key: str) -> Server:
 def workers(installation: Installation, key: str) -> Server:
     """Two web processes behind one port."""
     return installation.start_web("workers", workers=2)
+
+
+@pytest.fixture(scope="module")
+def name_server() -> Iterator[socket.socket]:
+    """It hears every question for a name of ``.silent.test`` (see ``silence``) and answers none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.setblocking(False)
+        yield server
 
 
 @pytest.fixture(params=["express", "framework"])

@@ -45,16 +45,14 @@ class Storm:
             return
         status, headers = await line.head()
         rest = await line.rest()
-        said = (
-            "".join(texts(_joined(rest)))
-            if is_streamed
-            else json.loads(rest)["choices"][0]["message"]["content"]
-        )
-        told = (status, headers["x-ratelimit-limit-requests"], said)
-        self.seen["answered"] += 1
-        if told != (200, str(limit_of(tenant)), nonce):
-            self.crossed.append(f"{tenant}: {nonce} was told {told}")
         await line.close()
+        said = nonce if status != 200 else "".join(texts(_joined(rest))) if is_streamed else spoken(rest)
+        # Who is refused before he is known is told no limit.
+        own = str(limit_of(tenant))
+        told = (headers.get("x-ratelimit-limit-requests", own if status != 200 else None), said)
+        self.seen["answered" if status == 200 else str(status)] += 1
+        if told != (own, nonce):
+            self.crossed.append(f"{tenant}: {nonce} was told {told}")
 
 
 def spoken(body: bytes) -> str:

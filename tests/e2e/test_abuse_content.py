@@ -4,7 +4,6 @@ be fetched, names that are paths. It is taken literally, or refused; nothing of 
 
 import json
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -415,14 +414,6 @@ def test_addresses_inside_are_refused_and_nobody_goes_there(
     assert {url for url, status in told.items() if status != 400} == set()
     assert len(twins.journal()) == before
     assert others.control("GET", "/__summary")["bait_hits"] == 0
-
-
-@pytest.fixture(scope="module")
-def name_server() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        server.setblocking(False)
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ else's waits.
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,15 +19,6 @@ from tests.e2e.talk import Heard, ask, chat
 EACH = 4
 # Seconds in which others are served meanwhile on a busy machine: well below the time to connect.
 SOON = 1.0
-
-
-@pytest.fixture(scope="module")
-def name_server() -> Iterator[socket.socket]:
-    """It hears every question and answers none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        server.setblocking(False)
-        yield server
 
 
 @pytest.fixture(scope="module")
