@@ -130,6 +130,12 @@ def test_where_there_is_no_document_none_is_found(text):
         found_in(text)
 
 
+def test_a_model_that_pads_without_end_is_read_at_once():
+    """With work that grows as the square of the blanks it would take minutes."""
+    with pytest.raises(ValueError):
+        found_in("```json\n{" + " " * 300_000)
+
+
 @pytest.mark.parametrize(
     ("schema", "heavy"),
     [
