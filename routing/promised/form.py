@@ -30,7 +30,7 @@ _kept: "OrderedDict[bytes, Form]" = OrderedDict()  # the one that was asked for 
 
 FIELD = "response_format.json_schema.schema"
 ANY_OBJECT: Schema = {"type": "object"}
-FENCED = re.compile(r"```[a-zA-Z]*[ \t]*\r?\n(.*?)\n?[ \t]*```", re.DOTALL)
+FENCED = re.compile(r"```[a-zA-Z]*[ \t]*\r?\n(.*?)```", re.DOTALL)
 FIRST_SIGN = re.compile(r"[{\[]")
 
 
