@@ -4,7 +4,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse, StreamingHttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,14 +21,27 @@ from routing.conditions import (
 from routing.errors import UnknownGeneration
 from routing.replay import Unrepeatable, replayed
 from routing.route_schema import GenerationRouteAnswerSerializer
-from routing.schema import CAPABILITIES_RESPONSES, CHAT_REQUEST, OF_KEYS, PLAN_RESPONSES, refusals
+from routing.schema import (
+    CHAT_REQUEST,
+    GENERATION_ROUTE_RESPONSES,
+    OF_MODEL,
+    OPEN_RESPONSES,
+    PLAN_RESPONSES,
+)
+from routing.schema_examples import CHATS, asked
 from routing.statements import record
 from routing.table import told_attempts
-from routing.views import V1View, arrival_of, caller_of, named_generation, response_of
+from routing.views import BY_ID, BY_NAME, V1View, arrival_of, caller_of, named_generation, response_of
 
 
 class RoutePlan(V1View):
-    @extend_schema(operation_id="planRoute", request=CHAT_REQUEST, responses=PLAN_RESPONSES, tags=["routing"])
+    @extend_schema(
+        operation_id="planRoute",
+        request=CHAT_REQUEST,
+        responses=PLAN_RESPONSES,
+        examples=asked(CHATS),
+        tags=["routing"],
+    )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Кто и почему ответил бы на такой запрос. Ничего не стоит и никого не спрашивает.
 
@@ -40,9 +53,9 @@ class RoutePlan(V1View):
 class GenerationRoute(V1View):
     @extend_schema(
         operation_id="retrieveGenerationRoute",
-        responses={200: GenerationRouteAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)},
+        responses=GENERATION_ROUTE_RESPONSES,
         tags=["routing"],
-        parameters=[OpenApiParameter("id", str, required=True, description="`gen-…`.")],
+        parameters=[BY_ID],
     )
     def get(self, request: Request) -> Response:
         """Как был выбран исполнитель одной генерации, и что вышло."""
@@ -53,7 +66,10 @@ class GenerationRoute(V1View):
 
 class ProviderStatus(V1View):
     @extend_schema(
-        operation_id="listProviderStatuses", responses=StatusesSerializer, auth=[{}], tags=["routing"]
+        operation_id="listProviderStatuses",
+        responses={200: StatusesSerializer, **OPEN_RESPONSES},
+        auth=[{}],
+        tags=["routing"],
     )
     def get(self, request: Request) -> Response:
         """Состояние провайдеров за последние минуты. Ключ не нужен."""
@@ -63,10 +79,10 @@ class ProviderStatus(V1View):
 class ModelEndpoints(V1View):
     @extend_schema(
         operation_id="listModelEndpoints",
-        responses=ModelEndpointsAnswerSerializer,
+        responses={200: ModelEndpointsAnswerSerializer, **OF_MODEL},
         auth=[{}],
         tags=["models"],
-        parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
+        parameters=[BY_NAME],
     )
     def get(self, request: Request, model: str) -> Response:
         """Исполнители модели: возможности, скорость, доступность. Ключ не нужен."""
@@ -76,10 +92,10 @@ class ModelEndpoints(V1View):
 class ModelCapabilities(V1View):
     @extend_schema(
         operation_id="listModelCapabilities",
-        responses=CAPABILITIES_RESPONSES,
+        responses={200: CapabilitiesAnswerSerializer, **OF_MODEL},
         auth=[{}],
         tags=["models"],
-        parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
+        parameters=[BY_NAME],
     )
     def get(self, request: Request, model: str) -> Response:
         """Что станет с каждым полем запроса у каждого исполнителя модели. Ключ не нужен."""
