@@ -215,8 +215,19 @@ def add_chat(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     answers = components(*ANSWERS)
     answers["ErrorObject"]["properties"]["type"]["enum"] = sorted({row.type for row in ROWS})
     answers["ErrorMetadata"]["properties"]["error_type"]["enum"] = sorted({row.code for row in ROWS})
-    result["components"]["schemas"].update({**answers, **requests})
+    events = {"ChatEvent": _event("ChatChunk"), "TextEvent": _event("TextCompletion")}
+    result["components"]["schemas"].update({**answers, **events, **requests})
     return result
+
+
+def _event(name: str) -> dict[str, Any]:
+    """One event of a stream, in the words that OpenAPI has for them since 3.2."""
+    piece = {"type": "string", "contentMediaType": "application/json", "contentSchema": reference(name)}
+    data = {
+        "anyOf": [piece, {"const": "[DONE]"}],
+        "description": "JSON; у последнего события — `[DONE]`. Строки с `:` в начале держат связь.",
+    }
+    return {"type": "object", "properties": {"data": data}, "required": ["data"]}
 
 
 def add_words(result: dict[str, Any], **context: Any) -> dict[str, Any]:
@@ -273,19 +284,19 @@ REFUSED = refused()
 
 # None of them can come of asking a model at its documented address.
 ELSEWHERE = {NoSuchAddress, WrongMethod, UnknownGeneration}
-WHOLE_OR_EVENTS = "Ответ целиком; со `stream: true` — события, последнее `[DONE]`. Схема — одного события."
+WHOLE_OR_EVENTS = "Ответ целиком; со `stream: true` — события."
 
 CHAT_REQUEST = {"application/json": reference("ChatRequest")}
 CHAT_RESPONSES = {
     (200, "application/json"): OpenApiResponse(reference("ChatCompletion"), WHOLE_OR_EVENTS),
-    (200, EVENTS): OpenApiResponse(reference("ChatChunk"), WHOLE_OR_EVENTS),
+    (200, EVENTS): OpenApiResponse(reference("ChatEvent"), WHOLE_OR_EVENTS),
     **refusals(*ENVELOPES.keys() - ELSEWHERE - {TextTooLong}),
 }
 TEXT_REQUEST = {"application/json": reference("CompletionRequest")}
 TEXT_RESPONSES = {
     **CHAT_RESPONSES,
     (200, "application/json"): OpenApiResponse(reference("TextCompletion"), WHOLE_OR_EVENTS),
-    (200, EVENTS): OpenApiResponse(reference("TextCompletion"), WHOLE_OR_EVENTS),
+    (200, EVENTS): OpenApiResponse(reference("TextEvent"), WHOLE_OR_EVENTS),
 }
 
 # What whoever asks without a key may hear instead of an answer; BadRequest where the host is a stranger's.

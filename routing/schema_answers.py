@@ -83,6 +83,8 @@ def add_headers(result: Json, **context: Any) -> Json:
     """A postprocessing hook of drf-spectacular: headers of every answer, and links to what it is about."""
     used: dict[str, Json] = {}
     for operation in _operations(result):
+        if body := operation.get("requestBody"):
+            body["required"] = True
         for status, answer in operation["responses"].items():
             always, sometimes = _headers(operation["operationId"], status)
             answer["headers"] = _pointers(used, always, "always") | _pointers(used, sometimes, "sometimes")

@@ -186,7 +186,8 @@ def test_examples_of_whole_answers_are_of_the_declared_shape(schema, path):
 @pytest.mark.parametrize("path", [path for path in INFERENCE if path != "/v1/embeddings"])
 def test_examples_of_streams_are_of_the_declared_shape(schema, path):
     content = schema["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]
-    shape = Draft202012Validator({**schema, **content["schema"]})
+    event_of = schema["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    shape = Draft202012Validator({**schema, **event_of["properties"]["data"]["anyOf"][0]["contentSchema"]})
     (shown,) = content["examples"].values()
 
     for event in events(shown["value"].encode()):
@@ -293,6 +294,12 @@ def test_every_field_of_a_request_is_explained(schema, component):
     fields = schema["components"]["schemas"][component]["properties"]
 
     assert [name for name, field in fields.items() if not field.get("description")] == []
+
+
+def test_every_request_has_a_body_where_one_is_read(schema):
+    bodies = [each["requestBody"]["required"] for each in operations(schema) if "requestBody" in each]
+
+    assert bodies == [True] * len(POSTS)
 
 
 def test_every_operation_is_explained_and_has_a_tag(schema):
