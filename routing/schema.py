@@ -29,9 +29,10 @@ from routing.errors import (
 )
 from routing.needs import UNHEARD, VENDOR_FIELDS
 from routing.route_schema import GenerationRouteAnswerSerializer, RouteAnswerSerializer
+from routing.schema_answers import operations
 from routing.schema_examples import EVENTS, refused
 from routing.schema_rules import published
-from routing.schema_words import ABOUT, COMPONENTS, FIELDS, TAGS, UNHEARD_FIELD, VENDORS_FIELD
+from routing.schema_words import ABOUT, COMPONENTS, FIELDS, SUMMARIES, TAGS, UNHEARD_FIELD, VENDORS_FIELD
 from routing.shape import CalledFunction, ToolCall, chat_schema
 from routing.statements import CreditsAnswerSerializer, GenerationAnswerSerializer, KeyAnswerSerializer
 from routing.texts import CompletionRequest
@@ -234,6 +235,8 @@ def add_words(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     """A postprocessing hook of drf-spectacular: what it is for, and what components and fields mean."""
     result["info"]["description"] = ABOUT
     result["tags"] = [{"name": name, "description": said} for name, said in TAGS.items()]
+    for operation in operations(result):
+        operation["summary"] = SUMMARIES[operation["operationId"]]
     components = result["components"]["schemas"]
     for name, said in COMPONENTS.items():
         components[name]["description"] = said

@@ -82,7 +82,7 @@ LINKS["createCompletion"] = LINKS["createChatCompletion"]
 def add_headers(result: Json, **context: Any) -> Json:
     """A postprocessing hook of drf-spectacular: headers of every answer, and links to what it is about."""
     used: dict[str, Json] = {}
-    for operation in _operations(result):
+    for operation in operations(result):
         if body := operation.get("requestBody"):
             body["required"] = True
         for status, answer in operation["responses"].items():
@@ -97,7 +97,7 @@ def add_headers(result: Json, **context: Any) -> Json:
 def share_refusals(result: Json, **context: Any) -> Json:
     """A postprocessing hook of drf-spectacular: what a refusal looks like is told once for all operations."""
     shared: dict[str, Json] = {}
-    for operation in _operations(result):
+    for operation in operations(result):
         for status, answer in operation["responses"].items():
             for told in answer["content"].values() if status != "200" else ():
                 shared |= told["examples"]
@@ -126,6 +126,7 @@ def _pointers(used: dict[str, Json], names: Iterable[str], how: str) -> Json:
     return {name: {"$ref": f"#/components/headers/{how}.{name}"} for name in names}
 
 
-def _operations(result: Json) -> Iterator[Json]:
+def operations(result: Json) -> Iterator[Json]:
+    """Everything that can be asked, as declared."""
     for methods in result["paths"].values():
         yield from methods.values()

@@ -8,6 +8,25 @@ TAGS = {
     "account": "Ключ, деньги и записи о запросах.",
 }
 
+# By operation.
+SUMMARIES = {
+    "createChatCompletion": "Ответ на разговор",
+    "createCompletion": "Продолжение текста",
+    "createEmbedding": "Векторы текстов",
+    "listModels": "Модели",
+    "retrieveModel": "Одна модель",
+    "listModelEndpoints": "Исполнители модели",
+    "listModelCapabilities": "Возможности модели по полям",
+    "retrieveParameters": "Обычные параметры модели",
+    "planRoute": "Кто ответил бы",
+    "retrieveGenerationRoute": "Почему ответил этот исполнитель",
+    "listProviderStatuses": "Состояние провайдеров",
+    "retrieveKey": "Ваш ключ",
+    "retrieveCurrentKey": "Ваш ключ, адрес OpenRouter",
+    "retrieveCredits": "Деньги",
+    "retrieveGeneration": "Запись о запросе",
+}
+
 ABOUT = """\
 Один API, совместимый с OpenAI, для российских языковых моделей: GigaChat, YandexGPT, MTS AI, GEN-T.
 

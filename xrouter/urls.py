@@ -7,7 +7,7 @@ from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, views
 from routing.embeddings.view import Embeddings
-from xrouter.views import Docs, guide, guide_in_my_language, guide_source, llms
+from xrouter.views import Docs, Redoc, guide, guide_in_my_language, guide_source, llms
 
 admin.site.site_header = admin.site.site_title = "XRouter"
 admin.site.index_title = "Портал оператора"
@@ -59,6 +59,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("dashboard/", include("billing.urls")),
     path("docs/", Docs.as_view(), name="docs"),
+    path("docs/redoc/", Redoc.as_view(), name="redoc"),
     path("docs/guides/", include(GUIDES)),
     path("llms.txt", llms),
     path("i18n/", include("django.conf.urls.i18n")),

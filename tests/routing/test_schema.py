@@ -306,6 +306,7 @@ def test_every_operation_is_explained_and_has_a_tag(schema):
     tags = {tag["name"] for tag in schema["tags"]}
 
     for operation in operations(schema):
+        assert operation["summary"]
         assert operation["description"]
         assert set(operation["tags"]) <= tags
 
