@@ -67,6 +67,15 @@ CHATS: dict[str, Json] = {
             },
         },
     },
+    "Рассуждения": {
+        "model": "gen-t/t-pro",
+        "messages": [{"role": "user", "content": "Сколько будет 17 умножить на 23?"}],
+        "reasoning": {"effort": "low"},
+    },
+    "Выбор модели за вас": {
+        "model": "xrouter/auto",
+        "messages": [{"role": "user", "content": "Напиши на Python сортировку слиянием"}],
+    },
     "Запасная модель и выбор провайдера": {
         **_QUESTION,
         "models": ["yandexgpt/pro"],
@@ -74,7 +83,7 @@ CHATS: dict[str, Json] = {
     },
 }
 TEXTS: dict[str, Json] = {
-    "Продолжение": {"model": "gigachat/pro", "prompt": "Жили-были старик со старухой", "max_tokens": 200}
+    "Продолжение": {"model": "mts-ai/cotype-pro", "prompt": "Жили-были старик со старухой", "max_tokens": 200}
 }
 VECTORS: dict[str, Json] = {
     "Тексты": {"model": "gigachat/embeddings", "input": ["Столица Карелии", "Город на Онежском озере"]},

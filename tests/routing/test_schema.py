@@ -13,6 +13,7 @@ from django.core.management import call_command
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
+from routing.bootstrap import read_catalogue
 from routing.desk import OPEN
 from routing.embeddings.reading import read_texts
 from routing.emitter import Emitter
@@ -171,6 +172,7 @@ def test_examples_of_requests_are_read_and_of_the_declared_shape(schema, path, r
 
     for shown in content["examples"].values():
         shape.validate(shown["value"])
+        assert shown["value"]["model"] in {*read_catalogue()["models"], "xrouter/auto"}
         assert read(json.dumps(shown["value"]).encode())
 
 
