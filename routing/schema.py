@@ -240,13 +240,13 @@ def add_words(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     components = result["components"]["schemas"]
     for name, said in COMPONENTS.items():
         components[name]["description"] = said
-    for name, fields in words().items():
+    for name, fields in field_words().items():
         for field, said in fields.items():
             components[name]["properties"][field]["description"] = said
     return result
 
 
-def words() -> dict[str, dict[str, str]]:
+def field_words() -> dict[str, dict[str, str]]:
     """What the fields mean, by component; those of a chat all of them."""
     chat = {
         name: UNHEARD_FIELD if name in UNHEARD else VENDORS_FIELD

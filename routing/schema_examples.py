@@ -266,7 +266,7 @@ _STANDING = Standing()
 # One of each kind that a customer may meet.
 REFUSALS: tuple[Exception, ...] = (
     routing.BadRequest("Поле temperature: ожидается число от 0 до 2, получена строка.", param="temperature"),
-    routing.TextTooLong(512, 3),
+    routing.TextTooLong(2_048, 3),
     routing.TooManyBytes(MAX_BYTES),
     routing.BodyTimedOut(),
     routing.NotJson(),
