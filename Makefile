@@ -1,6 +1,7 @@
 # The commands of XRouter. All of them need Python 3.11 or newer, and nothing else.
 PYTHON ?= python3
 PYTEST_ARGS ?=
+FUZZ_ARGS ?= --seed 1 --cases 10000
 CHAOS_ARGS ?= --kill-web 5-15 --kill-celery 60 --kill-redis 60 --restart-postgres 60
 VENV := .venv/bin/python
 SERVED := $(VENV) -m xrouter.services --
@@ -9,7 +10,7 @@ NOWHERE := env XROUTER_SECRET_KEY=check XROUTER_VAULT_KEYS=k1:AAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos conformance requirements clean python environment dev-environment
+.PHONY: help run test check bench chaos conformance fuzz requirements clean python environment dev-environment
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,6 +38,9 @@ chaos: dev-environment ## kill processes under load, then count the money; CHAOS
 
 conformance: dev-environment ## clients x features x providers, by the official SDKs, into docs/conformance.md
 	@exec $(SERVED) $(VENV) -m tests.conformance
+
+fuzz: dev-environment ## ask everything the schema allows and forbids, against real processes; FUZZ_ARGS="--seed 2 --cases 1000"
+	@exec $(SERVED) $(VENV) -m tests.fuzz $(FUZZ_ARGS)
 
 requirements: dev-environment ## pin requirements*.in anew, with hashes
 	$(VENV) -m piptools compile $(PIN) -o requirements.txt requirements.in

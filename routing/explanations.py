@@ -4,7 +4,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse, StreamingHttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,22 +22,36 @@ from routing.errors import UnknownGeneration
 from routing.replay import Unrepeatable, replayed
 from routing.route_schema import GenerationRouteAnswerSerializer
 from routing.schema import (
-    CAPABILITIES_RESPONSES,
     CHAT_REQUEST,
-    ENDPOINTS_RESPONSES,
+    GENERATION_ROUTE_RESPONSES,
     KEY_OR_NOT,
-    OF_KEYS,
+    OF_MODEL,
+    OPEN_RESPONSES,
     PLAN_RESPONSES,
-    STATUSES_RESPONSES,
-    refusals,
 )
+from routing.schema_examples import CHATS, asked
 from routing.statements import record
 from routing.table import told_attempts
-from routing.views import OpenView, V1View, arrival_of, caller_of, named_generation, response_of
+from routing.views import (
+    BY_ID,
+    BY_NAME,
+    OpenView,
+    V1View,
+    arrival_of,
+    caller_of,
+    named_generation,
+    response_of,
+)
 
 
 class RoutePlan(V1View):
-    @extend_schema(operation_id="planRoute", request=CHAT_REQUEST, responses=PLAN_RESPONSES, tags=["routing"])
+    @extend_schema(
+        operation_id="planRoute",
+        request=CHAT_REQUEST,
+        responses=PLAN_RESPONSES,
+        examples=asked(CHATS),
+        tags=["routing"],
+    )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Кто и почему ответил бы на такой запрос. Ничего не стоит и никого не спрашивает.
 
@@ -49,9 +63,9 @@ class RoutePlan(V1View):
 class GenerationRoute(V1View):
     @extend_schema(
         operation_id="retrieveGenerationRoute",
-        responses={200: GenerationRouteAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)},
+        responses=GENERATION_ROUTE_RESPONSES,
         tags=["routing"],
-        parameters=[OpenApiParameter("id", str, required=True, description="`gen-…`.")],
+        parameters=[BY_ID],
     )
     def get(self, request: Request) -> Response:
         """Как был выбран исполнитель одной генерации, и что вышло."""
@@ -62,7 +76,10 @@ class GenerationRoute(V1View):
 
 class ProviderStatus(OpenView):
     @extend_schema(
-        operation_id="listProviderStatuses", responses=STATUSES_RESPONSES, auth=KEY_OR_NOT, tags=["routing"]
+        operation_id="listProviderStatuses",
+        responses={200: StatusesSerializer, **OPEN_RESPONSES},
+        auth=KEY_OR_NOT,
+        tags=["routing"],
     )
     def get(self, request: Request) -> Response:
         """Состояние провайдеров за последние минуты. Ключ не нужен; неверный — 401."""
@@ -72,10 +89,10 @@ class ProviderStatus(OpenView):
 class ModelEndpoints(OpenView):
     @extend_schema(
         operation_id="listModelEndpoints",
-        responses=ENDPOINTS_RESPONSES,
+        responses={200: ModelEndpointsAnswerSerializer, **OF_MODEL},
         auth=KEY_OR_NOT,
         tags=["models"],
-        parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
+        parameters=[BY_NAME],
     )
     def get(self, request: Request, model: str) -> Response:
         """Исполнители модели: возможности, скорость, доступность. Ключ не нужен; неверный — 401."""
@@ -85,10 +102,10 @@ class ModelEndpoints(OpenView):
 class ModelCapabilities(OpenView):
     @extend_schema(
         operation_id="listModelCapabilities",
-        responses=CAPABILITIES_RESPONSES,
+        responses={200: CapabilitiesAnswerSerializer, **OF_MODEL},
         auth=KEY_OR_NOT,
         tags=["models"],
-        parameters=[OpenApiParameter("model", str, OpenApiParameter.PATH)],
+        parameters=[BY_NAME],
     )
     def get(self, request: Request, model: str) -> Response:
         """Что станет с каждым полем запроса у каждого исполнителя модели.

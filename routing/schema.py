@@ -1,6 +1,6 @@
 """What the published schema says of chat: the request's shape from ``shape``, the answers' declared here.
 
-And what the reference shows of the rest: refusals, examples. For readers and tests; nothing on the way of a
+And what it says of the refusals. For readers and tests; nothing on the way of a
 request uses it.
 """
 
@@ -21,32 +21,36 @@ from accounts.errors import (
     TooManyGuesses,
 )
 from billing.errors import RateLimited
-from routing.capabilities import CapabilitiesAnswerSerializer
-from routing.conditions import ModelEndpointsAnswerSerializer, StatusesSerializer
 from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
     BadRequest,
+    BodyTimedOut,
     NoSuchAddress,
     NotJson,
+    TextTooLong,
     TooManyBytes,
     Unavailable,
     UnknownGeneration,
     UnknownModel,
     WrongMethod,
 )
-from routing.listing import ModelListSerializer, ModelSerializer
-from routing.parameters import ParametersAnswerSerializer
-from routing.route_schema import RouteAnswerSerializer
-from routing.shape import ToolCall, chat_schema
+from routing.needs import UNHEARD, VENDOR_FIELDS
+from routing.route_schema import GenerationRouteAnswerSerializer, RouteAnswerSerializer
+from routing.schema_answers import operations
+from routing.schema_examples import EVENTS, refused
+from routing.schema_rules import published
+from routing.schema_words import ABOUT, COMPONENTS, FIELDS, SUMMARIES, TAGS, UNHEARD_FIELD, VENDORS_FIELD
+from routing.shape import CalledFunction, ToolCall, chat_schema
 from routing.statements import CreditsAnswerSerializer, GenerationAnswerSerializer, KeyAnswerSerializer
 from routing.texts import CompletionRequest
 
 REF = "#/components/schemas/{name}"
-# What the reference's "Try it out" sends.
-EXAMPLE = {"model": "gigachat/pro", "messages": [{"role": "user", "content": "Привет! Кто ты?"}]}
-TEXT_EXAMPLE = {"model": "gigachat/pro", "prompt": "Жили-были старик со старухой", "max_tokens": 200}
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+# What ``X-XRouter-Trace: 1`` asks for: the route, as ``GET /v1/generation/route`` tells it.
+Trace = dict[str, Any]
 
 
 class PromptDetails(Struct):
@@ -57,10 +61,27 @@ class CompletionDetails(Struct):
     reasoning_tokens: int | UnsetType = UNSET
 
 
+class CostParts(Struct):
+    """Roubles before rounding. ``usage_source``: who has counted the tokens."""
+
+    prompt_cost: float
+    cached_prompt_cost: float
+    completion_cost: float
+    reasoning_cost: float
+    request_cost: float
+    currency: Literal["RUB"]
+    usage_source: Literal["provider", "estimated"]
+    upstream_inference_cost: None
+    limited_by: Literal["balance", "key_limit"] | UnsetType = UNSET
+    max_tokens: int | UnsetType = UNSET
+
+
 class Usage(Struct):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    cost: float
+    cost_details: CostParts
     prompt_tokens_details: PromptDetails | UnsetType = UNSET
     completion_tokens_details: CompletionDetails | UnsetType = UNSET
 
@@ -73,6 +94,7 @@ class AnswerMessage(Struct):
     reasoning: str | UnsetType | None = UNSET
     reasoning_content: str | UnsetType | None = UNSET
     tool_calls: list[ToolCall] | UnsetType = UNSET
+    function_call: CalledFunction | UnsetType | None = UNSET
 
 
 class AnswerChoice(Struct):
@@ -94,6 +116,7 @@ class ChatCompletion(Struct):
     usage: Usage
     system_fingerprint: str | None
     service_tier: str | None
+    xrouter: Trace | UnsetType = UNSET
 
 
 class FunctionPiece(Struct):
@@ -116,6 +139,7 @@ class Delta(Struct):
     reasoning: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[ToolCallPiece] | UnsetType = UNSET
+    function_call: FunctionPiece | UnsetType = UNSET
 
 
 class ChunkChoice(Struct):
@@ -125,6 +149,19 @@ class ChunkChoice(Struct):
     logprobs: dict[str, Any] | None
 
 
+class ErrorMetadata(Struct):
+    error_type: str
+    retryable: bool
+    request_id: str
+    retry_after: int | UnsetType = UNSET
+    provider_name: str | UnsetType = UNSET
+    reasons: list[str] | UnsetType = UNSET
+    model_slug: str | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    missing: str | UnsetType = UNSET
+    currency: Literal["RUB"] | UnsetType = UNSET
+
+
 class ErrorObject(Struct):
     """``code`` is the HTTP status, or a word if the request had ``X-XRouter-Error-Codes: string``."""
 
@@ -132,7 +169,7 @@ class ErrorObject(Struct):
     type: str
     param: str | None
     code: int | str
-    metadata: dict[str, Any]
+    metadata: ErrorMetadata
 
 
 class Error(Struct):
@@ -151,6 +188,7 @@ class ChatChunk(Struct):
     system_fingerprint: str | None
     service_tier: str | None
     usage: Usage | UnsetType | None = UNSET
+    xrouter: Trace | UnsetType = UNSET
     error: ErrorObject | UnsetType = UNSET
 
 
@@ -174,18 +212,62 @@ class TextCompletion(Struct):
     system_fingerprint: str | None
     service_tier: str | None
     usage: Usage | UnsetType | None = UNSET
+    xrouter: Trace | UnsetType = UNSET
     error: ErrorObject | UnsetType = UNSET
+
+
+ANSWERS = (ChatCompletion, ChatChunk, TextCompletion, Error)
 
 
 def add_chat(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     """A postprocessing hook of drf-spectacular: the components that ``reference`` points to."""
-    kinds = [ChatCompletion, ChatChunk, TextCompletion, CompletionRequest, Error]
-    _, declared = msgspec.json.schema_components(kinds, ref_template=REF)
-    request = chat_schema()
-    request["ChatRequest"]["example"] = EXAMPLE
-    declared["CompletionRequest"]["example"] = TEXT_EXAMPLE
-    result["components"]["schemas"].update({**declared, **request})
+    requests = published({**components(CompletionRequest), **chat_schema()})
+    answers = components(*ANSWERS)
+    answers["ErrorObject"]["properties"]["type"]["enum"] = sorted({row.type for row in ROWS})
+    answers["ErrorMetadata"]["properties"]["error_type"]["enum"] = sorted({row.code for row in ROWS})
+    events = {"ChatEvent": _event("ChatChunk"), "TextEvent": _event("TextCompletion")}
+    result["components"]["schemas"].update({**answers, **events, **requests})
     return result
+
+
+def _event(name: str) -> dict[str, Any]:
+    """One event of a stream, in the words that OpenAPI has for them since 3.2."""
+    piece = {"type": "string", "contentMediaType": "application/json", "contentSchema": reference(name)}
+    data = {
+        "anyOf": [piece, {"const": "[DONE]"}],
+        "description": "JSON; у последнего события — `[DONE]`. Строки с `:` в начале держат связь.",
+    }
+    return {"type": "object", "properties": {"data": data}, "required": ["data"]}
+
+
+def add_words(result: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """A postprocessing hook of drf-spectacular: what it is for, and what components and fields mean."""
+    result["info"]["description"] = ABOUT
+    result["tags"] = [{"name": name, "description": said} for name, said in TAGS.items()]
+    for operation in operations(result):
+        operation["summary"] = SUMMARIES[operation["operationId"]]
+    components = result["components"]["schemas"]
+    for name, said in COMPONENTS.items():
+        components[name]["description"] = said
+    for name, fields in field_words().items():
+        for field, said in fields.items():
+            components[name]["properties"][field]["description"] = said
+    return result
+
+
+def field_words() -> dict[str, dict[str, str]]:
+    """What the fields mean, by component; those of a chat all of them."""
+    chat = {
+        name: UNHEARD_FIELD if name in UNHEARD else VENDORS_FIELD
+        for name in (*UNHEARD, *VENDOR_FIELDS)
+        if name not in FIELDS["ChatRequest"]
+    }
+    return {**FIELDS, "ChatRequest": {**FIELDS["ChatRequest"], **chat}}
+
+
+def components(*kinds: type[Struct]) -> dict[str, dict[str, Any]]:
+    """JSON schemas of ``kinds`` and of what they are made of, by component name."""
+    return msgspec.json.schema_components(kinds, ref_template=REF)[1]
 
 
 def reference(name: str) -> dict[str, str]:
@@ -196,131 +278,54 @@ def reference(name: str) -> dict[str, str]:
 def refusals(*kinds: type[Exception]) -> dict[tuple[int, str], Any]:
     """The error envelope as the answer where one of ``kinds`` is raised, or where we have a bug."""
     codes: dict[int, set[str]] = defaultdict(set)
-    for row in (INTERNAL, *(ENVELOPES[kind] for kind in kinds)):
+    shown: dict[int, list[OpenApiExample]] = defaultdict(list)
+    for kind in (RuntimeError, *sorted(kinds, key=lambda each: each.__name__)):
+        row = ENVELOPES.get(kind, INTERNAL)
         codes[row.status].add(row.code)
+        shown[row.status].append(REFUSED[kind])
     return {
         (status, "application/json"): OpenApiResponse(
-            reference("Error"), f"{HTTPStatus(status).phrase}: {', '.join(sorted(words))}."
+            reference("Error"), f"{HTTPStatus(status).phrase}: {', '.join(sorted(words))}.", shown[status]
         )
         for status, words in sorted(codes.items())
     }
 
 
-# Neither can come from a method and an address that are documented.
-ELSEWHERE = {NoSuchAddress, WrongMethod}
+ROWS = (*ENVELOPES.values(), INTERNAL)
+REFUSED = refused()
+
+# None of them can come of asking a model at its documented address.
+ELSEWHERE = {NoSuchAddress, WrongMethod, UnknownGeneration}
+WHOLE_OR_EVENTS = "Ответ целиком; со `stream: true` — события."
 
 CHAT_REQUEST = {"application/json": reference("ChatRequest")}
 CHAT_RESPONSES = {
-    (200, "application/json"): OpenApiResponse(
-        reference("ChatCompletion"), "Ответ целиком; со `stream: true` — события, последнее `[DONE]`."
-    ),
-    (200, "text/event-stream"): reference("ChatChunk"),
-    **refusals(*ENVELOPES.keys() - ELSEWHERE),
+    (200, "application/json"): OpenApiResponse(reference("ChatCompletion"), WHOLE_OR_EVENTS),
+    (200, EVENTS): OpenApiResponse(reference("ChatEvent"), WHOLE_OR_EVENTS),
+    **refusals(*ENVELOPES.keys() - ELSEWHERE - {TextTooLong}),
 }
 TEXT_REQUEST = {"application/json": reference("CompletionRequest")}
 TEXT_RESPONSES = {
     **CHAT_RESPONSES,
-    (200, "application/json"): OpenApiResponse(
-        reference("TextCompletion"), "Ответ целиком; со `stream: true` — события, последнее `[DONE]`."
-    ),
-    (200, "text/event-stream"): reference("TextCompletion"),
+    (200, "application/json"): OpenApiResponse(reference("TextCompletion"), WHOLE_OR_EVENTS),
+    (200, EVENTS): OpenApiResponse(reference("TextEvent"), WHOLE_OR_EVENTS),
 }
 
-# What whoever asks with a key may hear instead of an answer: where no key is needed, and where one is.
-KEY_OR_NOT = [{}, {"bearer": []}]
-OF_SHOWN_KEYS = (InvalidKey, ClientBlocked, AddressNotAllowed, TooManyGuesses, Unavailable)
-OF_KEYS = (MissingKey, *OF_SHOWN_KEYS)
-MODELS_RESPONSES = {200: ModelListSerializer, **refusals(*OF_SHOWN_KEYS)}
-MODEL_RESPONSES = {200: ModelSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
-PARAMETERS_RESPONSES = {200: ParametersAnswerSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
-CAPABILITIES_RESPONSES = {200: CapabilitiesAnswerSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
-ENDPOINTS_RESPONSES = {200: ModelEndpointsAnswerSerializer, **refusals(*OF_SHOWN_KEYS, UnknownModel)}
-STATUSES_RESPONSES = {200: StatusesSerializer, **refusals(*OF_SHOWN_KEYS)}
+# What whoever asks without a key may hear instead of an answer; BadRequest where the host is a stranger's.
+OF_ALL = (BadRequest, Unavailable)
+# With a key that is shown where none is needed, and where one is.
+KEY_OR_NOT: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
+OF_SHOWN_KEYS = (InvalidKey, ClientBlocked, AddressNotAllowed, TooManyGuesses)
+OPEN_RESPONSES = refusals(*OF_ALL, *OF_SHOWN_KEYS)
+OF_MODEL = refusals(*OF_ALL, *OF_SHOWN_KEYS, UnknownModel)
+
+OF_KEYS = (*OF_ALL, MissingKey, *OF_SHOWN_KEYS)
 KEY_RESPONSES = {200: KeyAnswerSerializer, **refusals(*OF_KEYS)}
 CREDITS_RESPONSES = {200: CreditsAnswerSerializer, **refusals(*OF_KEYS)}
-GENERATION_RESPONSES = {
-    200: GenerationAnswerSerializer,
-    **refusals(*OF_KEYS, BadRequest, UnknownGeneration),
-}
+GENERATION_RESPONSES = {200: GenerationAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)}
+GENERATION_ROUTE_RESPONSES = {200: GenerationRouteAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)}
 
 PLAN_RESPONSES = {
     200: RouteAnswerSerializer,
-    **refusals(*OF_KEYS, BadRequest, TooManyBytes, NotJson, UnknownModel, ModelNotAllowed, RateLimited),
+    **refusals(*OF_KEYS, TooManyBytes, BodyTimedOut, NotJson, UnknownModel, ModelNotAllowed, RateLimited),
 }
-
-KEY_EXAMPLE = {
-    "label": "сервер",
-    "client": "Ромашка",
-    "plan": "paid",
-    "is_free_tier": False,
-    "is_test": False,
-    "expires_at": None,
-    "usage": 1250.403917,
-    "usage_daily": 31.5,
-    "usage_weekly": 102.25,
-    "usage_monthly": 480.000125,
-    "limit": 500.0,
-    "limit_remaining": 18.499875,
-    "limit_reset": "monthly",
-    "limit_resets_at": "2026-08-01T00:00:00+03:00",
-    "rate_limit": {"requests": 500, "interval": "1s"},
-}
-CREDITS_EXAMPLE = {
-    "total_credits": 2000.0,
-    "total_usage": 1250.403917,
-    "balance": 749.596083,
-    "held": 1.5,
-    "available": 748.096083,
-    "credit_limit": 0.0,
-    "currency": "RUB",
-}
-GENERATION_EXAMPLE = {
-    "id": "gen-9f86d081884c7d659a2feaa0c55ad015",
-    "model": "gigachat/pro",
-    "model_requested": "gigachat/pro",
-    "provider": "gigachat",
-    "created_at": "2026-07-14T12:30:05.120000+03:00",
-    "settled_at": "2026-07-14T12:30:06.350000+03:00",
-    "status": "ok",
-    "streamed": True,
-    "cancelled": False,
-    "is_test": False,
-    "http_status": 200,
-    "error_type": None,
-    "finish_reason": "stop",
-    "native_finish_reason": None,
-    "tokens_prompt": 120,
-    "tokens_completion": 45,
-    "tokens_cached": 20,
-    "tokens_reasoning": 0,
-    "usage_source": "provider",
-    "total_cost": 0.0775,
-    "cost_details": {
-        "lines": [
-            {"kind": "prompt", "tokens": 100, "price": "0.5", "cost": "0.05"},
-            {"kind": "cached_prompt", "tokens": 20, "price": "0.25", "cost": "0.005"},
-            {"kind": "completion", "tokens": 45, "price": "0.5", "cost": "0.0225"},
-        ],
-        "sum": "0.0775",
-        "capped": False,
-    },
-    "held": 1.56,
-    "refunded": 0.0,
-    "latency": 310,
-    "generation_time": 1210,
-    "duration_ms": 1210,
-    "upstream_ms": 305,
-    "overhead_ms": None,
-    "attempts": [{"provider": "gigachat", "outcome": "ok", "is_twin": False, "ms": 305}],
-    "dropped_fields": ["seed"],
-    "request_id": "req_0f3c5d6a7b8c9d0e1f2a3b4c",
-    "client_request_id": "order-42",
-    "session_id": None,
-    "user": "ivan",
-    "key": {"label": "сервер", "prefix": "xr-live-Ab3dE6gH"},
-}
-
-
-def example(data: dict[str, Any]) -> list[OpenApiExample]:
-    """``data`` as the reference shows an answer."""
-    return [OpenApiExample("Ответ", {"data": data}, response_only=True, status_codes=["200"])]

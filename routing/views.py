@@ -11,7 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework import exceptions as framework
 from rest_framework.negotiation import BaseContentNegotiation
@@ -43,19 +43,29 @@ from routing.reading import MAX_BYTES
 from routing.schema import (
     CHAT_REQUEST,
     CHAT_RESPONSES,
-    CREDITS_EXAMPLE,
     CREDITS_RESPONSES,
-    GENERATION_EXAMPLE,
     GENERATION_RESPONSES,
-    KEY_EXAMPLE,
     KEY_OR_NOT,
     KEY_RESPONSES,
-    MODEL_RESPONSES,
-    MODELS_RESPONSES,
-    PARAMETERS_RESPONSES,
+    OF_MODEL,
+    OPEN_RESPONSES,
     TEXT_REQUEST,
     TEXT_RESPONSES,
-    example,
+)
+from routing.schema_examples import (
+    CHATS,
+    COMPLETION,
+    CREDITS,
+    GENERATION,
+    GENERATION_ID,
+    KEY,
+    STREAM,
+    TEXT_COMPLETION,
+    TEXT_STREAM,
+    TEXTS,
+    answered,
+    asked,
+    shown,
 )
 from routing.statements import (
     CreditsAnswerSerializer,
@@ -72,6 +82,21 @@ PREFLIGHT = {
     "access-control-allow-headers": "*, Authorization",
     "access-control-max-age": "86400",
 }
+
+BY_NAME = OpenApiParameter(
+    "model",
+    str,
+    OpenApiParameter.PATH,
+    description="Имя, в том числе с `/` и `:`.",
+    examples=[OpenApiExample("Модель", "gigachat/pro")],
+)
+BY_ID = OpenApiParameter(
+    "id",
+    {"type": "string", "minLength": 1},
+    required=True,
+    description="`id` ответа или заголовок `x-generation-id`: `gen-…`.",
+    examples=[OpenApiExample("Генерация", GENERATION_ID)],
+)
 
 
 CHAT_INSTEAD = "Те же возможности — у POST /v1/chat/completions."
@@ -139,7 +164,11 @@ class OpenView(V1View):
 
 class ChatCompletions(V1View):
     @extend_schema(
-        operation_id="createChatCompletion", request=CHAT_REQUEST, responses=CHAT_RESPONSES, tags=["chat"]
+        operation_id="createChatCompletion",
+        request=CHAT_REQUEST,
+        responses=CHAT_RESPONSES,
+        examples=[*asked(CHATS), *answered(COMPLETION, STREAM)],
+        tags=["chat"],
     )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Ответ модели на разговор: целиком или, со `stream: true`, событиями."""
@@ -148,7 +177,11 @@ class ChatCompletions(V1View):
 
 class TextCompletions(V1View):
     @extend_schema(
-        operation_id="createCompletion", request=TEXT_REQUEST, responses=TEXT_RESPONSES, tags=["chat"]
+        operation_id="createCompletion",
+        request=TEXT_REQUEST,
+        responses=TEXT_RESPONSES,
+        examples=[*asked(TEXTS), *answered(TEXT_COMPLETION, TEXT_STREAM)],
+        tags=["chat"],
     )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """Продолжение текста: прежняя форма, для программ, которые не знают разговоров."""
@@ -158,7 +191,7 @@ class TextCompletions(V1View):
 class ModelList(OpenView):
     @extend_schema(
         operation_id="listModels",
-        responses=MODELS_RESPONSES,
+        responses={200: ModelListSerializer, **OPEN_RESPONSES},
         auth=KEY_OR_NOT,
         tags=["models"],
         parameters=[
@@ -186,12 +219,10 @@ class ModelList(OpenView):
 class ModelDetail(OpenView):
     @extend_schema(
         operation_id="retrieveModel",
-        responses=MODEL_RESPONSES,
+        responses={200: ModelSerializer, **OF_MODEL},
         auth=KEY_OR_NOT,
         tags=["models"],
-        parameters=[
-            OpenApiParameter("model", str, OpenApiParameter.PATH, description="Имя, в том числе с `/` и `:`.")
-        ],
+        parameters=[BY_NAME],
     )
     def get(self, request: Request, model: str) -> Response:
         """Одна модель, под любым из её имён. Ключ не нужен; неверный — 401."""
@@ -201,12 +232,10 @@ class ModelDetail(OpenView):
 class ModelParameters(OpenView):
     @extend_schema(
         operation_id="retrieveParameters",
-        responses=PARAMETERS_RESPONSES,
+        responses={200: ParametersAnswerSerializer, **OF_MODEL},
         auth=KEY_OR_NOT,
         tags=["models"],
-        parameters=[
-            OpenApiParameter("model", str, OpenApiParameter.PATH, description="Имя, в том числе с `/` и `:`.")
-        ],
+        parameters=[BY_NAME],
     )
     def get(self, request: Request, model: str) -> Response:
         """Параметры модели и их обычные значения: медианы по недавним запросам.
@@ -217,20 +246,29 @@ class ModelParameters(OpenView):
 
 
 class KeyDetail(V1View):
-    @extend_schema(
-        operation_id="retrieveKey", responses=KEY_RESPONSES, examples=example(KEY_EXAMPLE), tags=["account"]
-    )
+    @extend_schema(operation_id="retrieveKey", responses=KEY_RESPONSES, examples=shown(KEY), tags=["account"])
     def get(self, request: Request) -> Response:
-        """Ключ, с которым вы обращаетесь: сколько потрачено и сколько можно. То же — `GET /v1/key`."""
+        """Ключ, с которым вы обращаетесь: сколько потрачено и сколько можно."""
         statement = key_statement(caller_of(request).key_id, timezone.now())
         return Response(KeyAnswerSerializer({"data": statement}).data)
+
+
+class Key(KeyDetail):
+    """The same at the address that OpenRouter's clients ask."""
+
+    @extend_schema(
+        operation_id="retrieveCurrentKey", responses=KEY_RESPONSES, examples=shown(KEY), tags=["account"]
+    )
+    def get(self, request: Request) -> Response:
+        """То же, что `GET /v1/auth/key`."""
+        return super().get(request)
 
 
 class Credits(V1View):
     @extend_schema(
         operation_id="retrieveCredits",
         responses=CREDITS_RESPONSES,
-        examples=example(CREDITS_EXAMPLE),
+        examples=shown(CREDITS),
         tags=["account"],
     )
     def get(self, request: Request) -> Response:
@@ -243,13 +281,9 @@ class GenerationDetail(V1View):
     @extend_schema(
         operation_id="retrieveGeneration",
         responses=GENERATION_RESPONSES,
-        examples=example(GENERATION_EXAMPLE),
+        examples=shown(GENERATION),
         tags=["account"],
-        parameters=[
-            OpenApiParameter(
-                "id", str, required=True, description="`id` ответа или заголовок `x-generation-id`: `gen-…`."
-            )
-        ],
+        parameters=[BY_ID],
     )
     def get(self, request: Request) -> Response:
         """Запись об одном запросе вашей организации, сделанном любым её ключом."""

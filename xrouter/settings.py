@@ -140,18 +140,32 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "XRouter",
-    "DESCRIPTION": "Один API, совместимый с OpenAI, для российских языковых моделей.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": "/", "description": "Эта установка"}],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": f"{STATIC_URL}pages/favicon.svg",
-    "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
-    "SECURITY": [{"bearer": []}],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "Как у OpenAI."},
+            "apiKey": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "x-api-key",
+                "description": "Как у Anthropic.",
+            },
+        }
+    },
+    "SECURITY": [{"bearer": []}, {"apiKey": []}],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "routing.schema.add_chat",
         "routing.embeddings.view.add_embeddings",
+        "routing.schema.add_words",
+        "routing.schema_answers.add_headers",
+        "routing.schema_answers.share_refusals",
     ],
 }
 

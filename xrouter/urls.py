@@ -7,10 +7,14 @@ from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, views
 from routing.embeddings.view import Embeddings
-from xrouter.views import Docs, guide, guide_in_my_language, guide_source, llms
+from xrouter.views import Docs, Redoc, guide, guide_in_my_language, guide_source, llms
 
 admin.site.site_header = admin.site.site_title = "XRouter"
 admin.site.index_title = "Портал оператора"
+
+# Names have slashes in them, and what somebody takes for a name may have anything: a line break, too.
+NAME = r"(?P<model>[\s\S]+)"
+PLAIN_NAME = r"(?P<model>[\s\S]*[^/])"
 
 V1 = [
     path("chat/completions", views.ChatCompletions.as_view()),
@@ -18,17 +22,16 @@ V1 = [
     path("embeddings", Embeddings.as_view()),
     path("models", views.ModelList.as_view()),
     path("models/", views.ModelList.as_view(schema=None)),
-    # Names have slashes in them.
-    re_path(r"^models/(?P<model>.+)/endpoints$", explanations.ModelEndpoints.as_view()),
-    re_path(r"^models/(?P<model>.+)/endpoints/$", explanations.ModelEndpoints.as_view(schema=None)),
-    re_path(r"^models/(?P<model>.+)/capabilities$", explanations.ModelCapabilities.as_view()),
-    re_path(r"^models/(?P<model>.+)/capabilities/$", explanations.ModelCapabilities.as_view(schema=None)),
-    re_path(r"^models/(?P<model>.+)$", views.ModelDetail.as_view()),
-    re_path(r"^parameters/(?P<model>.*[^/])$", views.ModelParameters.as_view()),
-    re_path(r"^parameters/(?P<model>.*[^/])/$", views.ModelParameters.as_view(schema=None)),
+    re_path(rf"^models/{NAME}/endpoints\Z", explanations.ModelEndpoints.as_view()),
+    re_path(rf"^models/{NAME}/endpoints/\Z", explanations.ModelEndpoints.as_view(schema=None)),
+    re_path(rf"^models/{NAME}/capabilities\Z", explanations.ModelCapabilities.as_view()),
+    re_path(rf"^models/{NAME}/capabilities/\Z", explanations.ModelCapabilities.as_view(schema=None)),
+    re_path(rf"^models/{NAME}\Z", views.ModelDetail.as_view()),
+    re_path(rf"^parameters/{PLAIN_NAME}\Z", views.ModelParameters.as_view()),
+    re_path(rf"^parameters/{PLAIN_NAME}/\Z", views.ModelParameters.as_view(schema=None)),
     path("auth/key", views.KeyDetail.as_view()),
     path("auth/key/", views.KeyDetail.as_view(schema=None)),
-    path("key", views.KeyDetail.as_view(schema=None)),
+    path("key", views.Key.as_view()),
     path("key/", views.KeyDetail.as_view(schema=None)),
     path("credits", views.Credits.as_view()),
     path("credits/", views.Credits.as_view(schema=None)),
@@ -56,6 +59,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("dashboard/", include("billing.urls")),
     path("docs/", Docs.as_view(), name="docs"),
+    path("docs/redoc/", Redoc.as_view(), name="redoc"),
     path("docs/guides/", include(GUIDES)),
     path("llms.txt", llms),
     path("i18n/", include("django.conf.urls.i18n")),
@@ -64,7 +68,7 @@ urlpatterns = [
     # Browsers ask for it on pages that name no icon: the admin, answers in JSON.
     path("favicon.ico", RedirectView.as_view(url=static("pages/favicon.svg"))),
     # Whatever is asked of the API is answered in its own form.
-    re_path(r"^v1(/.*)?$", views.Nowhere.as_view()),
+    re_path(r"^v1(/[\s\S]*)?\Z", views.Nowhere.as_view()),
 ]
 
 handler400 = "xrouter.views.bad_request"

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views import defaults
-from drf_spectacular.views import SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
 from routing.errors import BadRequest
 from routing.views import call_of, refused
@@ -24,6 +24,15 @@ class Docs(SpectacularSwaggerSplitView):
 
     url_name = "openapi"
     template_name = "xrouter/docs.html"
+    title = "XRouter — API"
+
+
+@method_decorator(csp_update({"style-src": ["'unsafe-inline'"], "worker-src": ["blob:"]}), name="dispatch")
+class Redoc(SpectacularRedocView):
+    """The same reference, to be read from top to bottom."""
+
+    url_name = "openapi"
+    template_name = "xrouter/redoc.html"
     title = "XRouter — API"
 
 

@@ -2,21 +2,19 @@
 
 from typing import Any, Literal
 
-import msgspec
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from rest_framework.request import Request
 
 from routing import plane
 from routing.embeddings.reading import EmbeddingsRequest
 from routing.envelope import ENVELOPES
-from routing.schema import ELSEWHERE, REF, reference, refusals
+from routing.schema import ELSEWHERE, Trace, components, reference, refusals
+from routing.schema_examples import VECTORS, VECTORS_ANSWER, answered, asked
+from routing.schema_rules import published
 from routing.views import V1View, arrival_of, response_of
-
-# What the reference's "Try it out" sends.
-EXAMPLE = {"model": "gigachat/embeddings", "input": ["Столица Карелии", "Город на Онежском озере"]}
 
 
 class Embedding(Struct):
@@ -27,11 +25,20 @@ class Embedding(Struct):
     embedding: list[float] | str
 
 
+class EmbeddingsCost(Struct):
+    prompt_cost: float
+    request_cost: float
+    currency: Literal["RUB"]
+    usage_source: Literal["provider", "estimated"]
+    upstream_inference_cost: None
+    limited_by: Literal["balance", "key_limit"] | UnsetType = UNSET
+
+
 class EmbeddingsUsage(Struct):
     prompt_tokens: int
     total_tokens: int
     cost: float
-    cost_details: dict[str, Any]
+    cost_details: EmbeddingsCost
 
 
 class EmbeddingList(Struct):
@@ -43,6 +50,7 @@ class EmbeddingList(Struct):
     id: str
     provider: str | None
     usage: EmbeddingsUsage
+    xrouter: Trace | UnsetType = UNSET
 
 
 class Embeddings(V1View):
@@ -55,6 +63,7 @@ class Embeddings(V1View):
             ),
             **refusals(*ENVELOPES.keys() - ELSEWHERE),
         },
+        examples=[*asked(VECTORS), *answered(VECTORS_ANSWER)],
         tags=["embeddings"],
     )
     def post(self, request: Request) -> HttpResponse | StreamingHttpResponse:
@@ -64,8 +73,6 @@ class Embeddings(V1View):
 
 def add_embeddings(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     """A postprocessing hook of drf-spectacular: the components that ``Embeddings`` points to."""
-    shapes = [EmbeddingsRequest, EmbeddingList]
-    _, components = msgspec.json.schema_components(shapes, ref_template=REF)
-    components["EmbeddingsRequest"]["example"] = EXAMPLE
-    result["components"]["schemas"].update(components)
+    requests = published(components(EmbeddingsRequest))
+    result["components"]["schemas"].update({**components(EmbeddingList), **requests})
     return result

@@ -213,5 +213,9 @@ def test_endpoints_of_a_model_are_shown_with_what_they_can_do(here):
     assert (first["circuit"], first["uptime_last_5m"], first["latency_last_5m"]) == ("closed", None, None)
 
 
-def test_endpoints_of_a_model_nobody_has_are_none(here):
-    assert Browser().get("/v1/models/nobody/knows/endpoints").status_code == 404
+@pytest.mark.parametrize("name", ["nobody/knows", "a%0Ab", "%0A"])
+def test_endpoints_of_a_model_nobody_has_are_none(here, name):
+    answer = Browser().get(f"/v1/models/{name}/endpoints")
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["metadata"]["error_type"] == "model_not_found"

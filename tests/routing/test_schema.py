@@ -2,18 +2,31 @@
 
 import json
 import re
+from contextlib import nullcontext
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from django.core.management import call_command
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
+from routing.bootstrap import read_catalogue
+from routing.desk import OPEN
 from routing.embeddings.reading import read_texts
 from routing.emitter import Emitter
+from routing.envelope import ENVELOPES
+from routing.errors import BadRequest
 from routing.reading import read_chat
-from routing.schema import ChatChunk
+from routing.schema import ChatChunk, ErrorMetadata
+from routing.texts import read_text
+
+
+class Metadata(ErrorMetadata, forbid_unknown_fields=True):
+    """All that refusals may tell."""
+
 
 HEAD = {
     "id": "gen-1",
@@ -30,7 +43,27 @@ MORE = {"index": 0, "function": {"arguments": "{}"}}
 ACCOUNT = {"/v1/auth/key": "Key", "/v1/credits": "Credits", "/v1/generation": "Generation"}
 MONEY = Path(__file__).parents[2] / "docs" / "money.md"
 JSON_BLOCK = re.compile(r"^```json\n(.+?)^```", re.MULTILINE | re.DOTALL)
-USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+COST = {f"{part}_cost": 0.0 for part in ("prompt", "cached_prompt", "completion", "reasoning", "request")}
+USAGE = {
+    "prompt_tokens": 1,
+    "completion_tokens": 2,
+    "total_tokens": 3,
+    "cost": 0.0,
+    "cost_details": {
+        **COST,
+        "currency": "RUB",
+        "usage_source": "provider",
+        "upstream_inference_cost": None,
+    },
+}
+KEYS = [{"bearer": []}, {"apiKey": []}]
+INFERENCE = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+POSTS = {
+    "/v1/chat/completions": read_chat,
+    "/v1/completions": read_text,
+    "/v1/embeddings": read_texts,
+    "/v1/route/plan": read_chat,
+}
 
 
 @pytest.fixture
@@ -57,7 +90,7 @@ def test_the_schema_is_valid(schema):
 
 
 def test_every_reference_leads_somewhere(schema):
-    known = {f"#/components/schemas/{name}" for name in schema["components"]["schemas"]}
+    known = {f"#/components/{kind}/{name}" for kind, all_ in schema["components"].items() for name in all_}
 
     assert references(schema) <= known
 
@@ -78,15 +111,17 @@ def test_it_names_what_is_served(schema):
             "/v1/route/plan",
             "/v1/generation/route",
             "/v1/providers/status",
+            "/v1/key",
         ),
         *ACCOUNT,
     }
 
 
 def test_chat_needs_a_key_and_models_do_not(schema):
-    assert schema["paths"]["/v1/chat/completions"]["post"]["security"] == [{"bearer": []}]
-    assert schema["paths"]["/v1/models"]["get"]["security"] == [{}, {"bearer": []}]
+    assert schema["paths"]["/v1/chat/completions"]["post"]["security"] == KEYS
+    assert schema["paths"]["/v1/models"]["get"]["security"] == [{}, *KEYS]
     assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert schema["components"]["securitySchemes"]["apiKey"]["name"] == "x-api-key"
 
 
 def test_chat_is_described_both_ways_and_with_its_refusals(schema):
@@ -105,7 +140,6 @@ def test_vectors_are_described_with_their_refusals(schema):
     assert told["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/EmbeddingsRequest")
     assert set(told["responses"]["200"]["content"]) == {"application/json"}
     assert {"400", "401", "402", "404", "429", "502", "503", "504"} <= set(told["responses"])
-    assert read_texts(json.dumps(shapes["EmbeddingsRequest"]["example"]).encode())
     assert set(shapes["EmbeddingsRequest"]["required"]) == {"model", "input"}
 
 
@@ -123,17 +157,180 @@ def test_events_of_a_stream_are_of_the_declared_shape():
 
 def test_a_failure_in_a_stream_is_of_the_declared_shape():
     emitter = Emitter(HEAD, include_usage=False)
-    error = {"message": "Сбой.", "type": "api_error", "param": None, "code": 502, "metadata": {}}
+    metadata = {"error_type": "provider_unavailable", "retryable": True, "request_id": "req_1"}
+    error = {"message": "Сбой.", "type": "api_error", "param": None, "code": 502, "metadata": metadata}
 
     (event,) = events(emitter.fail({"error": error}))
 
     assert msgspec.convert(event, ChatChunk).error.code == 502
 
 
-def test_the_example_of_a_request_is_one(schema):
-    example = schema["components"]["schemas"]["ChatRequest"]["example"]
+@pytest.mark.parametrize(("path", "read"), POSTS.items())
+def test_examples_of_requests_are_read_and_of_the_declared_shape(schema, path, read):
+    content = schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    shape = Draft202012Validator({**schema, **content["schema"]})
 
-    assert read_chat(json.dumps(example).encode()) == example
+    for shown in content["examples"].values():
+        shape.validate(shown["value"])
+        assert shown["value"]["model"] in {*read_catalogue()["models"], "xrouter/auto"}
+        assert read(json.dumps(shown["value"]).encode())
+
+
+@pytest.mark.parametrize("path", INFERENCE)
+def test_examples_of_whole_answers_are_of_the_declared_shape(schema, path):
+    content = schema["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]
+    shape = Draft202012Validator({**schema, **content["schema"]})
+
+    for shown in content["examples"].values():
+        shape.validate(shown["value"])
+
+
+@pytest.mark.parametrize("path", [path for path in INFERENCE if path != "/v1/embeddings"])
+def test_examples_of_streams_are_of_the_declared_shape(schema, path):
+    content = schema["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]
+    event_of = schema["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    shape = Draft202012Validator({**schema, **event_of["properties"]["data"]["anyOf"][0]["contentSchema"]})
+    (shown,) = content["examples"].values()
+
+    for event in events(shown["value"].encode()):
+        shape.validate(event)
+    assert shown["value"].endswith("data: [DONE]\n\n")
+
+
+# --- Rules between fields --------------------------------------------------------------------------
+
+ASKED = {"model": "gigachat/pro", "messages": [{"role": "user", "content": "Привет"}]}
+MUTE = {"role": "assistant", "content": None}
+CALL_OF_OLD = {"name": "f", "arguments": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("component", "changes", "is_fit"),
+    [
+        ("ChatRequest", {}, True),
+        ("ChatRequest", {"model": None}, False),
+        ("ChatRequest", {"model": None, "models": ["gigachat/pro"]}, True),
+        ("ChatRequest", {"prompt": "Привет"}, False),
+        ("ChatRequest", {"messages": None}, False),
+        ("ChatRequest", {"messages": None, "prompt": "Привет"}, True),
+        ("ChatRequest", {"n": 1}, True),
+        ("ChatRequest", {"n": 2}, False),
+        ("ChatRequest", {"stream_options": {}}, False),
+        ("ChatRequest", {"stream_options": {}, "stream": True}, True),
+        ("ChatRequest", {"top_logprobs": 1}, False),
+        ("ChatRequest", {"top_logprobs": 1, "logprobs": True}, True),
+        ("ChatRequest", {"messages": [*ASKED["messages"], MUTE]}, False),
+        ("ChatRequest", {"messages": [*ASKED["messages"], {**MUTE, "function_call": CALL_OF_OLD}]}, True),
+        ("ChatRequest", {"messages": [*ASKED["messages"], {**MUTE, "tool_calls": []}]}, False),
+        ("ChatRequest", {"temperature": True}, False),
+        ("ChatRequest", {"unheard_of": 1}, True),
+        ("CompletionRequest", {"messages": None, "prompt": "Жили"}, True),
+        ("CompletionRequest", {"messages": None}, False),
+        ("CompletionRequest", {"messages": None, "prompt": ["Жили"]}, True),
+        ("CompletionRequest", {"messages": None, "prompt": ["Жили", "были"]}, False),
+        ("CompletionRequest", {"messages": None, "prompt": "Жили", "suffix": "долго"}, False),
+        ("CompletionRequest", {"messages": None, "prompt": "Жили", "logprobs": False}, True),
+        ("CompletionRequest", {"messages": None, "prompt": "Жили", "logprobs": 1}, False),
+    ],
+)
+def test_the_schema_and_the_door_refuse_alike(schema, component, changes, is_fit):
+    body = {**ASKED, **changes}
+    read = {"ChatRequest": read_chat, "CompletionRequest": read_text}[component]
+
+    declared = Draft202012Validator({**schema, "$ref": f"#/components/schemas/{component}"})
+
+    assert declared.is_valid(body) is is_fit
+    with nullcontext() if is_fit else pytest.raises(BadRequest):
+        read(json.dumps(body).encode())
+
+
+# --- Refusals, headers, words ------------------------------------------------------------------------
+
+
+def operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for methods in schema["paths"].values() for operation in methods.values()]
+
+
+def test_every_kind_of_refusal_is_shown_as_it_is_sent(schema):
+    shown = schema["components"]["examples"]
+    kinds = {kind.__name__ for kind in ENVELOPES} - {"NoSuchAddress", "WrongMethod"}
+    shape = Draft202012Validator({**schema, "$ref": "#/components/schemas/Error"})
+
+    assert set(shown) == {*kinds, "RuntimeError"}
+    for example in shown.values():
+        shape.validate(example["value"])
+        msgspec.convert(example["value"]["error"]["metadata"], Metadata)
+
+
+def test_every_refusal_has_its_envelope_examples_and_headers(schema):
+    for operation in operations(schema):
+        for status, answer in operation["responses"].items():
+            assert "x-request-id" in answer["headers"]
+            if status != "200":
+                (content,) = answer["content"].values()
+                assert content["schema"]["$ref"].endswith("/Error")
+                assert content["examples"]
+                assert "x-should-retry" in answer["headers"]
+
+
+def test_examples_stand_under_their_own_status(schema):
+    for operation in operations(schema):
+        for status, answer in operation["responses"].items():
+            for content in answer["content"].values() if status != "200" else ():
+                names = [each["$ref"].rpartition("/")[2] for each in content["examples"].values()]
+                shown = [schema["components"]["examples"][name]["value"]["error"] for name in names]
+                assert {error["code"] for error in shown} == {int(status)}
+
+
+def test_headers_of_answers_are_those_that_browsers_may_see(schema):
+    named = {name.partition(".")[2] for name in schema["components"]["headers"]}
+    exposed = set(OPEN["access-control-expose-headers"].split(", "))
+
+    assert exposed == named - {"www-authenticate"}
+
+
+@pytest.mark.parametrize(
+    "component", ["ChatRequest", "CompletionRequest", "EmbeddingsRequest", "Preferences"]
+)
+def test_every_field_of_a_request_is_explained(schema, component):
+    fields = schema["components"]["schemas"][component]["properties"]
+
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+
+
+def test_every_request_has_a_body_where_one_is_read(schema):
+    bodies = [each["requestBody"]["required"] for each in operations(schema) if "requestBody" in each]
+
+    assert bodies == [True] * len(POSTS)
+
+
+def test_every_operation_is_explained_and_has_a_tag(schema):
+    tags = {tag["name"] for tag in schema["tags"]}
+
+    for operation in operations(schema):
+        assert operation["summary"]
+        assert operation["description"]
+        assert set(operation["tags"]) <= tags
+
+
+def test_answers_lead_to_their_records(schema):
+    known = {operation["operationId"] for operation in operations(schema)}
+    links = [
+        link for each in operations(schema) for link in each["responses"]["200"].get("links", {}).values()
+    ]
+
+    assert {link["operationId"] for link in links} == {
+        *("retrieveGeneration", "retrieveGenerationRoute", "retrieveModel")
+    }
+    assert {link["operationId"] for link in links} <= known
+
+
+def test_nothing_is_guessed_when_the_schema_is_made():
+    silent = StringIO()
+
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=silent)
+
+    assert silent.getvalue()
 
 
 def example_of(schema: dict[str, Any], path: str) -> dict[str, Any]:
@@ -160,7 +357,7 @@ def test_the_documentation_shows_the_same_answers(schema):
 def test_what_a_key_opens_is_described_with_its_refusals(schema, path):
     asked = schema["paths"][path]["get"]
 
-    assert asked["security"] == [{"bearer": []}]
+    assert asked["security"] == KEYS
     assert {"401", "403", "500", "503"} <= set(asked["responses"])
     assert ({"400", "404"} <= set(asked["responses"])) is (path == "/v1/generation")
 

@@ -98,6 +98,31 @@ def test_an_unknown_address_is_refused_in_the_envelope(client, method, path):
 
 
 @pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/v1/nothing%0A", "not_found"),
+        ("/v1/%0A", "not_found"),
+        *(
+            (f"/v1/{path}", "model_not_found")
+            for path in (
+                "models/a%0Ab",
+                "models/%0A",
+                "models/%0Ab/capabilities",
+                "models/a%0Ab/capabilities/",
+                "parameters/a%0Ab",
+                "parameters/a%0A/",
+            )
+        ),
+    ],
+)
+def test_a_line_break_in_an_address_is_refused_in_the_envelope(client, catalogue, path, code):
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert error(answer)["metadata"]["error_type"] == code
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("put", "/v1/models", "GET, HEAD, OPTIONS"),

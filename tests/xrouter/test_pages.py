@@ -48,7 +48,21 @@ def test_the_reference_may_style_inline_and_nothing_more(client):
     assert {name for name, sources in policy.items() if "unsafe" in sources} == {"style-src"}
 
 
-@pytest.mark.parametrize("path", ["/", "/login/", "/nothing", "/docs/", "/docs/guides/en/errors/"])
+def test_the_reading_reference_may_also_make_its_own_worker_and_nothing_more(client):
+    usual, policy = (
+        dict(part.strip().split(" ", 1) for part in client.get(path)["content-security-policy"].split(";"))
+        for path in ("/", "/docs/redoc/")
+    )
+
+    assert {name: sources for name, sources in policy.items() if usual.get(name) != sources} == {
+        "style-src": "'self' 'unsafe-inline'",
+        "worker-src": "blob:",
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/login/", "/nothing", "/docs/", "/docs/redoc/", "/docs/guides/en/errors/"]
+)
 def test_pages_have_no_inline_scripts_and_styles(client, db, path):
     html = client.get(path).content.decode()
 
@@ -178,7 +192,7 @@ def chromium(**look) -> Iterator[Page]:
 
 
 def _is_outside(url: str) -> bool:
-    return not url.startswith(("http://localhost", "http://127.0.0.1", "data:"))
+    return not url.startswith(("http://localhost", "http://127.0.0.1", "data:", "blob:http://localhost"))
 
 
 def sign_in(page: Page) -> None:
@@ -214,7 +228,7 @@ def test_no_page_is_wider_than_a_phone(live_server, many, scheme):
             "/docs/guides/ru/moving-from-openai/",
         )
         private = ("/dashboard/", f"/dashboard/{many[0].client_id}/movements/")
-        for path in ("/", "/login/", *private, "/docs/", *guides):
+        for path in ("/", "/login/", *private, "/docs/", "/docs/redoc/", *guides):
             page.goto(live_server.url + path)
             if path == "/dashboard/":
                 sign_in(page)
@@ -236,6 +250,30 @@ def test_the_reference_draws_itself_from_our_own_files(live_server, db):
             page.mouse.wheel(0, 200)
             page.wait_for_timeout(20)
         schema.first.wait_for()
+
+
+def test_the_reading_reference_draws_itself_and_searches_in_our_own_files(live_server, db):
+    with chromium() as page:
+        page.goto(f"{live_server.url}/docs/redoc/")
+
+        page.get_by_text("/v1/chat/completions").first.wait_for()
+        page.get_by_text("HTTP-статус и объект").first.wait_for()
+        # A field of a request, which rules between fields would hide.
+        page.get_by_text("Разброс ответов").first.wait_for()
+        page.get_by_role("searchbox").or_(page.get_by_placeholder("Search...")).first.fill("embeddings")
+        page.locator("[data-role='search:results']").wait_for()
+        page.wait_for_load_state("networkidle")
+
+
+def test_the_references_and_guides_lead_to_each_other(live_server, db):
+    with chromium() as page:
+        page.goto(f"{live_server.url}/docs/guides/ru/errors/")
+        page.get_by_role("link", name="ReDoc").click()
+        page.get_by_role("link", name="Swagger UI").click()
+        page.get_by_role("link", name="ReDoc").click()
+        page.get_by_role("link", name="Руководства").first.click()
+
+        page.get_by_role("heading", name="Руководства").wait_for()
 
 
 def test_the_admin_works_under_the_same_policy(live_server, person):
