@@ -168,6 +168,16 @@ class Unfit(RequestError, Rejected):
         return {"path": self.path, "repairs": self.repairs}
 
 
+class TooManyUnfit(RequestError):
+    """What does not fit is free; a client whose answers never do would have others pay for them."""
+
+    said = "Слишком много ваших ответов не подошло под response_format: исправьте схему или повторите позже."
+
+    def __init__(self, said: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(said)
+        self.retry_after = retry_after
+
+
 class Unavailable(RequestError):
     said = "Сервис временно недоступен, повторите запрос."
 

@@ -159,6 +159,8 @@ class ErrorMetadata(Struct):
     model_slug: str | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
     missing: str | UnsetType = UNSET
+    path: str | UnsetType = UNSET
+    repairs: int | UnsetType = UNSET
     currency: Literal["RUB"] | UnsetType = UNSET
 
 

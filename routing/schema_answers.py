@@ -30,6 +30,7 @@ HEADERS: dict[str, tuple[str, Json]] = {
     "x-xrouter-provider": ("Провайдер, который ответил.", _TEXT),
     "x-xrouter-model": ("Модель, которая ответила.", _TEXT),
     "x-xrouter-cost": ("Списано, ₽; у ответа целиком.", {"type": "number"}),
+    "x-xrouter-repairs": ("Сколько раз модель спросили заново ради response_format.", {"type": "integer"}),
     "x-xrouter-dropped": ("Поля запроса, которых исполнитель не знает, через запятую.", _TEXT),
     "x-xrouter-limited-by": (
         "Из-за чего ответ может выйти короче, чем просили.",
@@ -58,7 +59,13 @@ ANSWERED = (
     *("x-xrouter-provider", "x-xrouter-model"),
 )
 SOMETIMES = (
-    *("x-xrouter-cost", "x-xrouter-dropped", "x-xrouter-limited-by", "x-xrouter-max-tokens"),
+    *(
+        "x-xrouter-cost",
+        "x-xrouter-repairs",
+        "x-xrouter-dropped",
+        "x-xrouter-limited-by",
+        "x-xrouter-max-tokens",
+    ),
     *(name for name in HEADERS if name.startswith("x-ratelimit-")),
 )
 # Statuses that may say how long to wait.

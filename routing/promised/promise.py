@@ -10,14 +10,15 @@ from billing.money import Micro
 from billing.pricing import FREE, Price, cost_of
 from providers.errors import Rejected
 from providers.wire import Chat, Completion
-from routing.errors import BadRequest, Unavailable, Unfit
+from routing.errors import BadRequest, TooManyUnfit, Unavailable, Unfit
 from routing.promised.form import FIELD, Fault, Form, Found, found_in, promised_form
 from routing.promised.inspector import Inspector, IsBusy, TakesTooLong
 
 # How often a model is asked again, over all endpoints of one request.
 REPAIRS = 2
-# Answers of a whole minute's work may be lost to a client's schema: so many, and so many more each second.
-SAVED, REGAINED = 20.0, 20 / 3600
+# Answers that a client may lose us: so many, so many more each second, and for each that he has paid for.
+# When they are used up his are not asked for again, and after as many more he is not answered.
+SAVED, REGAINED, EARNED = 20.0, 20 / 3600, 0.5
 # Schemas that took too long to check, and clients whose losses are counted; the oldest are forgotten.
 MOST = 1_000
 
@@ -40,16 +41,17 @@ class Promises:
 
     def __init__(self) -> None:
         self.inspector = Inspector()
-        self._endless: OrderedDict[bytes, None] = (
-            OrderedDict()
-        )  # marks of forms that cannot be checked in time
+        # Marks of forms that cannot be checked in time.
+        self._endless: OrderedDict[bytes, None] = OrderedDict()
         self._losses: OrderedDict[int, tuple[float, float]] = OrderedDict()  # client -> left, since when
 
     def of(self, chat: Chat, client_id: int) -> "Promise | None":
-        """What has to be kept in answering ``chat``. Raises BadRequest."""
+        """What has to be kept in answering ``chat``. Raises BadRequest or TooManyUnfit."""
         form = promised_form(chat)
         if form is None:
             return None
+        if (short := 1 - SAVED - self._left(client_id)) > 0:
+            raise TooManyUnfit(retry_after=short / REGAINED)
         if form.mark in self._endless:
             raise BadRequest(TOO_COMPLEX, param=FIELD)
         return Promise(form, self, client_id)
@@ -63,7 +65,13 @@ class Promises:
         return self._left(client_id) >= 1
 
     def lost(self, client_id: int) -> None:
+        """An answer of the client's was free."""
         _remember(self._losses, client_id, (self._left(client_id) - 1, _now()))
+
+    def paid(self, client_id: int) -> None:
+        """The client has got an answer that he pays for."""
+        if client_id in self._losses:
+            _remember(self._losses, client_id, (self._left(client_id) + EARNED, _now()))
 
     def _left(self, client_id: int) -> float:
         left, since = self._losses.get(client_id, (SAVED, _now()))
@@ -145,6 +153,7 @@ class Promise:
 
     def billed(self, usage: Usage | None, price: Price) -> Usage | None:
         """What the customer pays for: his own question, and the answer that he gets; None if nobody knows."""
+        self._promises.paid(self._client_id)
         if self._asked == 1:
             return usage
         first = self._first

@@ -10,7 +10,7 @@ import pytest
 from psutil import Process
 
 from providers.errors import Truncated
-from routing.errors import BadRequest, NobodyAnswered, Unavailable, Unfit
+from routing.errors import BadRequest, NobodyAnswered, TooManyUnfit, Unavailable, Unfit
 from tests.gateways import DONE, ROLE, House, before, caller, delta, event, spoken
 from tests.gateways import card as card_of
 from tests.gateways import route as route_of
@@ -392,6 +392,34 @@ async def test_where_a_client_loses_us_too_many_answers_he_is_not_asked_for_agai
         with pytest.raises(Unfit) as unfit:
             await house.gateway.complete(others)
         assert unfit.value.repairs == 2
+
+
+async def lose(house: House, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(Unfit):
+            await whole(house)
+
+
+async def test_where_he_goes_on_nobody_is_asked_until_he_has_waited():
+    async with Model(TALK) as model, before(model) as house:
+        await lose(house, 40)
+        asked_before = len(model.requests)
+        with pytest.raises(TooManyUnfit) as refused:
+            await whole(house)
+
+        assert len(model.requests) == asked_before
+        assert 0 < refused.value.retry_after <= 3600 / 20
+        assert await house.complete()  # what promises nothing goes on
+
+
+async def test_answers_that_are_paid_for_make_up_for_those_that_are_not():
+    async with Model(TALK, TALK, TALK, GOOD) as model, before(model) as house:
+        await lose(house, 1)
+        assert house.gateway._promises._left(1) < 20
+        for _ in range(2):
+            await whole(house)
+
+        assert house.gateway._promises._left(1) == 20
 
 
 # A form that nothing fits, though all of it may be shown.
