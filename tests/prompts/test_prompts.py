@@ -6,12 +6,14 @@ from collections.abc import Iterator
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.prompts.measure import WIRES, Server, served, verdicts
+from tests.prompts.measure import WIRES, Server, served, share, verdicts
 from tests.prompts.prompts import GOOD, prompts
 
 CARELESS = "[[sloppy=1]]"
-# Percent of the careless model's answers that XRouter could read when this was written, without asking again.
-READ = {"calls": 73, "answers": 33}
+# Percent of the careless model's answers that were good when this was written: calls as they are read, JSON
+# with what asking again makes of it. Without that it is 33; in a stream what was shown has to stand.
+READ = {"calls": 73, "answers": 83}
+READ_STREAMED = {"calls": 73, "answers": 66}
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +45,23 @@ def test_a_model_that_keeps_to_the_prompt_is_always_understood(server: Server, w
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_a_careless_model_is_understood_alike_whole_and_streamed(server: Server, wire: str):
+def test_a_careless_model_is_understood_and_asked_again(server: Server, wire: str):
     whole = verdicts(server, f"plain/{wire}", CARELESS, is_streamed=False)
     streamed = verdicts(server, f"plain/{wire}", CARELESS, is_streamed=True)
 
-    assert whole == streamed
-    for kind, least in READ.items():
-        mine = [verdict for prompt, verdict in whole if prompt.kind == kind]
-        assert 100 * mine.count(GOOD) >= least * len(mine)
-    assert {verdict for prompt, verdict in whole if prompt.kind == "calls" and not prompt.calls} == {GOOD}
+    calls = [[told for told in each if told[0].kind == "calls"] for each in (whole, streamed)]
+    assert calls[0] == calls[1]
+    assert {verdict for prompt, verdict in calls[0] if not prompt.calls} == {GOOD}
+    assert {kind: share(whole, kind) >= least for kind, least in READ.items()} == dict.fromkeys(READ, True)
+    assert {kind: share(streamed, kind) >= least for kind, least in READ_STREAMED.items()} == dict.fromkeys(
+        READ_STREAMED, True
+    )
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_no_careless_answer_by_a_schema_is_delivered_wrong(server: Server, wire: str):
+    for is_streamed in (False, True):
+        told = verdicts(server, f"plain/{wire}", CARELESS, is_streamed=is_streamed)
+
+        wrong = {verdict for prompt, verdict in told if prompt.kind == "answers"} - {GOOD}
+        assert wrong <= {"ошибка 502", "поток оборвался"}
