@@ -75,7 +75,10 @@ class CallReader:
     def feed(self, text: str) -> str:
         return "".join(self._read(text[at : at + SLICE]) for at in range(0, len(text), SLICE))
 
-    def end(self) -> str:
+    def end(self, *, is_cut: bool = False) -> str:
+        """The text that is left. ``is_cut``: the answer was too long, and the half of a call says nothing."""
+        if is_cut:
+            return ""
         left = self._candidate.text() if self._candidate else self._beginning
         return "" if self.calls else self._said(left) + self._space
 

@@ -79,9 +79,12 @@ class EmulatedTools(Wrapper):
 
     def _choice(self, choice: Json) -> Json:
         reader = self.reader()
-        text = reader.feed(choice["message"].get("content") or "") + reader.end()
-        if not reader.calls:
+        is_cut = choice["finish_reason"] == "length"
+        text = reader.feed(choice["message"].get("content") or "") + reader.end(is_cut=is_cut)
+        if not reader.calls and not is_cut:
             return choice
+        if not reader.calls:
+            return {**choice, "message": {**choice["message"], "content": text}}
         calls = [tool_call(self.new_id(), name, arguments) for name, arguments in reader.calls]
         message = {**choice["message"], "content": text or None, "tool_calls": calls}
         return {**choice, "message": message, "finish_reason": "tool_calls"}
@@ -124,7 +127,7 @@ class EmulatedStream:
         known = len(reader.calls)
         text = reader.feed(choice["delta"].get("content") or "")
         if is_last:
-            text += reader.end()
+            text += reader.end(is_cut=choice.get("finish_reason") == "length")
             self._ended.add(choice["index"])
         delta = {key: value for key, value in choice["delta"].items() if key != "content"}
         if text:

@@ -424,6 +424,21 @@ def test_a_whole_answer_without_a_call_stays_as_it_is():
     assert emulated(asking()).chat_completion(response) == YandexGPT().chat_completion(response)
 
 
+@pytest.mark.parametrize(
+    "half", ["<tool_ca", '<tool_call>{"name": "get_rate", "argum', "```json\n<tool_call>{"]
+)
+def test_the_half_of_a_call_that_its_limit_cut_is_not_shown(half):
+    said = answer(f"Сейчас узнаю. {half}", "TRUNCATED_FINAL")
+
+    whole = emulated(asking()).chat_completion(UpstreamResponse(200, {}, said))["choices"][0]
+    stream = emulated(asking()).chat_stream()
+    choices = [c for chunk in [*stream.feed(said), *stream.end()] for c in chunk["choices"]]
+
+    assert (whole["message"]["content"].strip(), whole["finish_reason"]) == ("Сейчас узнаю.", "length")
+    assert "".join(c["delta"].get("content") or "" for c in choices).strip() == "Сейчас узнаю."
+    assert choices[-1]["finish_reason"] == "length"
+
+
 def test_only_what_is_offered_is_called():
     chat = asking(tool_choice={"type": "function", "function": {"name": "get_time"}})
 
