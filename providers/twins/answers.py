@@ -38,6 +38,9 @@ SENTENCES = (
     "На этом двойник заканчивает свой рассказ.",
 )
 
+# How XRouter asks for another answer where one is not in form (``promised/promise``).
+ONCE_MORE = "Ответ не подходит:"
+
 # Words of a question that ask for a tool, and words by which such a tool is known.
 TOPICS = (
     (("погод", "weather"), ("weather", "погод", "forecast")),
@@ -181,8 +184,12 @@ def _sentences(question: Question, copy: int) -> Iterator[str]:
 
 
 def asked(question: Question) -> str:
-    """The last user's text, without directives."""
-    return " ".join(question.directives.text.split())
+    """The last user's text, without directives; the one before where he only wants the answer once more."""
+    text = question.directives.text
+    if text.startswith(ONCE_MORE):
+        said = [directives(each.text).text for each in question.messages if each.role == "user"]
+        text = next((each for each in reversed(said) if not each.startswith(ONCE_MORE)), text)
+    return " ".join(text.split())
 
 
 def _short(text: str, limit: int) -> str:

@@ -179,3 +179,13 @@ def test_usage_adds_up():
     assert usage.prompt == 2 + answers.PER_MESSAGE
     assert usage.reasoning == answers.tokens(made[0].reasoning)
     assert usage.completion == usage.reasoning + answers.tokens(made[0].text)
+
+
+def test_who_wants_the_answer_once_more_gets_it_about_his_question():
+    once_more = Message("user", f"{answers.ONCE_MORE} это не JSON")
+    said = (Message("user", "[[echo]]Казань"), Message("assistant", "Казань"), once_more)
+    question = Question(
+        "m", said, directives(once_more.text), schema={"properties": {"city": {"type": "string"}}}
+    )
+
+    assert answers.asked(question) == "Казань"

@@ -10,7 +10,9 @@ import pytest
 from psutil import Process
 
 from providers.errors import Truncated
+from providers.twins.answers import ONCE_MORE
 from routing.errors import BadRequest, NobodyAnswered, TooManyUnfit, Unavailable, Unfit
+from routing.promised.promise import AGAIN
 from tests.gateways import DONE, ROLE, House, before, caller, delta, event, spoken
 from tests.gateways import card as card_of
 from tests.gateways import route as route_of
@@ -552,3 +554,7 @@ async def test_nobody_answers_as_ever():
     async with Vendor(broken) as model, before(model) as house:
         with pytest.raises(NobodyAnswered):
             await whole(house)
+
+
+def test_twins_know_how_they_are_asked_once_more():
+    assert AGAIN.startswith(ONCE_MORE)
