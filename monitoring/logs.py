@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 # What every record has; anything else on it was given as ``extra`` and is written out.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Django's own requests tell their whole address: whoever puts his key into a query would find it here.
+UNTOLD = STANDARD | {"request"}
 # What JSON may hold as it is, and a terminal or a reader of lines takes for an order: C1 controls, DEL, the
 # separators of lines and paragraphs, directions of writing; and half a surrogate pair, which no file takes.
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -23,7 +25,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        event |= {name: value for name, value in vars(record).items() if name not in STANDARD}
+        event |= {name: value for name, value in vars(record).items() if name not in UNTOLD}
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
         line = json.dumps(event, ensure_ascii=False, default=repr)

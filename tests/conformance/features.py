@@ -94,10 +94,6 @@ COMMON = (
 # What a vendor cannot do, nor XRouter for it, by (feature, model). The page shows it; where it works all the
 # same the run fails, so that nothing stays here longer than it is true.
 KNOWN = {
-    (
-        "tool_required_of_two",
-        "gigachat/pro",
-    ): "GigaChat can be told to call one named function, not any of several",
     ("tools_at_once", "gigachat/pro"): "GigaChat calls one function in an answer at most",
 }
 

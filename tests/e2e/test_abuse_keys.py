@@ -169,6 +169,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "dashboard/<int:pk>/movements/": ("/dashboard/1/movements/", PERSON),
     "dashboard/<int:pk>/promo/": ("/dashboard/1/promo/", PERSON),
     "docs/": ("/docs/", PUBLIC),
+    "docs/redoc/": ("/docs/redoc/", PUBLIC),
     "docs/guides/": ("/docs/guides/", PUBLIC),
     r"docs/guides/^(?P<language>ru|en)/$": ("/docs/guides/ru/", PUBLIC),
     r"docs/guides/^(?P<language>ru|en)/(?P<name>[\w-]+)/$": ("/docs/guides/ru/tools/", PUBLIC),
@@ -212,7 +213,7 @@ OUTSIDE_ADMIN = "admin/login/"
 def addresses(patterns: list[Any] | None = None, before: str = "") -> Iterator[str]:
     """Every address there is, as it is declared."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        place = before + str(pattern.pattern)
+        place = before + str(pattern.pattern).replace(r"[\s\S]", ".").replace(r"\Z", "$")
         if isinstance(pattern, URLResolver):
             yield from addresses(pattern.url_patterns, place)
         elif isinstance(pattern, URLPattern):

@@ -165,9 +165,8 @@ def test_headers_of_other_clients_are_accepted(door: Server, key: str):
 
 
 def test_nothing_of_a_client_reaches_a_provider(door: Server, key: str, twins: Twins):
-    twins.control(
-        "POST", "/__canary", {"needles": [key, "sid=9", "10.1.2.3", "ivan@example.test", "sess-77"]}
-    )
+    needles = [key, "sid=9", "10.1.2.3", "ivan@example.test", "sess-77"]
+    twins.control("POST", "/__canary", {"needles": needles})
 
     ask(
         door,
@@ -182,7 +181,8 @@ def test_nothing_of_a_client_reaches_a_provider(door: Server, key: str, twins: T
         X_Forwarded_For="10.1.2.3",
     )
 
-    assert twins.control("GET", "/__canary")["leaks"] == []
+    leaks = twins.control("GET", "/__canary")["leaks"]
+    assert [leak for leak in leaks if leak["needle"] in needles] == []
 
 
 def test_prompts_are_in_no_log(express: Server, framework: Server, key: str, installation: Installation):

@@ -27,6 +27,16 @@ def lines(written) -> list[str]:
     return written.buffer.getvalue().decode().split("\n")[:-1]
 
 
+def test_the_address_of_a_request_is_not_told(log, written):
+    log.warning(
+        "Unauthorized: %s", "/v1/key", extra={"request": "<GET '/v1/key?key=xr-live-1'>", "status_code": 401}
+    )
+
+    [line] = lines(written)
+    assert "xr-live-1" not in line
+    assert json.loads(line)["status_code"] == 401
+
+
 def test_an_event_is_one_json_object(log, written):
     log.warning("it %s", "rains", extra={"provider": "ян", "ms": 1.5, "left": None})
 

@@ -52,7 +52,7 @@ def test_the_same_schema_is_compiled_once():
 
 
 def test_large_schemas_are_not_kept_without_end():
-    first, *others = [asked({"title": f"{n}", "enum": ["x" * (LARGEST - 100)]}) for n in range(10)]
+    first, *others = [asked({"title": f"{n}", "enum": ["x" * (LARGEST - 100)]}) for n in range(20)]
     form = promised_form(first)
 
     for other in others:

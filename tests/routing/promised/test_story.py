@@ -527,7 +527,8 @@ async def test_what_the_model_nests_too_deep_is_no_reason_to_refuse_the_schema()
 
 async def test_a_check_that_was_killed_is_no_reason_to_refuse_the_schema():
     nested = {"$defs": {"n": {"items": {"$ref": "#/$defs/n"}}}, "$ref": "#/$defs/n"}
-    async with Model("[[]]") as model, before(model) as house:
+    takes_long = f"[{'[],' * 300_000}[]]"
+    async with Model(takes_long, "[[]]") as model, before(model) as house:
         answer = asyncio.ensure_future(whole(house, **asked(nested)))
         (await child()).kill()
         with pytest.raises(Unavailable):
