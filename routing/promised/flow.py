@@ -41,6 +41,7 @@ class PromisedFlow:
         self._beside: dict[str, Any] = {}  # what the answer holds beside its text
         self._ready: list[Chunk] = []
         self._held_up = 0.0
+        self._asked_again = False
         self._clock = asyncio.get_running_loop().time
         self._silent_until = self._clock() + silence
         self._pieces = self._answer()
@@ -117,7 +118,7 @@ class PromisedFlow:
     async def _again(self, fault: Fault) -> Flow:
         reader = self._reader
         await self.finish()
-        self._held_up = self.held_up
+        self._held_up, self._asked_again = self.held_up, True
         self.close()
         self._flow, self._reader = None, Reader(self._promise.form, reader.shown)
         return await self._ask(asked_again(self._chat, reader.text, fault, reader.shown))
@@ -127,28 +128,33 @@ class PromisedFlow:
         # Looked at more often than it is told: what is not shown breaks no silence of the customer's.
         async with aclosing(flow.pieces(self._silence / 4)) as pieces:
             async for chunks in pieces:
-                shown = [chunk for chunk in map(self._shown, chunks) if chunk is not None]
+                shown = [each for chunk in chunks for each in self._shown(chunk)]
                 if shown or self._clock() >= self._silent_until:
                     yield shown
                     self._silent_until = self._clock() + self._silence
 
-    def _shown(self, chunk: Chunk) -> Chunk | None:
+    def _shown(self, chunk: Chunk) -> list[Chunk]:
         """What of a piece may be shown at once; its end and its count wait for the end of all."""
         self._usage = chunk.get("usage") or self._usage
         if not chunk["choices"]:
-            return None
+            return []
         choice = chunk["choices"][0]
         delta = dict(choice["delta"])
         self._reason = choice.get("finish_reason") or self._reason
-        content = delta.pop("content", None)
+        words = self._words(delta.pop("content", None) or "", is_calling=bool(delta.get("tool_calls")))
         self._beside |= {name: value for name, value in delta.items() if value}
-        if self._promise.repairs and self._reader.shown:
-            delta.pop("reasoning", None)  # thoughts come before words
-        if content:
-            delta["content"] = self._reader.feed(content)
+        if self._asked_again:
+            delta.pop("reasoning", None)  # thoughts come before words, and of one try only
+        return [_chunk(each) for each in ({"content": words}, delta) if any(each.values())]
+
+    def _words(self, content: str, *, is_calling: bool) -> str:
+        """The text that may be shown now; all that has come where a call follows, which is no answer yet."""
+        if "tool_calls" in self._beside:
+            return ""
+        shown = self._reader.feed(content) if content else ""
         if self._reader.length > LONGEST:
             raise Broken(detail="an answer without an end")
-        return _chunk(delta) if any(delta.values()) else None
+        return shown + (self._reader.as_it_is() or "") if is_calling else shown
 
     async def _rest(self) -> str | Fault:
         """What is left to show, or why this try does not do."""
@@ -163,6 +169,8 @@ class PromisedFlow:
 
     def _broken_off(self) -> str:
         """What is left of an answer that was cut short, or that calls a tool: it is shown as it is."""
+        if "tool_calls" in self._beside:
+            return ""
         rest = self._reader.as_it_is()
         if rest is None and self._reason == "length":
             self._promise.give_up(TOO_LONG, self._usage, self._price)

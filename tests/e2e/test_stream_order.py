@@ -31,33 +31,39 @@ class Outcome:
 
 async def heard(
     server: Server, key: str, body: dict[str, Any], path: str, **headers: str
-) -> tuple[int, bytes, bool]:
-    """Status, body, and whether it came as events."""
+) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers."""
     line = await call(server, key, body, path=path, Connection="close", **headers)
     status, head = await line.head()
-    is_stream = head["content-type"].startswith("text/event-stream")
     if "content-length" in head:
         said = await line.rest()
     else:
         said = b"".join([piece async for piece in line.pieces()])
     await line.close()
-    return status, said, is_stream
+    return status, said, head
 
 
 async def held(server: Server, key: str, talk: Conversation) -> Outcome:
     """Put the question both ways, and look at the answers."""
     trace = {"X-XRouter-Trace": "route"} if talk.with_trace else {}
-    status, events, is_stream = await heard(server, key, talk.streamed, talk.path, **trace)
-    if not is_stream:
+    status, events, head = await heard(server, key, talk.streamed, talk.path, **trace)
+    if not head["content-type"].startswith("text/event-stream"):
         return Outcome(talk.number, wrong=_refusal(talk, status, events))
     try:
         told = told_by(events, form=talk.form, include_usage=talk.include_usage, with_trace=talk.with_trace)
     except Illegal as exc:
         return Outcome(talk.number, is_stream=True, wrong=str(exc))
-    status, body, _ = await heard(server, key, talk.fields, talk.path, **trace)
+    status, body, head = await heard(server, key, talk.fields, talk.path, **trace)
+    if (
+        status != 200
+        and told.error is not None
+        and _is_unfit(told.error)
+        and _is_unfit(json.loads(body)["error"])
+    ):
+        return Outcome(talk.number, is_stream=True, is_broken=True)
     if status != 200:
         return Outcome(talk.number, is_stream=True, wrong=f"the whole answer is a {status}: {body.decode()}")
-    wrong = compared(talk, told, json.loads(body))
+    wrong = compared(talk, told, json.loads(body), was_repaired="x-xrouter-repairs" in head)
     return Outcome(
         talk.number,
         is_stream=True,
@@ -67,6 +73,11 @@ async def held(server: Server, key: str, talk: Conversation) -> Outcome:
     )
 
 
+def _is_unfit(error: dict[str, Any]) -> bool:
+    """Whether the model did not keep to a form, though it was asked again."""
+    return bool(error["metadata"]["error_type"] == "response_format_not_kept")
+
+
 def _refusal(talk: Conversation, status: int, body: bytes) -> str:
     """What is wrong with an answer that is no stream: only a fault excuses it."""
     if talk.is_comparable or status < 500 or "error" not in json.loads(body):
@@ -74,8 +85,11 @@ def _refusal(talk: Conversation, status: int, body: bytes) -> str:
     return ""
 
 
-def compared(talk: Conversation, told: Told, whole: dict[str, Any]) -> str:
-    """How the stream differs from the whole answer to the same question; "" if it does not."""
+def compared(talk: Conversation, told: Told, whole: dict[str, Any], *, was_repaired: bool) -> str:
+    """How the stream differs from the whole answer to the same question; "" if it does not.
+
+    Where the model ``was_repaired``, a stream has the thoughts of its first try, an answer those of its last.
+    """
     if not (talk.is_comparable or talk.is_curtailed):
         return ""
     if told.error is not None and talk.is_comparable:
@@ -95,6 +109,8 @@ def compared(talk: Conversation, told: Told, whole: dict[str, Any]) -> str:
         if streamed.calls:
             said.calls[-1].arguments = streamed.calls[-1].arguments
     one, other = spoken(streamed), spoken(said)
+    if was_repaired:
+        del one["reasoning"]
     differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
     return f"streamed and whole differ: {differing}" if differing else ""
 
