@@ -304,6 +304,12 @@ def migrated(home: Path) -> Any:
         yield installation
 
 
+def leaked(twins: Twins, needles: list[str]) -> list[dict[str, Any]]:
+    """The requests to the twins in which one of the needles is; other tests look for needles of their own."""
+    twins.control("POST", "/__canary", {"needles": needles})
+    return [leak for leak in twins.control("GET", "/__canary")["leaks"] if leak["needle"] in needles]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

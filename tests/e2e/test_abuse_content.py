@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.e2e.installation import Installation, Server, Twins, wait_until
+from tests.e2e.installation import Installation, Server, Twins, leaked, wait_until
 from tests.e2e.market import new_client
 from tests.e2e.raw import one, request
 from tests.e2e.stage import WIRES
@@ -113,7 +113,6 @@ def test_headers_that_other_routers_obey_do_nothing(
 @pytest.mark.parametrize("wire", WIRES)
 def test_nothing_of_who_asks_reaches_a_provider(express: Server, key: str, twins: Twins, wire: str):
     who = ["ivan@example.test", "session-4711", "198.51.100.7", "sid-4711", "agent-4711", "page-4711"]
-    twins.control("POST", "/__canary", {"needles": [key, key[8:], *who]})
     fields = dict.fromkeys(("user", "safety_identifier", "prompt_cache_key"), "ivan@example.test")
     body = chat(f"solo/{wire}", "Привет", **fields, session_id="session-4711", metadata={"e": who[0]})
     if wire == "openai":
@@ -134,7 +133,7 @@ def test_nothing_of_who_asks_reaches_a_provider(express: Server, key: str, twins
         )
         assert heard.status == 200
 
-    assert twins.control("GET", "/__canary")["leaks"] == []
+    assert leaked(twins, [key, key[8:], *who]) == []
 
 
 # --- A provider that is ourselves -----------------------------------------------------------------------
@@ -429,12 +428,10 @@ def test_public_addresses_are_passed_on_and_fetched_by_nobody_here(
 ):
     """So neither redirects nor names that change their address nor endless pictures concern us."""
     url = "https://rebind.8-8-8-8.127-0-0-1.silent.test/302?to=http://127.0.0.1/x.png"
-    twins.control("POST", "/__canary", {"needles": [url]})
-
     heard = [ask(watched, key, picture(seer, url, stream=is_streamed)) for is_streamed in (False, True)]
 
     assert [one.status for one in heard] == [200, 200]
-    assert len(twins.control("GET", "/__canary")["leaks"]) == 2
+    assert len(leaked(twins, [url])) == 2
     with pytest.raises(BlockingIOError):
         name_server.recv(512)
 

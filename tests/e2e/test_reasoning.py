@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from openai import OpenAI
 
-from tests.e2e.installation import Installation, Server, Twins
+from tests.e2e.installation import Installation, Server, Twins, leaked
 from tests.e2e.market import new_client
 from tests.e2e.talk import ask, chat, post
 from tests.stream_order import told_by
@@ -143,8 +143,7 @@ def test_an_answer_may_be_sent_back_as_it_came_and_no_vendor_hears_its_thoughts(
     )
 
     assert "А Мордовии?" in str(again.choices[0].message.content)
-    twins.control("POST", "/__canary", {"needles": [thoughts]})
-    assert twins.control("GET", "/__canary")["leaks"] == []
+    assert leaked(twins, [thoughts]) == []
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -9,7 +9,7 @@ import pytest
 import requests
 from openai import OpenAI
 
-from tests.e2e.installation import Installation, Server, Twins
+from tests.e2e.installation import Installation, Server, Twins, leaked
 from tests.e2e.talk import ask, chat, post
 
 CANARY = "канарейка-5417"
@@ -165,9 +165,6 @@ def test_headers_of_other_clients_are_accepted(door: Server, key: str):
 
 
 def test_nothing_of_a_client_reaches_a_provider(door: Server, key: str, twins: Twins):
-    needles = [key, "sid=9", "10.1.2.3", "ivan@example.test", "sess-77"]
-    twins.control("POST", "/__canary", {"needles": needles})
-
     ask(
         door,
         key,
@@ -181,8 +178,7 @@ def test_nothing_of_a_client_reaches_a_provider(door: Server, key: str, twins: T
         X_Forwarded_For="10.1.2.3",
     )
 
-    leaks = twins.control("GET", "/__canary")["leaks"]
-    assert [leak for leak in leaks if leak["needle"] in needles] == []
+    assert leaked(twins, [key, "sid=9", "10.1.2.3", "ivan@example.test", "sess-77"]) == []
 
 
 def test_prompts_are_in_no_log(express: Server, framework: Server, key: str, installation: Installation):
