@@ -6,11 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import Field, JSONField, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.forms import PreferencesField
 from accounts.models import LIMITS, ApiKey, Client, Membership, User, validate_network
@@ -19,8 +20,8 @@ PREFERENCES = {JSONField: {"form_class": PreferencesField}}
 ROUTING = ("Маршрутизация", {"fields": ["routing"]})
 
 
-class UserAddForm(AdminUserCreationForm):
-    class Meta(AdminUserCreationForm.Meta):
+class UserAddForm(UserCreationForm):
+    class Meta(UserCreationForm.Meta):
         model = User
         fields = ("email",)
         field_classes = {}
@@ -32,16 +33,17 @@ class UserEditForm(UserChangeForm):
         field_classes = {}
 
 
-class MembershipInline(admin.TabularInline):
+class MembershipInline(TabularInline):
     model = Membership
     extra = 0
     autocomplete_fields = ["user", "client"]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
     add_form = UserAddForm
     form = UserEditForm
+    change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "is_active", "is_staff", "last_login", "date_joined"]
     list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
     search_fields = ["email", "name"]
@@ -57,7 +59,7 @@ class UserAdmin(DjangoUserAdmin):
 
 
 @admin.register(Client)
-class ClientAdmin(admin.ModelAdmin):
+class ClientAdmin(ModelAdmin):
     formfield_overrides = PREFERENCES
     list_display = ["name", "inn", "plan", "is_active", "preferences", "created_at"]
     list_filter = ["plan", "is_active", "created_at"]
@@ -80,7 +82,7 @@ class ClientAdmin(admin.ModelAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):
+class MembershipAdmin(ModelAdmin):
     list_display = ["user", "client", "role"]
     list_filter = ["role"]
     list_select_related = ["user", "client"]
@@ -98,7 +100,7 @@ class ApiKeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(ModelAdmin):
     """A new key is shown in one message after it is made; afterwards nobody can see it."""
 
     formfield_overrides = PREFERENCES

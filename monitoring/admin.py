@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin
 
 from monitoring.models import Probe
 
 
 @admin.register(Probe)
-class ProbeAdmin(admin.ModelAdmin):
+class ProbeAdmin(ModelAdmin):
     list_display = ["at", "provider", "endpoint", "ok", "kind", "latency_ms"]
     list_filter = ["ok", "provider", "kind", "at"]
     list_select_related = ["provider"]

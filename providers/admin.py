@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin, StackedInline
 
 from providers.adapters import ADAPTERS
 from providers.forms import ObjectField, SecretField
@@ -48,14 +49,14 @@ class CredentialForm(forms.ModelForm):
         return super().save(commit)
 
 
-class CredentialInline(admin.StackedInline):
+class CredentialInline(StackedInline):
     model = Credential
     form = CredentialForm
     extra = 0
 
 
 @admin.register(Provider)
-class ProviderAdmin(admin.ModelAdmin):
+class ProviderAdmin(ModelAdmin):
     formfield_overrides = {models.JSONField: {"form_class": ObjectField}}
     list_display = ["name", "slug", "region", "learns", "is_enabled", "adapter", "base_url"]
     list_filter = [
@@ -75,7 +76,7 @@ class ProviderAdmin(admin.ModelAdmin):
 
 
 @admin.register(Credential)
-class CredentialAdmin(admin.ModelAdmin):
+class CredentialAdmin(ModelAdmin):
     form = CredentialForm
     list_display = ["label", "provider", "slots", "is_enabled", "vault_key_id", "created_at", "updated_at"]
     list_filter = ["provider", "is_enabled", "vault_key_id"]

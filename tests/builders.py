@@ -3,6 +3,7 @@
 Alice owns the client Romashka, Bob works there; Eve belongs to another client and gets 404 everywhere.
 """
 
+import re
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -45,6 +46,12 @@ def operators_browser() -> Browser:
     browser = Browser()
     browser.force_login(User.objects.create_superuser("operator@xrouter.example"))
     return browser
+
+
+def cells(html: str, field: str) -> list[str]:
+    """The texts that a list of the portal shows in the column ``field``."""
+    found = re.findall(rf'<t[dh] class="[^"]*\bfield-{field}\b[^"]*"[^>]*>(.*?)</t[dh]>', html, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in found]
 
 
 def clerks_browser(*permissions: str) -> Browser:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import environ
 
+from xrouter import navigation
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -57,7 +59,11 @@ STATIC_ROOT = XROUTER_HOME / "static"
 APPEND_SLASH = True
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "unfold.contrib.inlines",
+    "xrouter.apps.PortalConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -107,6 +113,9 @@ TEMPLATES = [
         },
     }
 ]
+
+# --- The operators' portal -----------------------------------------------------------------------
+UNFOLD = navigation.UNFOLD
 
 # --- People ------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"

@@ -9,9 +9,6 @@ from routing import explanations, views
 from routing.embeddings.view import Embeddings
 from xrouter.views import Docs, Redoc, guide, guide_in_my_language, guide_source, llms
 
-admin.site.site_header = admin.site.site_title = "XRouter"
-admin.site.index_title = "Портал оператора"
-
 # Names have slashes in them, and what somebody takes for a name may have anything: a line break, too.
 NAME = r"(?P<model>[\s\S]+)"
 PLAIN_NAME = r"(?P<model>[\s\S]*[^/])"

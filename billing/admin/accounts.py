@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from unfold.admin import ModelAdmin
 
 from billing import ledger
 from billing.admin.desk import Desk, History, LockingForm, in_roubles
@@ -124,7 +125,7 @@ class PaymentAdmin(History):
     date_hierarchy = "received_at"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)
+        return ModelAdmin.has_add_permission(self, request)
 
     def get_fields(self, request: HttpRequest, obj: Payment | None = None) -> list[str]:
         typed = ["number", "client", "amount", "received_at", "reason"]

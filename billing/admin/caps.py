@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from unfold.admin import TabularInline
 
 from billing.admin.desk import Desk, MoneyInline
 from billing.models import Cap
@@ -22,7 +23,7 @@ class WithSpent:
         return None if cap.pk is None else as_roubles(cap.spent)
 
 
-class CapInline(WithSpent, MoneyInline, admin.TabularInline):
+class CapInline(WithSpent, MoneyInline, TabularInline):
     model = Cap
 
 

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin
 
 from billing.fields import MicroField
 from billing.money import as_roubles
@@ -57,7 +58,7 @@ class InRoubles:
         return [field.name for field in self.model._meta.fields if isinstance(field, MicroField)]
 
 
-class Desk(InRoubles, admin.ModelAdmin):
+class Desk(InRoubles, ModelAdmin):
     """Rows that operators write, each field for itself."""
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
@@ -65,7 +66,7 @@ class Desk(InRoubles, admin.ModelAdmin):
         obj.save(update_fields=form.changed_data if change else None)
 
 
-class History(InRoubles, admin.ModelAdmin):
+class History(InRoubles, ModelAdmin):
     """Rows that nobody writes by hand."""
 
     show_full_result_count = False

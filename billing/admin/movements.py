@@ -4,13 +4,14 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
 
 from billing.errors import BillingError
 from billing.fields import RoublesFormField
@@ -59,7 +60,7 @@ class MovementForm(forms.Form):
         return [(name, as_roubles(now), as_roubles(now + step)) for name, now, step in self.figures()]
 
 
-class MovesMoney(admin.ModelAdmin):
+class MovesMoney(ModelAdmin):
     """An admin whose rows have a movement: its address, its link on the row's page, its entry in the log."""
 
     change_form_template = "billing/desk/change_form.html"

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from billing.admin.desk import Desk, MoneyInline
 from billing.models import Rate, Tariff
@@ -24,7 +25,7 @@ class RateForm(forms.ModelForm):
         return max(self.cleaned_data["starts_at"], timezone.now())
 
 
-class RatesInForce(MoneyInline, admin.TabularInline):
+class RatesInForce(MoneyInline, TabularInline):
     model = Rate
     verbose_name_plural = "ставки, которые вступили в силу: не меняются; новая цена — новая ставка"
 
@@ -38,7 +39,7 @@ class RatesInForce(MoneyInline, admin.TabularInline):
         return False
 
 
-class RatesToCome(MoneyInline, admin.StackedInline):
+class RatesToCome(MoneyInline, StackedInline):
     model = Rate
     form = RateForm
     verbose_name_plural = "новые ставки"
@@ -48,7 +49,7 @@ class RatesToCome(MoneyInline, admin.StackedInline):
 
 
 @admin.register(Tariff)
-class TariffAdmin(admin.ModelAdmin):
+class TariffAdmin(ModelAdmin):
     list_display = ["name", "slug"]
     search_fields = ["name", "slug"]
     inlines = [RatesInForce, RatesToCome]

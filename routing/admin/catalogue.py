@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib import admin
 from django.db import models
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from providers.forms import ObjectField
 from routing.classifier import KINDS
@@ -51,7 +52,7 @@ class EndpointForm(forms.ModelForm):
         }
 
 
-class EndpointInline(admin.StackedInline):
+class EndpointInline(StackedInline):
     formfield_overrides = OBJECTS
     model = Endpoint
     form = EndpointForm
@@ -72,13 +73,13 @@ class ModelForm(forms.ModelForm):
         }
 
 
-class AliasInline(admin.TabularInline):
+class AliasInline(TabularInline):
     model = Alias
     extra = 0
 
 
 @admin.register(Model)
-class ModelAdmin(admin.ModelAdmin):
+class ModelsAdmin(ModelAdmin):
     formfield_overrides = OBJECTS
     form = ModelForm
     list_display = [
@@ -114,7 +115,7 @@ class ModelAdmin(admin.ModelAdmin):
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(admin.ModelAdmin):
+class EndpointAdmin(ModelAdmin):
     formfield_overrides = OBJECTS
     form = EndpointForm
     list_display = [
@@ -138,7 +139,7 @@ class EndpointAdmin(admin.ModelAdmin):
 
 
 @admin.register(Alias)
-class AliasAdmin(admin.ModelAdmin):
+class AliasAdmin(ModelAdmin):
     list_display = ["name", "model"]
     list_select_related = ["model"]
     search_fields = ["name", "model__slug"]

@@ -1,0 +1,99 @@
+"""The portal's way around: its menu, and what Unfold is told. Read by the settings: it knows no model."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+
+def _favicon(request: HttpRequest) -> str:
+    return static("pages/favicon.svg")
+
+
+def _may_see(model: str) -> Callable[[HttpRequest], bool]:
+    app, _dot, name = model.partition(".")
+    return lambda request: (
+        request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
+    )
+
+
+def _page(title: Any, icon: str, model: str) -> dict[str, Any]:
+    """The list of ``model`` ("app.name") in the menu, for those who may see it."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
+        "permission": _may_see(model),
+    }
+
+
+NAVIGATION = [
+    {"items": [{"title": _("Сегодня"), "icon": "monitoring", "link": reverse_lazy("admin:index")}]},
+    {
+        "title": _("Клиенты"),
+        "separator": True,
+        "items": [
+            _page(_("Клиенты"), "apartment", "accounts.client"),
+            _page(_("Люди"), "group", "accounts.user"),
+            _page(_("Ключи"), "key", "accounts.apikey"),
+            _page(_("Пределы расходов"), "savings", "billing.cap"),
+        ],
+    },
+    {
+        "title": _("Каталог"),
+        "separator": True,
+        "items": [
+            _page(_("Модели"), "neurology", "routing.model"),
+            _page(_("Исполнители"), "lan", "routing.endpoint"),
+            _page(_("Тарифы"), "sell", "billing.tariff"),
+            _page(_("Версии каталога"), "history", "routing.catalogueversion"),
+        ],
+    },
+    {
+        "title": _("Провайдеры"),
+        "separator": True,
+        "items": [
+            _page(_("Провайдеры"), "dns", "providers.provider"),
+            _page(_("Доступы"), "vpn_key", "providers.credential"),
+            _page(_("Пробы"), "stethoscope", "monitoring.probe"),
+        ],
+    },
+    {
+        "title": _("Запросы"),
+        "separator": True,
+        "items": [
+            _page(_("Генерации"), "receipt_long", "billing.generation"),
+            _page(_("Дни ключей"), "calendar_month", "billing.keyday"),
+            _page(_("Медианы параметров"), "tune", "billing.samplingmedian"),
+        ],
+    },
+    {
+        "title": _("Деньги"),
+        "separator": True,
+        "items": [
+            _page(_("Счета"), "account_balance_wallet", "billing.account"),
+            _page(_("Переводы"), "swap_horiz", "billing.transfer"),
+            _page(_("Платежи"), "payments", "billing.payment"),
+            _page(_("Резервы"), "hourglass_top", "billing.hold"),
+            _page(_("Промокоды"), "redeem", "billing.promocode"),
+            _page(_("Сверки"), "fact_check", "billing.audit"),
+            _page(_("Предупреждения"), "notifications", "billing.alert"),
+        ],
+    },
+]
+
+UNFOLD = {
+    "SITE_TITLE": "XRouter",
+    "SITE_HEADER": "XRouter",
+    "SITE_SUBHEADER": _("Портал оператора"),
+    "SITE_SYMBOL": "alt_route",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
+    "SHOW_LANGUAGES": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "6px",
+    "SIDEBAR": {"show_search": True, "navigation": NAVIGATION},
+}
