@@ -9,8 +9,8 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 
-def _favicon(request: HttpRequest) -> str:
-    return static("pages/favicon.svg")
+def _file(name: str) -> Callable[[HttpRequest], str]:
+    return lambda request: static(name)
 
 
 def _may_see(model: str) -> Callable[[HttpRequest], bool]:
@@ -67,7 +67,7 @@ NAVIGATION = [
         "items": [
             _page(_("Генерации"), "receipt_long", "billing.generation"),
             _page(_("Дни ключей"), "calendar_month", "billing.keyday"),
-            _page(_("Медианы параметров"), "tune", "billing.samplingmedian"),
+            _page(_("Обычные параметры"), "tune", "billing.samplingmedian"),
         ],
     },
     {
@@ -90,10 +90,12 @@ UNFOLD = {
     "SITE_HEADER": "XRouter",
     "SITE_SUBHEADER": _("Портал оператора"),
     "SITE_SYMBOL": "alt_route",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("pages/favicon.svg")}],
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "6px",
+    "STYLES": [_file("portal/portal.css")],
+    "DASHBOARD_CALLBACK": "routing.admin.start.start_page",
     "SIDEBAR": {"show_search": True, "navigation": NAVIGATION},
 }

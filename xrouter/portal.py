@@ -17,6 +17,7 @@ LOOSER = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
 class Portal(UnfoldAdminSite):
     site_header = site_title = "XRouter"
     index_title = _("Портал оператора")
+    index_template = "routing/desk/start.html"
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         return csp_update(LOOSER)(super().admin_view(view, cacheable))

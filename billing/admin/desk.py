@@ -44,6 +44,8 @@ class InRoubles:
         read = self.get_readonly_fields(request, obj)
 
         def seen(name: Any) -> Any:
+            if isinstance(name, tuple):  # beside each other
+                return tuple(map(seen, name))
             return self._shown(name) if self._shown(name) in read else name
 
         return [

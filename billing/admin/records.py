@@ -50,32 +50,14 @@ class RefundForm(MovementForm):
         return ledger.refund(self.subject, typed["amount"], cause=cause, note=typed["reason"], by=by)
 
 
-@admin.register(Generation)
 class GenerationAdmin(MovesMoney, History):
+    """Registered in ``routing``, where it is known how it was decided who answers."""
+
     movement = RefundForm
-    list_display = [
-        "created_at",
-        "client",
-        "model",
-        "provider",
-        "status",
-        "http_status",
-        "tokens_prompt",
-        "tokens_completion",
-        "cost",
-        "duration_ms",
-        "id",
-    ]
-    list_filter = ["status", "created_at", "provider", "streamed", "is_test", "usage_source"]
     list_select_related = ["client"]
     search_fields = ["id__exact", "request_id__exact", "client_request_id__exact", "client__name"]
     search_help_text = "Номер генерации или запроса целиком, либо название клиента."
-    exclude = ["price"]
-
-    def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> list[Any]:
-        names = super().get_fields(request, obj)
-        place = names.index("own_cost") + 1
-        return [*names[:place], "margin", "price_at_admission", *names[place:]]
+    readonly_fields = ["margin", "price_at_admission"]
 
     @admin.display(description="остаётся нам, ₽")
     def margin(self, generation: Generation) -> str:

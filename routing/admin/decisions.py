@@ -6,11 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from billing.admin.desk import History
-from billing.admin.records import GenerationAdmin
 from billing.models import Generation
 from billing.pricing import PriceList
 from providers import errors as providers
@@ -93,34 +92,6 @@ def _roubles(prices: PriceList, kept: CatalogueVersion) -> str:
     return f"{told['prompt']} / {told['completion']}"
 
 
-admin.site.unregister(Generation)
-
-
-@admin.register(Generation)
-class RoutedGenerationAdmin(GenerationAdmin):
-    """The desk for generations, where it is known how it was decided who answers."""
-
-    def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> list[Any]:
-        shown = {"attempts": "asked", "route": "choice"}
-        return [shown.get(name, name) for name in super().get_fields(request, obj)]
-
-    @admin.display(description="попытки")
-    def asked(self, generation: Generation) -> str:
-        rows = [{**each, "became": outcome(each.get("outcome", ""))} for each in generation.attempts]
-        return render_to_string("routing/desk/attempts.html", {"rows": rows}) if rows else "—"
-
-    @admin.display(description="выбор исполнителя")
-    def choice(self, generation: Generation) -> str:
-        told = generation.route or {}
-        facts = {"told": told, "raw": json.dumps(told, ensure_ascii=False, indent=2)}
-        try:
-            facts |= _again(replayed(generation))
-        except Unrepeatable as exc:
-            facts["objection"] = str(exc)
-        facts["wishes"] = _wishes(told.get("wishes", {}))
-        return render_to_string("routing/desk/choice.html", facts)
-
-
 def outcome(recorded: str) -> str:
     """What became of an attempt, in words; for errors with the name that logs and metrics have for them."""
     if recorded in OUTCOMES:
@@ -129,6 +100,24 @@ def outcome(recorded: str) -> str:
     if isinstance(kind, type) and issubclass(kind, providers.UpstreamError):
         return f"{kind.said} ({recorded})"
     return f"Ошибка на нашей стороне. ({recorded})"
+
+
+def choice(generation: Generation) -> SafeString:
+    """How it was decided who answers: the decision made anew, and what was recorded."""
+    told = generation.route or {}
+    facts = {"told": told, "raw": json.dumps(told, ensure_ascii=False, indent=2)}
+    try:
+        facts |= _again(replayed(generation))
+    except Unrepeatable as exc:
+        facts["objection"] = str(exc)
+    facts["wishes"] = _wishes(told.get("wishes", {}))
+    return render_to_string("routing/desk/choice.html", facts)
+
+
+def attempts(generation: Generation) -> SafeString:
+    """Whom it was tried with, and what became of that."""
+    rows = [{**each, "became": outcome(each.get("outcome", ""))} for each in generation.attempts]
+    return render_to_string("routing/desk/attempts.html", {"rows": rows})
 
 
 def _again(again: Replay) -> dict[str, Any]:
