@@ -88,7 +88,7 @@ def _seen(now: datetime) -> dict[str, Any]:
             "latencies": today.latencies(now - DAY, now),
         }
 
-    found: dict[str, Any] = cache.get_or_set("start page", add_up, FRESH)
+    found: dict[str, Any] = cache.get_or_set("start-page", add_up, FRESH)
     return found
 
 
