@@ -1,29 +1,38 @@
 """Made-up keys: thousands of them a second beside honest customers, and how long each takes to be refused."""
 
+import asyncio
+import random
 import statistics
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from accounts.keys import Kind, checksum, new_key
 from tests.abuse.house import Line, chat, meanwhile, message, new_client, steady
 from tests.chaos.house import House
 
 SECONDS = 15.0
-# Of those who guess.
+# Of those who guess, and how many guesses a second they make together where they do not hurry.
 LINES = 64
+PACE = 2_200
 ASKED = chat("Привет")
 
 
 async def guesses(house: House, scale: float) -> None:
-    """2,000 and more wrong keys a second; honest customers meanwhile, some of whom nobody has seen yet."""
+    """2,200 wrong keys a second, then as many as can be; honest customers meanwhile, some of them new."""
     key = new_client(house).key
     calm = await steady(house, key, SECONDS * scale)
     print(f"nobody guesses: {calm}")
-    for name, wrong in (("each key once", _distinct), ("the same few keys", _repeated)):
+    for name, wrong, pause in (
+        ("each key once", _distinct, LINES / PACE),
+        ("the same few keys", _repeated, LINES / PACE),
+        ("each key once, in a hurry", _distinct, 0.0),
+        ("the same few keys, in a hurry", _repeated, 0.0),
+    ):
         counted: Counter[int] = Counter()
         newcomers = [new_client(house).key for _ in range(5)]
         before, began = _looked_up(house), time.perf_counter()
-        async with meanwhile(*(_guess(house, wrong, counted) for _ in range(LINES))):
+        async with meanwhile(*(_guess(house, wrong, pause, counted) for _ in range(LINES))):
             met = await steady(house, key, SECONDS * scale)
             took = time.perf_counter() - began
             first = [await _first(house, one) for one in newcomers]
@@ -33,11 +42,14 @@ async def guesses(house: House, scale: float) -> None:
         print(f"    reads of the table of keys: {_looked_up(house) - before}")
 
 
-async def _guess(house: House, wrong: object, counted: Counter[int]) -> None:
-    line = Line(house.port, "127.0.0.2")
+async def _guess(house: House, wrong: Callable[[], str], pause: float, counted: Counter[int]) -> None:
+    """One line of guesses, ``pause`` seconds from one to the next."""
+    line, due = Line(house.port, "127.0.0.2"), time.perf_counter() + random.uniform(0, pause)
     while True:
-        status, _ = await line.ask(message(wrong(), ASKED))  # type: ignore[operator]
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        status, _ = await line.ask(message(wrong(), ASKED))
         counted[status] += 1
+        due += pause
 
 
 def _distinct() -> str:
