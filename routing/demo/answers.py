@@ -41,15 +41,15 @@ FINAL = (errors.Refused, errors.Rejected, errors.ContextTooLong)
 # Milliseconds that a failure takes.
 TAKES: Mapping[type[errors.UpstreamError], tuple[int, int]] = {
     errors.TimedOut: (30_000, 60_000),
-    errors.Busy: (30, 400),
+    errors.Busy: (30, 350),
     errors.Broken: (40, 4_000),
     errors.Truncated: (300, 6_000),
     errors.Stale: (1, 6),
     errors.Unreachable: (5, 3_000),
     errors.Conflict: (20, 300),
     errors.Refused: (200, 2_000),
-    errors.Rejected: (40, 400),
-    errors.ContextTooLong: (40, 400),
+    errors.Rejected: (40, 350),
+    errors.ContextTooLong: (40, 350),
 }
 # A vendor that counts the prompt dearer than its bound: what the customer does not pay is our overrun.
 OVERRUNS = 0.002

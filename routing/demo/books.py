@@ -23,11 +23,16 @@ OPERATOR = f"operator@{DOMAIN}"
 CUSHION = 3
 # Roubles that are paid in at once.
 SMALL, LARGE = (100, 150, 200, 300), (100, 300, 500, 1_000, 2_000, 5_000)
-BY_CARD = (50, 100, 100, 200, 300)
-# Shares: of charges that are given back, of requests by which a balance is put right, of clients with a code.
-REFUNDS, CORRECTIONS, WITH_CODE = 0.004, 0.003, 0.4
+BY_CARD = (10, 20, 30, 50, 100)
+WITH_CODE = 0.4  # share of clients
+# Of so many charges one is given back, after so many requests a balance is put right.
+REFUNDED, CORRECTED = 250, 500
 # Roubles by which a balance is put right, and notes of why.
-RIGHT = {-50: "Ошибочное зачисление (демо)", 50: "Извинение за сбой (демо)", 100: "Подарок за отзыв (демо)"}
+RIGHT = (
+    (-50, "Ошибочное зачисление (демо)"),
+    (50, "Извинение за сбой (демо)"),
+    (100, "Подарок за отзыв (демо)"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Books:
         self._dice, self._ours, self._start, self._now = dice, ours, start, now
         self._codes = list(codes)
         self._number = 1
+        self._charges = self._requests = 0
         self.purses: dict[int, Purse] = defaultdict(Purse)
         self.payments: list[Payment] = []
 
@@ -132,32 +138,31 @@ class Books:
         return self._to(seat, AccountKind.PAYMENTS_IN, amount, TransferCode.TOP_UP, **how)
 
     def _exceptions(self, seat: Seat, done: Settled, name: str) -> Iterator[Movement]:
-        dice, later = self._dice, done.settled_at + timedelta(hours=1)
-        if later >= self._now:
-            return
-        wallet, revenue = seat.wallet_id, self._ours[AccountKind.REVENUE]
-        if done.record.cost and dice.random() < REFUNDS:
-            # All of it or half; it comes later, so that nothing is paid of it that was before.
-            done.refunded = max(1, done.record.cost // dice.choice((1, 2)))
-            at = between(dice, later, self._now)
-            cause, note = f"refund {name} demo", "Возврат по обращению (демо)"
-            yield Movement(revenue, wallet, done.refunded, TransferCode.REFUND, cause, at, note, OPERATOR)
-        if dice.random() < CORRECTIONS:
-            roubles, note = dice.choice(list(RIGHT.items()))
-            amount, at = roubles * MICRO_PER_ROUBLE, done.settled_at
-            yield from self._correction(seat, amount, note, name=name, at=at)
+        later = done.settled_at + timedelta(hours=1)
+        self._requests += 1
+        self._charges += done.record.cost > 0
+        if done.record.cost and self._charges % REFUNDED == 0 and later < self._now:
+            yield self._refund(seat, done, name, between(self._dice, later, self._now))
+        if self._requests % CORRECTED == 0:
+            yield self._correction(seat, name, done.settled_at)
 
-    def _correction(
-        self, seat: Seat, amount: Micro, note: str, *, name: str, at: datetime
-    ) -> Iterator[Movement]:
-        purse = self.purses[seat.client_id]
-        if purse.balance + amount < 0:
-            return
+    def _refund(self, seat: Seat, done: Settled, name: str, at: datetime) -> Movement:
+        """All of a charge or half. The purse does not know of it: it came after what was spent since."""
+        revenue, wallet = self._ours[AccountKind.REVENUE], seat.wallet_id
+        done.refunded = max(1, done.record.cost // self._dice.choice((1, 2)))
+        cause, note = f"refund {name} demo", "Возврат по обращению (демо)"
+        return Movement(revenue, wallet, done.refunded, TransferCode.REFUND, cause, at, note, OPERATOR)
+
+    def _correction(self, seat: Seat, name: str, at: datetime) -> Movement:
+        purse, ours = self.purses[seat.client_id], self._ours[AccountKind.ADJUSTMENTS]
+        roubles, note = self._dice.choice(
+            [each for each in RIGHT if purse.balance + each[0] * MICRO_PER_ROUBLE > 0]
+        )
+        amount = roubles * MICRO_PER_ROUBLE
         purse.balance += amount
-        sides = (self._ours[AccountKind.ADJUSTMENTS], seat.wallet_id)
-        debit, credit = sides if amount > 0 else reversed(sides)
+        sides = (ours, seat.wallet_id) if amount > 0 else (seat.wallet_id, ours)
         cause = f"correction demo {name}"
-        yield Movement(debit, credit, abs(amount), TransferCode.CORRECTION, cause, at, note, OPERATOR)
+        return Movement(*sides, abs(amount), TransferCode.CORRECTION, cause, at, note, OPERATOR)
 
     def _to(
         self,

@@ -64,6 +64,7 @@ class Filled:
     transfers: int
     payments: int
     holds: int
+    visit: str  # the owner of the client that has spent most
 
 
 def is_filled() -> bool:
@@ -121,7 +122,12 @@ def fill(order: Order) -> Filled:
         transfers=booked,
         payments=len(books.payments),
         holds=holds,
+        visit=_biggest(seats, books).plan.members[0].email,
     )
+
+
+def _biggest(seats: Sequence[Seat], books: Books) -> Seat:
+    return max(seats, key=lambda seat: sum(books.purses[seat.client_id].spent.values()))
 
 
 def _market(order: Order) -> Market:

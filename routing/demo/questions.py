@@ -43,7 +43,7 @@ TASKS = (
     "Сочини сказку про лису",
 )
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
-LIMITS = (256, 512, 1_024, 2_048, 4_096)
+LIMITS = (256, 768, 1_024, 2_048, 4_096)
 TEMPERATURES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.7, 1.0)
 # Of texts that become vectors.
 MOST_TEXTS, CHARACTERS = 32, 900

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 from django.contrib.auth.hashers import make_password
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import ApiKey, Client, Membership, User
 from billing import ledger
@@ -237,7 +237,9 @@ def tell_nobody(clients: list[int]) -> None:
             cursor.execute(TOLD.format(look=look.replace("%", "%%")), [clients])
 
 
+@transaction.atomic
 def look_at_tables() -> None:
     """So that plans know how much there is now."""
+    be_patient()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")

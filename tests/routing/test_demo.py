@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import ApiKey, Client, Membership, User
 from billing.alerts import _noticed
@@ -60,7 +59,7 @@ def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Filled]:
         open_our_accounts()
         bootstrap({"XROUTER_TWIN_URL": "http://127.0.0.1:9100"})
         _catalogue.cache_clear()
-        yield fill(order(MORE, now=timezone.now()))
+        yield fill(order(MORE))
         transaction.set_rollback(True)
 
 
@@ -135,7 +134,7 @@ def test_transfers_are_in_the_order_of_time_and_no_wallet_was_ever_below_nothing
         assert balances[each.debit_id] >= 0 or each.debit_id not in wallets
 
     assert moments == sorted(moments)
-    assert moments[-1] <= timezone.now()
+    assert moments[-1] <= NOW
 
 
 def test_decisions_come_out_alike_when_they_are_made_again(filled):

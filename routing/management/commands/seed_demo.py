@@ -96,5 +96,7 @@ def _told(filled: Filled, seconds: float) -> str:
     return (
         f"Создано за {seconds} с: клиентов {filled.clients}, людей {filled.people}, ключей {filled.keys}, "
         f"генераций {filled.generations}, переводов {filled.transfers}, платежей {filled.payments}, "
-        f"открытых резервов {filled.holds}."
+        f"открытых резервов {filled.holds}.\n"
+        "Страницы клиента, у которого больше всего расходов, видит его владелец; пароль ему даст\n"
+        f"  manage.py create_login {filled.visit}"
     )
