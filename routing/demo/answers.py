@@ -57,6 +57,7 @@ HIDDEN, CACHED = 0.4, 0.5  # shares of answers that are thought, of prompts that
 # Seconds after which the reaper ends what a dead worker has left.
 REAPED = 45
 ATTEMPTS = 3
+OK = 200
 
 
 @dataclass(slots=True)
@@ -274,9 +275,6 @@ class Story:
         if "reasoning" in quote.route.features and not self._asked.is_of_texts:
             thought = int(tokens * self._dice.random() * HIDDEN)
             self._usage["completion_tokens_details"] = {"reasoning_tokens": thought}
-
-
-OK = 200
 
 
 def _request_id(number: UUID) -> str:
