@@ -4,6 +4,9 @@ What is held and charged on a request's way is moved by SQL functions (migration
 tellers call them for whole batches, the functions here for one.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -22,6 +25,19 @@ from billing.money import Micro
 def wallet_of(client: Client) -> Account:
     """The client's wallet as it is now."""
     return Account.objects.get(client=client)
+
+
+class Movement(NamedTuple):
+    """One of many transfers that are booked together; the names are the columns'."""
+
+    debit_id: int
+    credit_id: int
+    amount: Micro
+    code: str
+    cause: str
+    created_at: datetime
+    note: str = ""
+    created_by: str = ""
 
 
 # --- Requests --------------------------------------------------------------------------------------
@@ -192,3 +208,59 @@ def _same(done: Transfer, asked: Transfer) -> Transfer:
         raise CauseReused
     done.is_repeat = True
     return done
+
+
+# --- Many at once ----------------------------------------------------------------------------------
+# A past that is brought in whole. All in one transaction of the caller's; nothing is skipped: who books a
+# cause again, or more than a wallet has, books nothing.
+
+OPEN_JOURNAL = """
+CREATE TEMPORARY TABLE billing_journal ON COMMIT DROP AS
+SELECT debit_id, credit_id, amount, code, cause, created_at, note, created_by
+FROM billing_transfer WHERE false
+"""
+COPY_JOURNAL = f"COPY billing_journal ({', '.join(Movement._fields)}) FROM STDIN"
+# In the order of time, as transfers that were booked one by one are.
+BOOK_JOURNAL = """
+INSERT INTO billing_transfer (debit_id, credit_id, amount, code, cause, created_at, note, created_by)
+SELECT debit_id, credit_id, amount, code, cause, created_at, note, created_by
+FROM billing_journal ORDER BY created_at, cause
+"""
+# Locked in the order of their numbers, as everybody does, and as late as may be: others want ours.
+LOCK_JOURNALS = """
+SELECT 1 FROM billing_account WHERE id IN (
+    SELECT debit_id FROM billing_journal UNION ALL SELECT credit_id FROM billing_journal
+) ORDER BY id FOR NO KEY UPDATE
+"""
+CARRY_JOURNAL = """
+UPDATE billing_account a SET balance = a.balance + moved.amount
+FROM (
+    SELECT id, sum(amount)::bigint AS amount FROM (
+        SELECT credit_id, amount FROM billing_journal UNION ALL SELECT debit_id, -amount FROM billing_journal
+    ) AS side (id, amount) GROUP BY id
+) AS moved WHERE a.id = moved.id
+"""
+
+
+def open_journal() -> None:
+    """Begin to note what is to be booked at the end."""
+    with connection.cursor() as cursor:
+        cursor.execute(OPEN_JOURNAL)
+
+
+def note(movements: Iterable[Movement]) -> None:
+    """Put ``movements``, in any order, into the journal."""
+    with connection.cursor() as cursor, cursor.copy(COPY_JOURNAL) as copy:
+        for movement in movements:
+            copy.write_row(movement)
+
+
+def book_journal() -> int:
+    """Make transfers of all that was noted; how many. Raises what the database raises, then none."""
+    with connection.cursor() as cursor:
+        cursor.execute(BOOK_JOURNAL)
+        booked = int(cursor.rowcount)
+        cursor.execute(LOCK_JOURNALS)
+        cursor.execute(CARRY_JOURNAL)
+        cursor.execute("DROP TABLE billing_journal")
+    return booked

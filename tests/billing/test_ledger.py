@@ -1,15 +1,17 @@
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from importlib import import_module
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
+from django.utils import timezone
 
 from accounts.models import Client
 from billing import ledger
 from billing.errors import CauseReused
-from billing.models import Account, AccountKind, Transfer
+from billing.models import Account, AccountKind, Transfer, TransferCode
 from billing.money import roubles
 from tests.builders import make_client
 
@@ -127,3 +129,42 @@ def test_the_database_lets_nobody_rewrite_a_transfer(rewrite):
             Transfer.objects.update(amount=1)
         else:
             Transfer.objects.all()._raw_delete("default")
+
+
+def paid(client: Client, amount: str, cause: str, *, days_ago: int) -> ledger.Movement:
+    payments, wallet = Account.objects.system(AccountKind.PAYMENTS_IN), ledger.wallet_of(client)
+    at = timezone.now() - timedelta(days=days_ago)
+    return ledger.Movement(payments.pk, wallet.pk, roubles(amount), TransferCode.TOP_UP, cause, at)
+
+
+def book(*movements: ledger.Movement) -> int:
+    with transaction.atomic():
+        ledger.open_journal()
+        ledger.note(movements)
+        return ledger.book_journal()
+
+
+@pytest.mark.django_db
+def test_what_is_booked_together_is_booked_in_the_order_of_time():
+    client = make_client(balance="1")
+
+    booked = book(paid(client, "2", "later", days_ago=1), paid(client, "3", "earlier", days_ago=2))
+
+    assert booked == 2
+    assert ledger.wallet_of(client).balance == roubles("6")
+    assert Account.objects.aggregate(sum=Sum("balance"))["sum"] == 0
+    assert list(Transfer.objects.order_by("pk").values_list("cause", flat=True))[-2:] == ["earlier", "later"]
+
+
+@pytest.mark.django_db
+def test_of_what_is_booked_together_nothing_is_if_a_wallet_has_less_or_a_cause_is_known():
+    client = make_client(balance="1")
+    more = paid(client, "3", "back", days_ago=1)
+    once = paid(client, "3", "once", days_ago=2)
+
+    for refused in (more._replace(debit_id=more.credit_id, credit_id=more.debit_id), once):
+        with pytest.raises(IntegrityError):
+            book(paid(client, "1", "once", days_ago=3), refused)
+
+    assert ledger.wallet_of(client).balance == roubles("1")
+    assert Transfer.objects.count() == 1

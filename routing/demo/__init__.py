@@ -1,0 +1,1 @@
+"""Invented clients with an invented past, so that pages can be looked at and timed."""
