@@ -196,12 +196,12 @@ def _no_number(name: str) -> float:
 
 
 def _arguments(found: dict[str, Any], *, whole: bool) -> str:
-    """The arguments as OpenAI gives them. Raises ValueError where they are no object or no Unicode."""
+    """The arguments as OpenAI gives them. Raises ValueError where they are no object, JSON or Unicode."""
     arguments = found if whole else found.get("arguments", found.get("parameters")) or {}
     if isinstance(arguments, str):
         arguments = _loaded(arguments)
     if not isinstance(arguments, dict):
         raise ValueError("not an object")  # noqa: TRY004
-    text = json.dumps(arguments, ensure_ascii=False)
+    text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)  # 1e999 is read as infinity
     text.encode()  # half of a surrogate pair would break the answer later
     return text

@@ -296,6 +296,7 @@ def test_calls_are_found(said, text, calls):
         '<tool_call>{"name": "get_rate", "arguments": [1]}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": "CNY"}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": {"n": NaN}}</tool_call>',
+        '<tool_call>{"name": "get_rate", "arguments": {"n": 1e999}}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": {"s": "\\ud800"}}</tool_call>',
         '<tool_call>{"name": 1}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": ' + '{"a":' * 5000 + "1" + "}" * 5001,
