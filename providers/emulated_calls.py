@@ -53,6 +53,7 @@ OPENING = re.compile("|".join(f"{''.join(goes)}(?={''.join(follows)})" for goes,
 CUT_OPENING = re.compile("|".join(_cut_short(goes + follows) for goes, follows in _openings()))
 FIRST_SIGNS = re.compile(r"[<`\[]")
 TEMPLATE = re.compile(r"\[TOOL_CALL_START\]([\w.-]+)")
+FIRST_NAME = re.compile(r'\{\s*"name"\s*:\s*"([^"\\]*)"')
 # An escaped character, a backslash whose character is yet to come, and what JSON is built of.
 STRUCTURE = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)
 # A string, or a comma before a closing bracket, which JSON forbids and models write.
@@ -77,7 +78,7 @@ class CallReader:
 
     def end(self, *, is_cut: bool = False) -> str:
         """The text that is left. ``is_cut``: the answer was too long, and the half of a call says nothing."""
-        if is_cut:
+        if is_cut and not (self._candidate and self._candidate.names_another(self._names)):
             return ""
         left = self._candidate.text() if self._candidate else self._beginning
         return "" if self.calls else self._said(left) + self._space
@@ -145,6 +146,11 @@ class _Candidate:
 
     def text(self) -> str:
         return self._opening + "".join(self._pieces)
+
+    def names_another(self, names: frozenset[str]) -> bool:
+        """Whether even a part of it shows that it calls none of ``names``."""
+        found = TEMPLATE.search(self._opening) or FIRST_NAME.match("".join(self._pieces))
+        return found is not None and found[1] not in names
 
     def call(self) -> Called | None:
         """The call this is; None if it is something else."""
