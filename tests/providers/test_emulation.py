@@ -69,7 +69,9 @@ def answer(text: str, status: str = "FINAL") -> bytes:
 def streamed(chat: dict[str, Any], *texts: str, status: str = "FINAL") -> list[dict[str, Any]]:
     """Chunks for a cumulative stream of ``texts``."""
     stream = emulated(chat).chat_stream()
-    said = "".join(answer(text, "PARTIAL").decode() for text in texts[:-1]).encode() + answer(texts[-1], status)
+    said = "".join(answer(text, "PARTIAL").decode() for text in texts[:-1]).encode() + answer(
+        texts[-1], status
+    )
     return [*stream.feed(said), *stream.end()]
 
 
