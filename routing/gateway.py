@@ -18,7 +18,7 @@ from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
 from routing.admission import Admission
-from routing.attempts import Attempt, Attempts
+from routing.attempts import Attempts
 from routing.call import Call
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
@@ -30,6 +30,7 @@ from routing.policy import decide
 from routing.promised.flow import PromisedFlow
 from routing.promised.promise import Promise, Promises
 from routing.route import Route
+from routing.search import Attempt
 from routing.stops import cut_completion, stops_of
 from routing.table import table
 from routing.text_answers import emitter_for
