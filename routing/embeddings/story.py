@@ -60,7 +60,7 @@ class Embedder:
             parts = await self._attempts.first_to_answer(ticket, work.ask)
             self._attempts.give_back(ticket)
             ticket.embedded(parts)
-            self._attempts.note(ticket, duration=ticket.answer_seconds)
+            self._attempts.note(ticket, duration=ticket.watch.answer_seconds)
             return ticket.answer(parts)
         except BaseException as exc:
             ticket.failed(exc)
