@@ -16,6 +16,8 @@ Json = dict[str, Any]
 
 # So many characters are withheld where a call is due. Who talks on and on is not about to call.
 PREAMBLE = 2_000
+# What is due where any function will do: no function has this name.
+ANY = "*"
 
 
 def ruled(adapter: Adapter, chat: Chat) -> Adapter:
@@ -23,32 +25,34 @@ def ruled(adapter: Adapter, chat: Chat) -> Adapter:
     if not chat.get("tools"):
         return adapter
     choice = chat.get("tool_choice")
-    is_due = choice == "required" or isinstance(choice, dict)
+    due = choice["function"]["name"] if isinstance(choice, dict) else ANY if choice == "required" else ""
     is_single = chat.get("parallel_tool_calls") is False
-    return RuledCalls(adapter, is_due=is_due, is_single=is_single) if is_due or is_single else adapter
+    return RuledCalls(adapter, due, is_single=is_single) if due or is_single else adapter
 
 
 class RuledCalls(Wrapper):
-    """``is_due``: an answer in words is none. ``is_single``: the first call is the only one."""
+    """``due``: whose call the answer has to have, "" if none. ``is_single``: the first is the only one."""
 
-    def __init__(self, inner: Adapter, *, is_due: bool, is_single: bool) -> None:
+    def __init__(self, inner: Adapter, due: str, *, is_single: bool) -> None:
         super().__init__(inner)
-        self._is_due = is_due
+        self._due = due
         self._is_single = is_single
 
     def chat_completion(self, response: UpstreamResponse) -> Completion:
-        """Raises Uncalled for an answer in words where a call is due."""
+        """Raises Uncalled for an answer without the call that is due."""
         completion = self._inner.chat_completion(response)
         return {**completion, "choices": [self._choice(choice) for choice in completion["choices"]]}
 
     def chat_stream(self) -> ChatStream:
-        return RuledStream(self._inner.chat_stream(), is_due=self._is_due, is_single=self._is_single)
+        return RuledStream(self._inner.chat_stream(), self._due, is_single=self._is_single)
 
     def _choice(self, choice: Json) -> Json:
         message = choice["message"]
         calls = message.get("tool_calls") or ()
-        if self._is_due and not calls:
+        if self._due and not calls:
             _check_excuse(choice["finish_reason"])
+        elif self._due:
+            _check_name(calls[0], self._due)
         if not self._is_single or len(calls) < 2:
             return choice
         return {**choice, "message": {**message, "tool_calls": calls[:1]}}
@@ -57,10 +61,10 @@ class RuledCalls(Wrapper):
 class RuledStream:
     """Another adapter's stream. Words are withheld until the call that is due; thoughts are not."""
 
-    def __init__(self, inner: ChatStream, *, is_due: bool, is_single: bool) -> None:
+    def __init__(self, inner: ChatStream, due: str, *, is_single: bool) -> None:
         self.finished = False
         self._inner = inner
-        self._is_due = is_due
+        self._due = due
         self._is_single = is_single
         self._withheld: list[str] = []
 
@@ -79,13 +83,14 @@ class RuledStream:
 
     def _choices(self, choice: Json) -> Iterator[Json]:
         delta, reason = choice["delta"], choice.get("finish_reason")
-        if self._is_due:
-            if not delta.get("tool_calls") and not reason:
-                delta = self._without_words(delta)
+        if self._due and not delta.get("tool_calls") and not reason:
+            delta = self._without_words(delta)
+        elif self._due:
+            if calls := delta.get("tool_calls"):
+                _check_name(calls[0], self._due)
             else:
-                if reason and not delta.get("tool_calls"):
-                    _check_excuse(reason)
-                yield from self._words(choice)
+                _check_excuse(reason)
+            yield from self._words(choice)
         if self._is_single and delta.get("tool_calls"):
             delta = _first_call(delta)
         if delta or reason:
@@ -100,7 +105,7 @@ class RuledStream:
 
     def _words(self, choice: Json) -> Iterator[Json]:
         """What was withheld, now that the call has come, or nothing can."""
-        self._is_due = False
+        self._due = ""
         if self._withheld:
             delta = {"content": "".join(self._withheld)}
             yield {"index": choice["index"], "delta": delta, "finish_reason": None}
@@ -110,6 +115,12 @@ def _check_excuse(reason: str) -> None:
     """Raises Uncalled unless the answer was cut by its limit or by moderation: these come before any call."""
     if reason in ("stop", "tool_calls"):
         raise Uncalled(detail="an answer without the call that was due")
+
+
+def _check_name(call: Json, due: str) -> None:
+    """Raises Uncalled where another function is called than the one that was named."""
+    if due not in (ANY, call["function"]["name"]):
+        raise Uncalled(detail="a call of another function than the one that was due")
 
 
 def _first_call(delta: Json) -> Json:

@@ -53,6 +53,7 @@ OPENING = re.compile("|".join(f"{''.join(goes)}(?={''.join(follows)})" for goes,
 CUT_OPENING = re.compile("|".join(_cut_short(goes + follows) for goes, follows in _openings()))
 FIRST_SIGNS = re.compile(r"[<`\[]")
 TEMPLATE = re.compile(r"\[TOOL_CALL_START\]([\w.-]+)")
+FIRST_NAME = re.compile(r'\{\s*"name"\s*:\s*"([^"\\]*)"')
 # An escaped character, a backslash whose character is yet to come, and what JSON is built of.
 STRUCTURE = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)
 # A string, or a comma before a closing bracket, which JSON forbids and models write.
@@ -77,7 +78,7 @@ class CallReader:
 
     def end(self, *, is_cut: bool = False) -> str:
         """The text that is left. ``is_cut``: the answer was too long, and the half of a call says nothing."""
-        if is_cut:
+        if is_cut and not (self._candidate and self._candidate.names_another(self._names)):
             return ""
         left = self._candidate.text() if self._candidate else self._beginning
         return "" if self.calls else self._said(left) + self._space
@@ -146,6 +147,11 @@ class _Candidate:
     def text(self) -> str:
         return self._opening + "".join(self._pieces)
 
+    def names_another(self, names: frozenset[str]) -> bool:
+        """Whether even a part of it shows that it calls none of ``names``."""
+        found = TEMPLATE.search(self._opening) or FIRST_NAME.match("".join(self._pieces))
+        return found is not None and found[1] not in names
+
     def call(self) -> Called | None:
         """The call this is; None if it is something else."""
         if self.size > CALL_LIMIT:
@@ -196,12 +202,12 @@ def _no_number(name: str) -> float:
 
 
 def _arguments(found: dict[str, Any], *, whole: bool) -> str:
-    """The arguments as OpenAI gives them. Raises ValueError where they are no object or no Unicode."""
+    """The arguments as OpenAI gives them. Raises ValueError where they are no object, JSON or Unicode."""
     arguments = found if whole else found.get("arguments", found.get("parameters")) or {}
     if isinstance(arguments, str):
         arguments = _loaded(arguments)
     if not isinstance(arguments, dict):
         raise ValueError("not an object")  # noqa: TRY004
-    text = json.dumps(arguments, ensure_ascii=False)
+    text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)  # 1e999 is read as infinity
     text.encode()  # half of a surrogate pair would break the answer later
     return text

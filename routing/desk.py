@@ -293,9 +293,9 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
         **base,
         "x-request-id": ticket.call.request_id,
         "x-generation-id": ticket.name,
-        "openai-processing-ms": str(ticket.elapsed_ms()),
+        "openai-processing-ms": str(ticket.watch.elapsed_ms()),
         "x-xrouter-attempts": str(len(ticket.attempts)),
-        "x-xrouter-overhead-ms": f"{ticket.overhead_ms():.2f}",
+        "x-xrouter-overhead-ms": f"{ticket.watch.overhead_ms():.2f}",
         **rate_headers(ticket.standing),
     }
     if ticket.route is not None:

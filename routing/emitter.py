@@ -103,7 +103,7 @@ class Emitter:
             return b""
         if "tool_calls" in delta:
             self._called.add(index)
-        self.characters += _characters(delta)
+        self.characters += characters_of(delta)
         self.pieces += 1
         told = with_thoughts(delta, is_hidden=self._hides_thoughts)
         return self._event(index, told, logprobs=choice.get("logprobs")) if told else THINKING
@@ -143,6 +143,15 @@ def is_output(chunk: Chunk) -> bool:
     )
 
 
+def characters_of(said: dict[str, Any]) -> int:
+    """How much a message or a delta says, in words and in calls."""
+    functions = [call.get("function") or {} for call in said.get("tool_calls") or ()]
+    functions.append(said.get("function_call") or {})
+    # The name is an answer, too: of a choice among functions it is all there is to know.
+    called = sum(len(function.get(part) or "") for function in functions for part in ("name", "arguments"))
+    return called + sum(len(said.get(kind) or "") for kind in TEXTS)
+
+
 def with_thoughts(said: dict[str, Any], *, is_hidden: bool) -> dict[str, Any]:
     """A message or a delta with its thoughts under both of their names, or under none."""
     if not (thoughts := said.get("reasoning")):
@@ -161,11 +170,3 @@ def _is_plain_text(choice: dict[str, Any], delta: dict[str, Any]) -> bool:
         and not choice.get("finish_reason")
         and not choice.get("logprobs")
     )
-
-
-def _characters(delta: dict[str, Any]) -> int:
-    functions = [call.get("function") or {} for call in delta.get("tool_calls") or ()]
-    functions.append(delta.get("function_call") or {})
-    # The name is an answer, too: of a choice among functions it is all there is to know.
-    called = sum(len(function.get(part) or "") for function in functions for part in ("name", "arguments"))
-    return called + sum(len(delta.get(kind) or "") for kind in TEXTS)

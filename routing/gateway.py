@@ -18,7 +18,7 @@ from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
 from routing.admission import Admission
-from routing.attempts import Attempt, Attempts
+from routing.attempts import Attempts
 from routing.call import Call
 from routing.emitter import WAITING, Emitter
 from routing.envelope import error_event
@@ -30,6 +30,7 @@ from routing.policy import decide
 from routing.promised.flow import PromisedFlow
 from routing.promised.promise import Promise, Promises
 from routing.route import Route
+from routing.search import Attempt
 from routing.stops import cut_completion, stops_of
 from routing.table import table
 from routing.text_answers import emitter_for
@@ -103,7 +104,7 @@ class Gateway:
             ticket.delivered(completion)
             # Of an answer that was asked for twice the time tells nothing of the vendor's speed.
             tokens = 0 if ticket.repairs else ticket.answer_tokens
-            self._attempts.note(ticket, duration=ticket.answer_seconds, tokens=tokens)
+            self._attempts.note(ticket, duration=ticket.watch.answer_seconds, tokens=tokens)
             return ticket.dressed(completion)
         except BaseException as exc:
             ticket.failed(exc)
@@ -123,7 +124,7 @@ class Gateway:
                 is_silent = False
                 yield WAITING
             flow: Flow | PromisedFlow = opening.result()
-            ticket.began()
+            ticket.watch.began()
             self._note_beginning(ticket)
             emitter = emitter_for(ticket, include_usage=ticket.wants_usage)
             async with aclosing(flow.pieces(self._keep_alive)) as pieces:
@@ -158,7 +159,7 @@ class Gateway:
 
     def _note_beginning(self, ticket: Ticket) -> None:
         """That an answer came, and when. What keeps a promise may have come long before it was shown."""
-        waited = ticket.first_token_seconds
+        waited = ticket.watch.first_token_seconds
         first_token = waited if ticket.promise is None else None
         self._attempts.note(ticket, first_token=first_token, duration=waited)
 
@@ -169,7 +170,7 @@ class Gateway:
         """
         if ticket.promise is not None:
             return
-        first, whole = ticket.first_token_seconds or 0.0, ticket.answer_seconds
+        first, whole = ticket.watch.first_token_seconds or 0.0, ticket.watch.answer_seconds
         if flow.held_up <= HELD_UP * (whole - first):
             times = {"first_token": first, "duration": whole}
             self._attempts.note(ticket, **times, tokens=ticket.answer_tokens, is_attempt=False)
@@ -178,7 +179,7 @@ class Gateway:
         """That an answer broke off; of what failed before its first output the attempts have told."""
         is_its_fault = isinstance(exc, UpstreamError) and not isinstance(exc, Rejected)
         if is_its_fault and emitter.has_started:
-            self._attempts.note(ticket, kind=type(exc).__name__, duration=ticket.answer_seconds)
+            self._attempts.note(ticket, kind=type(exc).__name__, duration=ticket.watch.answer_seconds)
 
     def _without_traces(self, ticket: Ticket) -> Chat:
         """The chat for vendors: with a session that only this client can name, and that names nobody."""

@@ -52,13 +52,12 @@ class Needs(Struct, frozen=True):
 
 
 def needs_of(chat: Chat, size: Size) -> Needs:
-    """What ``chat``, of which ``size`` was measured, needs. Null asks for nothing."""
+    """What ``chat``, of which ``size`` was measured, needs. Null, false and an empty list ask for nothing."""
     fields, unheard = [], []
     for name, value in chat.items():
         if name in VENDOR_FIELDS:
-            if value is not None:
+            if value or (value == 0 and value is not False):
                 fields.append(name)
-        # ``store: false`` and an empty list want nothing, and get it.
         elif value and name in UNHEARD:
             unheard.append(name)
     return Needs(

@@ -262,6 +262,16 @@ def _tool_choice_is_offered(chat: Chat) -> None:
         )
 
 
+def _function_call_is_offered(chat: Chat) -> None:
+    choice = chat.get("function_call")
+    if not isinstance(choice, dict):
+        return
+    if not any(function["name"] == choice["name"] for function in chat.get("functions") or ()):
+        raise BadRequest(
+            "Поле function_call.name: такой функции нет в массиве functions.", param="function_call.name"
+        )
+
+
 def _assistants_say_or_call(chat: Chat) -> None:
     for index, message in enumerate(chat["messages"]):
         mute = message.get("content") is None and message["role"] == "assistant"
@@ -336,6 +346,7 @@ _RULES: tuple[Callable[[Chat], None], ...] = (
     _top_logprobs_have_logprobs,
     _reasoning_agrees_with_itself,
     _tool_choice_is_offered,
+    _function_call_is_offered,
     _assistants_say_or_call,
     _parts_are_few,
     _links_are_public,

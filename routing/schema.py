@@ -29,6 +29,7 @@ from routing.errors import (
     NotJson,
     TextTooLong,
     TooManyBytes,
+    TooManyUnfit,
     Unavailable,
     UnknownGeneration,
     UnknownModel,
@@ -138,6 +139,7 @@ class Delta(Struct):
     content: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
+    refusal: str | UnsetType = UNSET
     tool_calls: list[ToolCallPiece] | UnsetType = UNSET
     function_call: FunctionPiece | UnsetType = UNSET
 
@@ -327,7 +329,6 @@ CREDITS_RESPONSES = {200: CreditsAnswerSerializer, **refusals(*OF_KEYS)}
 GENERATION_RESPONSES = {200: GenerationAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)}
 GENERATION_ROUTE_RESPONSES = {200: GenerationRouteAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)}
 
-PLAN_RESPONSES = {
-    200: RouteAnswerSerializer,
-    **refusals(*OF_KEYS, TooManyBytes, BodyTimedOut, NotJson, UnknownModel, ModelNotAllowed, RateLimited),
-}
+OF_BODIES = (TooManyBytes, BodyTimedOut, NotJson)
+OF_PLANS = (UnknownModel, ModelNotAllowed, RateLimited, TooManyUnfit)
+PLAN_RESPONSES = {200: RouteAnswerSerializer, **refusals(*OF_KEYS, *OF_BODIES, *OF_PLANS)}

@@ -1,7 +1,6 @@
 """What admission grants, and what becomes of it: one request's facts from the first byte to its record."""
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +17,7 @@ from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
 from routing.archive import kept
 from routing.call import Call
-from routing.emitter import TEXTS, Emitter, with_thoughts
+from routing.emitter import Emitter, characters_of, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import RequestError
 from routing.meter import is_over, is_plausible, tokens_of
@@ -28,6 +27,7 @@ from routing.promised.promise import Promise
 from routing.quote import Quote
 from routing.route import Route
 from routing.slots import Slot
+from routing.stopwatch import Stopwatch
 from routing.table import table, told_attempts
 
 # A hold outlives the time that all attempts may take by so many seconds: customers may read slowly.
@@ -87,9 +87,7 @@ class Ticket:
         self._is_capped = False
         self._cost: Micro = 0  # what the usage costs; the customer pays no more of it than is on hold
         self.is_settled = False
-        self._asked = call.started
-        self._first_token: float | None = None
-        self._upstream = 0.0
+        self.watch = Stopwatch(call.started)
 
     @property
     def name(self) -> str:
@@ -228,23 +226,13 @@ class Ticket:
         return [legacy.legacy_chunk(chunk) for chunk in chunks] if self._wants_functions else chunks
 
     @property
-    def answer_seconds(self) -> float:
-        """Since the endpoint that answers was asked."""
-        return time.perf_counter() - self._asked
-
-    @property
-    def first_token_seconds(self) -> float | None:
-        """From asking the endpoint that answers to its first output; None for a whole answer."""
-        return None if self._first_token is None else self._first_token - self._asked
-
-    @property
     def answer_tokens(self) -> int:
         return int(self.usage["completion_tokens"]) if self.usage else 0
 
     @contextmanager
     def attempt(self, quote: Quote) -> Iterator[None]:
         """Note one try at an endpoint: how it ended and how long it took."""
-        started = self._asked = time.perf_counter()
+        self.watch.ask()
         route = quote.route
         upstream = route.upstream
         entry: dict[str, Any] = {
@@ -262,20 +250,14 @@ class Ticket:
             entry["outcome"] = type(exc).__name__
             raise
         finally:
-            taken = time.perf_counter() - started
-            entry["ms"] = round(taken * 1000)
-            self._upstream += taken
+            entry["ms"] = self.watch.heard()
 
     def delivered(self, completion: Completion) -> None:
         """A whole answer is ready for the customer."""
-        produced = sum(_characters(choice["message"]) for choice in completion["choices"])
+        produced = sum(characters_of(choice["message"]) for choice in completion["choices"])
         self._finish_reason = completion["choices"][0]["finish_reason"]
         self._count(completion.get("usage"), produced)
         self._status, self._http_status = "ok", 200
-
-    def began(self) -> None:
-        """The first real output has come."""
-        self._first_token = time.perf_counter()
 
     def streamed(self, emitter: Emitter) -> None:
         """A streamed answer has come to its end."""
@@ -304,8 +286,7 @@ class Ticket:
 
     def record(self) -> GenerationRecord:
         """The row to keep."""
-        now, call, chat, usage = time.perf_counter(), self.call, self.chat, self.usage or {}
-        duration = now - call.started
+        call, chat, usage = self.call, self.chat, self.usage or {}
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
         reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens", 0)
         return GenerationRecord(
@@ -337,10 +318,7 @@ class Ticket:
             own_cost=self._own_cost(),
             # What is not charged has no price: an answer without a word may have tokens all the same.
             price=self._quote.price if self._quote and self._cost else FREE,
-            first_token_ms=_ms(self._first_token - call.started) if self._first_token else None,
-            duration_ms=_ms(duration),
-            upstream_ms=_ms(self._upstream),
-            overhead_ms=None if self.is_streamed else round((duration - self._upstream) * 1000, 3),
+            **self.watch.facts(is_streamed=self.is_streamed),
             attempts=self._told_attempts(),
             dropped_fields=self.dropped,
             **self.sampling,
@@ -366,13 +344,6 @@ class Ticket:
     def last_provider(self) -> str:
         """The provider that was asked last; "" before the first."""
         return self.attempts[-1]["provider"] if self.attempts else ""
-
-    def elapsed_ms(self) -> int:
-        return _ms(time.perf_counter() - self.call.started)
-
-    def overhead_ms(self) -> float:
-        """Our own share of the time so far, in milliseconds."""
-        return max(0.0, time.perf_counter() - self.call.started - self._upstream) * 1000
 
     def _identity(self, kind: str) -> dict[str, Any]:
         route = self.route
@@ -418,15 +389,5 @@ class Ticket:
             self._cost = min(cost_of(self._quote.price, self.usage), LARGEST)
 
 
-def _characters(message: dict[str, Any]) -> int:
-    calls = message.get("tool_calls") or ()
-    called = sum(len(call["function"]["name"]) + len(call["function"]["arguments"]) for call in calls)
-    return called + sum(len(message.get(kind) or "") for kind in TEXTS)
-
-
 def _text(value: Any) -> str:
     return value[:256] if isinstance(value, str) else ""
-
-
-def _ms(seconds: float) -> int:
-    return max(0, round(seconds * 1000))

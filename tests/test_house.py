@@ -35,6 +35,7 @@ ASYNC = {
     "routing/promised/inspector.py",
     "routing/promised/promise.py",
     "routing/pulse.py",
+    "routing/search.py",
     "routing/views.py",
     "xrouter/asgi.py",
 }

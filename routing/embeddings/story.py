@@ -13,7 +13,7 @@ from providers.errors import ContextTooLong, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Target, Texts
 from routing.admission import Admission
-from routing.attempts import Attempt, Attempts
+from routing.attempts import Attempts
 from routing.call import Call
 from routing.embeddings.ticket import EmbeddingsTicket, Part, part
 from routing.errors import BadRequest, NoRoute, TextTooLong
@@ -21,6 +21,7 @@ from routing.exclusions import LONGEST_TOKEN, can_resize
 from routing.meter import measure_texts
 from routing.planner import Planner
 from routing.policy import Question, decide
+from routing.search import Attempt
 from routing.ticket import new_id
 
 FIXED_WIDTH = "Поле dimensions: эта модель даёт векторы только одного размера; уберите поле."
@@ -59,7 +60,7 @@ class Embedder:
             parts = await self._attempts.first_to_answer(ticket, work.ask)
             self._attempts.give_back(ticket)
             ticket.embedded(parts)
-            self._attempts.note(ticket, duration=ticket.answer_seconds)
+            self._attempts.note(ticket, duration=ticket.watch.answer_seconds)
             return ticket.answer(parts)
         except BaseException as exc:
             ticket.failed(exc)

@@ -123,6 +123,15 @@ def test_words_are_no_answer_where_a_call_is_due(choice):
         told(due, streamed({"content": "Какой "}, {"content": "курс вам нужен?"}))
 
 
+def test_a_call_of_another_function_is_not_the_one_that_was_named():
+    due = adapter(tool_choice=NAMED)
+
+    with pytest.raises(Uncalled):
+        due.chat_completion(whole(None, call(0, "get_time")))
+    with pytest.raises(Uncalled):
+        told(due, streamed({"content": "Сейчас"}, begun(0, "get_time"), more(0)))
+
+
 def test_nothing_is_told_before_it_is_clear_that_the_call_does_not_come():
     reader = adapter(tool_choice="required").chat_stream()
     chunks = []

@@ -66,10 +66,12 @@ def answer(text: str, status: str = "FINAL") -> bytes:
     return json.dumps({"result": {"alternatives": [alternative], "usage": usage}}).encode() + b"\n"
 
 
-def streamed(chat: dict[str, Any], *texts: str) -> list[dict[str, Any]]:
+def streamed(chat: dict[str, Any], *texts: str, status: str = "FINAL") -> list[dict[str, Any]]:
     """Chunks for a cumulative stream of ``texts``."""
     stream = emulated(chat).chat_stream()
-    said = "".join(answer(text, "PARTIAL").decode() for text in texts[:-1]).encode() + answer(texts[-1])
+    said = "".join(answer(text, "PARTIAL").decode() for text in texts[:-1]).encode() + answer(
+        texts[-1], status
+    )
     return [*stream.feed(said), *stream.end()]
 
 
@@ -296,6 +298,7 @@ def test_calls_are_found(said, text, calls):
         '<tool_call>{"name": "get_rate", "arguments": [1]}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": "CNY"}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": {"n": NaN}}</tool_call>',
+        '<tool_call>{"name": "get_rate", "arguments": {"n": 1e999}}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": {"s": "\\ud800"}}</tool_call>',
         '<tool_call>{"name": 1}</tool_call>',
         '<tool_call>{"name": "get_rate", "arguments": ' + '{"a":' * 5000 + "1" + "}" * 5001,
@@ -437,6 +440,16 @@ def test_the_half_of_a_call_that_its_limit_cut_is_not_shown(half):
     assert (whole["message"]["content"].strip(), whole["finish_reason"]) == ("Сейчас узнаю.", "length")
     assert "".join(c["delta"].get("content") or "" for c in choices).strip() == "Сейчас узнаю."
     assert choices[-1]["finish_reason"] == "length"
+
+
+def test_the_half_of_a_document_that_its_limit_cut_is_shown():
+    half = '```json\n{"name": "Иван", "rank": "корн'
+
+    choices = streamed(asking(), half, half, status="TRUNCATED_FINAL")
+    whole = emulated(asking()).chat_completion(UpstreamResponse(200, {}, answer(half, "TRUNCATED_FINAL")))
+
+    assert whole["choices"][0]["message"]["content"] == half
+    assert "".join(c["delta"].get("content", "") for chunk in choices for c in chunk["choices"]) == half
 
 
 def test_only_what_is_offered_is_called():

@@ -12,7 +12,7 @@ from monitoring.tally import Tally
 from monitoring.vitals import UNKNOWN, Circuit
 from providers.errors import Busy, ContextTooLong, DeadCredential
 from providers.upstreams import Login, Timeouts
-from routing import attempts
+from routing import search
 from routing.errors import NobodyAnswered, NoRoute
 from routing.route import Route
 from tests.gateways import ANSWER, House, Script, card, login, route, saying
@@ -348,7 +348,7 @@ async def test_a_credential_that_serves_two_models_is_waited_for_once(two: tuple
 async def test_who_waits_in_vain_hears_how_long_it_may_take(
     two: tuple[Vendor, Vendor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "QUEUE", 0.3)
+    monkeypatch.setattr(search, "QUEUE", 0.3)
     gate = asyncio.Event()
     two[0].script = held(gate)
     async with House(card(endpoint(two[0], "a", logins=(replace(login(11), slots=1),)))) as house:

@@ -21,10 +21,10 @@ from providers.errors import (
     Truncated,
     Unreachable,
 )
-from routing.attempts import ATTEMPTS
 from routing.call import Call
 from routing.errors import NobodyAnswered, NoRoute, Unavailable, UnknownModel
 from routing.route import Route
+from routing.search import ATTEMPTS
 from tests.gateways import (
     ANSWER,
     DONE,

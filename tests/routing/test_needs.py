@@ -17,6 +17,18 @@ def test_what_asks_for_nothing_needs_nothing(extra):
     assert (needs().fields, needs().form, needs().limit) == ((), "", None)
 
 
+@pytest.mark.parametrize(
+    ("extra", "fields"),
+    [
+        ({"logprobs": False, "logit_bias": {}, "stop": [], "tools": []}, ()),
+        ({"logprobs": True, "top_logprobs": 0, "seed": 0}, ("logprobs", "top_logprobs", "seed")),
+        ({"temperature": 0.0}, ("temperature",)),
+    ],
+)
+def test_what_says_no_is_missed_by_nobody(extra, fields):
+    assert needs(**extra).fields == fields
+
+
 def test_the_smaller_of_two_limits_counts():
     assert needs(max_tokens=100, max_completion_tokens=50).limit == 50
 

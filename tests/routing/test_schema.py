@@ -20,7 +20,7 @@ from routing.emitter import Emitter
 from routing.envelope import ENVELOPES
 from routing.errors import BadRequest
 from routing.reading import read_chat
-from routing.schema import ChatChunk, ErrorMetadata
+from routing.schema import ChatChunk, Delta, ErrorMetadata
 from routing.texts import read_text
 
 
@@ -148,11 +148,24 @@ def test_events_of_a_stream_are_of_the_declared_shape():
 
     sent = b"".join(
         emitter.feed({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-        for delta in ({"reasoning": "так"}, {"content": "да"}, {"tool_calls": [CALL]}, {"tool_calls": [MORE]})
+        for delta in (
+            *({name: "так"} for name in ("reasoning", "content", "refusal")),
+            *({"tool_calls": [piece]} for piece in (CALL, MORE)),
+            {"function_call": {"name": "f", "arguments": ""}},
+        )
     )
     sent += emitter.finish(USAGE)
 
-    assert len([msgspec.convert(event, ChatChunk) for event in events(sent)]) == 7
+    told = list(events(sent))
+    named = {name for event in told for choice in event["choices"] for name in choice["delta"]}
+    assert len([msgspec.convert(event, ChatChunk) for event in told]) == 9
+    assert named == set(Delta.__struct_fields__)
+
+
+def test_a_plan_may_be_refused_for_a_form_that_is_never_kept(schema):
+    said = schema["paths"]["/v1/route/plan"]["post"]["responses"]["429"]["description"]
+
+    assert "too_many_unfit_answers" in said
 
 
 def test_a_failure_in_a_stream_is_of_the_declared_shape():

@@ -20,7 +20,6 @@ from monitoring.health import Health, Outcome
 from monitoring.vitals import UNKNOWN, Circuit
 from providers import errors
 from providers.upstreams import Login, Upstream
-from routing.attempts import ATTEMPTS, PAUSE
 from routing.budget import Budget
 from routing.catalogue import Card, Catalogue
 from routing.meter import CHARACTERS_PER_TOKEN, measure
@@ -28,6 +27,7 @@ from routing.planner import AUTO, Planner
 from routing.policy import decide
 from routing.quote import Quote
 from routing.route import Route
+from routing.search import ATTEMPTS, PAUSE
 from tests.gateways import caller
 from tests.simulation.weather import DAY, HOUR, MIDNIGHT, PROVIDERS, Provider, ask
 
