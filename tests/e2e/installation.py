@@ -95,8 +95,12 @@ class Program:
         self._process.kill()
         self._process.wait(STOP)
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Tell it to stop."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        self.end()
         try:
             self._process.wait(STOP)
         except subprocess.TimeoutExpired:
@@ -231,6 +235,9 @@ class Installation:
         return Server(program.wait(lambda: is_healthy(root)), root)
 
     def stop(self) -> None:
+        """All at once: nobody waits for another's connections to end."""
+        for program in reversed(self.programs):
+            program.end()
         for program in reversed(self.programs):
             program.stop()
 
