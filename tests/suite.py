@@ -66,6 +66,7 @@ ALONE = (
     "tests/monitoring/test_health.py",
     "tests/providers/test_tokens.py",
     "tests/providers/twins/test_server.py",
+    "tests/routing/test_turns.py",
 )
 # A database for each takes as long to make as a hundred tests take.
 MOST_PROCESSES = 4
