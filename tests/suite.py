@@ -1,57 +1,132 @@
-"""The whole suite: first what may share the machine, in several processes, then what counts moments, alone.
+"""The whole suite: what may share the machine, what wants a half of it, and what counts moments, alone.
 
 With arguments it is pytest with these arguments, in one process.
 """
 
+import os
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
-# Of the tests of whole installations, those that wait for answers and count no seconds.
-PATIENT = {
-    "tests/e2e/test_abuse_bodies.py",
-    "tests/e2e/test_abuse_content.py",
-    "tests/e2e/test_abuse_keys.py",
-    "tests/e2e/test_abuse_tenants.py",
-    "tests/e2e/test_account.py",
-    "tests/e2e/test_capabilities.py",
-    "tests/e2e/test_completions.py",
-    "tests/e2e/test_guides.py",
-    "tests/e2e/test_openai_node.py",
-    "tests/e2e/test_openai_python.py",
-    "tests/e2e/test_parameters.py",
-    "tests/e2e/test_promised.py",
-    "tests/e2e/test_reasoning.py",
-    "tests/e2e/test_refusals.py",
-    "tests/e2e/test_routes.py",
-    "tests/e2e/test_tool_rules.py",
-    "tests/e2e/test_who_pays.py",
-}
+# Of the tests of whole installations, those that wait for answers and count no seconds. Each group of them
+# is one process's, because to make an installation takes as long as dozens of tests take.
+PATIENT = (
+    (
+        "tests/e2e/test_provider_faults.py",
+        "tests/e2e/test_parameters.py",
+        "tests/e2e/test_capabilities.py",
+        "tests/e2e/test_completions.py",
+        "tests/e2e/test_generations.py",
+        "tests/e2e/test_guides.py",
+        "tests/e2e/test_reasoning.py",
+        "tests/e2e/test_refusals.py",
+        "tests/e2e/test_routes.py",
+        "tests/e2e/test_tool_rules.py",
+    ),
+    (
+        "tests/e2e/test_abuse_bodies.py",
+        "tests/e2e/test_abuse_content.py",
+        "tests/e2e/test_abuse_keys.py",
+        "tests/e2e/test_abuse_tenants.py",
+        "tests/e2e/test_account.py",
+        "tests/e2e/test_openai_node.py",
+        "tests/e2e/test_openai_python.py",
+        "tests/e2e/test_promised.py",
+        "tests/e2e/test_stream_order.py",
+        "tests/e2e/test_who_pays.py",
+    ),
+)
+# What takes longest begins first, so that no process is at work when the others have long been done.
+LONG = (
+    "tests/conformance/test_conformance.py",
+    "tests/xrouter/test_run.py",
+    "tests/billing/test_books.py",
+    "tests/test_mutants.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/xrouter/test_services.py",
+    "tests/xrouter/test_pages.py",
+    "tests/e2e/test_failover.py",
+    "tests/e2e/test_outages.py",
+    "tests/e2e/test_breakers.py",
+    "tests/e2e/test_tokens.py",
+    "tests/e2e/test_money.py",
+    "tests/e2e/test_slots.py",
+)
+PATIENT_FILES = tuple(chain.from_iterable(PATIENT))
+# The groups before single files: each is long.
+FIRST = (*PATIENT_FILES, *LONG)
 # Bounds that a busy machine would break, and what makes the one Redis refuse.
-ALONE = [
-    *sorted({path.as_posix() for path in Path("tests/e2e").glob("test_*.py")} - PATIENT),
+ALONE = (
     "tests/billing/test_windows.py",
     "tests/monitoring/test_health.py",
     "tests/providers/test_tokens.py",
     "tests/providers/twins/test_server.py",
-]
+    "tests/routing/test_turns.py",
+)
 # A database for each takes as long to make as a hundred tests take.
 MOST_PROCESSES = 4
 # A file stays in one process, which makes its fixtures once.
-TOGETHER = [
-    *("-n", "logical", f"--maxprocesses={MOST_PROCESSES}", "--dist=loadfile", "--no-loadscope-reorder"),
-    *(f"--ignore={path}" for path in ALONE),
-]
+SHARED = ("--dist=loadfile", "--no-loadscope-reorder")
+
+
+class Groups:
+    """Makes pytest-xdist hand out each group of patient files as if it were one file."""
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> "GroupScheduling":
+        return GroupScheduling(config, log)
+
+
+class GroupScheduling(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return next((group[0] for group in PATIENT if file in group), file)
+
+
+def together() -> list[str]:
+    """What comes first: all but the other two parts."""
+    others = {*waiting(), *ALONE}
+    return in_order(file for file in files_of("tests") if file not in others)
+
+
+def waiting() -> list[str]:
+    """Tests of whole installations that mostly wait; their bounds allow for a busy machine."""
+    return in_order(file for file in files_of("tests/e2e") if file not in PATIENT_FILES)
+
+
+def files_of(directory: str) -> Iterator[str]:
+    return (path.as_posix() for path in Path(directory).rglob("test_*.py"))
+
+
+def in_order(files: Iterable[str]) -> list[str]:
+    return sorted(files, key=lambda file: (FIRST.index(file) if file in FIRST else len(FIRST), file))
+
+
+def parts() -> list[list[str]]:
+    cores = len(os.sched_getaffinity(0))
+    # One process more than there are cores: tests of installations often wait.
+    many, few = min(cores + 1, MOST_PROCESSES), min(cores, 2)
+    return [
+        ["-n", str(many), *SHARED, *together()],
+        ["-n", str(few), *SHARED, *waiting()],
+        [*ALONE],
+    ]
 
 
 def main(arguments: list[str]) -> int:
     if arguments:
         return pytest.main(arguments)
-    together = pytest.main(TOGETHER)
-    if together == pytest.ExitCode.INTERRUPTED:
-        return together
-    return max(together, pytest.main(ALONE))
+    worst = 0
+    for part in parts():
+        outcome = pytest.main(part, plugins=[Groups()])
+        worst = max(worst, outcome)
+        if outcome == pytest.ExitCode.INTERRUPTED:
+            break
+    return worst
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def wrong_name(twins: Twins, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def installation(
+def staged(
     bare: Installation,
     twins: Twins,
     others: Twins,
@@ -81,9 +81,8 @@ def installation(
     drowsy: Twins,
     self_signed: Front,
     wrong_name: Front,
-) -> Iterator[Installation]:
-    """The database with the catalogue and the staged models; no web server yet."""
-    bare.manage("bootstrap", XROUTER_TWIN_URL=twins.url)
+) -> Iterator[str]:
+    """A live key of the client Ромашка, made with the catalogue and the staged models."""
     with hole() as port, mute() as silent, gruff(ALERT) as alerting, gruff(b"") as resetting:
         places = {
             "a": twins.url,
@@ -100,19 +99,22 @@ def installation(
             "wrong-name": str(wrong_name.port),
             "wrong-name-roots": wrong_name.certificate,
         }
-        bare.run(["-m", "tests.e2e.stage", json.dumps(places)])
-        yield bare
+        said = bare.run(["-m", "tests.e2e.stage", json.dumps(places), CLIENT], XROUTER_TWIN_URL=twins.url)
+        # More than the plan gives: hundreds of streams at once are tested with this client's keys.
+        bare.query("UPDATE accounts_client SET concurrent_requests = 5000 WHERE name = %s", CLIENT)
+        yield str(json.loads(said)["key"])
 
 
 @pytest.fixture(scope="session")
-def key(installation: Installation) -> str:
+def installation(bare: Installation, staged: str) -> Installation:
+    """The database with the catalogue and the staged models; no web server yet."""
+    return bare
+
+
+@pytest.fixture(scope="session")
+def key(staged: str) -> str:
     """A live key of the client Ромашка."""
-    said = installation.manage(
-        "create_key", "--client", CLIENT, "--label", "e2e", "--plan", "paid", "--balance", "100000", "--json"
-    )
-    # More than the plan gives: hundreds of streams at once are tested with this client's keys.
-    installation.query("UPDATE accounts_client SET concurrent_requests = 5000 WHERE name = %s", CLIENT)
-    return str(json.loads(said)["key"])
+    return staged
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Seconds for a program to answer after its start, on a busy machine, and for one to end.
 START = 60
 STOP = 15
+BEGUN = b"Application startup complete"  # says each process of a web server
 GRACE = 5  # seconds a web server gives to streams that are still open when it is told to stop
 
 
@@ -95,8 +96,12 @@ class Program:
         self._process.kill()
         self._process.wait(STOP)
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Tell it to stop."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        self.end()
         try:
             self._process.wait(STOP)
         except subprocess.TimeoutExpired:
@@ -111,6 +116,7 @@ class Twins:
 
     program: Program
     url: str
+    _orders: list[Any] = field(default_factory=list, compare=False)  # since all was calm
 
     @property
     def port(self) -> int:
@@ -118,6 +124,8 @@ class Twins:
 
     def control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
+        if (method, path) == ("POST", "/__fault"):
+            self._orders.append(body)
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             return dict(json.load(answer))
@@ -147,7 +155,9 @@ class Twins:
             except OSError:
                 return False
 
-        assert wait_until(is_calm)
+        if self._orders:
+            assert wait_until(is_calm)
+            self._orders.clear()
 
 
 @dataclass(frozen=True)
@@ -227,10 +237,19 @@ class Installation:
             *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--no-access-log"),
             *("--no-server-header", "--no-proxy-headers", "--timeout-graceful-shutdown", str(GRACE)),
         ]
+        log = self.home / f"{name}.log"
+        before = log.stat().st_size if log.exists() else 0  # of a server of this name that is no more
         program = self.start(name, command, **environment)
-        return Server(program.wait(lambda: is_healthy(root)), root)
+
+        def is_ready() -> bool:
+            return log.read_bytes()[before:].count(BEGUN) >= workers and is_healthy(root)
+
+        return Server(program.wait(is_ready), root)
 
     def stop(self) -> None:
+        """All at once: nobody waits for another's connections to end."""
+        for program in reversed(self.programs):
+            program.end()
         for program in reversed(self.programs):
             program.stop()
 

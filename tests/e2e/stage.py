@@ -1,6 +1,8 @@
-"""Adds providers and models to the catalogue of the tests' installation.
+"""Makes the catalogue of the tests' installation, adds providers and models, and prints a client's key.
 
-    python -m tests.e2e.stage '{"a": "http://127.0.0.1:9100", "b": …, "hole": …, …}'
+    python -m tests.e2e.stage '{"a": "http://127.0.0.1:9100", "b": …, "hole": …, …}' CLIENT
+
+All in one process, because Django takes a second to start.
 
 For each wire there are ``solo/<wire>``, answered by the twins A alone; ``pair/<wire>``, by A and, where A
 fails, by the twins B; ``slow/<wire>``, by A with all the time in the world. Elsewhere A is given little time,
@@ -16,6 +18,7 @@ Models with automatic circuits are in ``frail``; ``both/<fault>-<fault>`` has th
 import json
 import os
 import sys
+from io import StringIO
 from itertools import product
 from typing import Any
 
@@ -24,7 +27,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xrouter.settings")
 django.setup()
 
-from billing.money import roubles  # noqa: E402 - models need settings
+from django.core.management import call_command  # noqa: E402 - models need settings
+
+from billing.money import roubles  # noqa: E402
 from providers.models import Provider  # noqa: E402
 from routing.models import Endpoint  # noqa: E402
 from tests import builders  # noqa: E402
@@ -90,7 +95,13 @@ BAD = {
 }
 
 
-def main(places: dict[str, str]) -> None:
+def main(places: dict[str, str], client: str) -> None:
+    call_command("bootstrap", stdout=StringIO())
+    _stage(places)
+    call_command("create_key", client=client, label="e2e", plan="paid", balance="100000", json=True)
+
+
+def _stage(places: dict[str, str]) -> None:
     Endpoint.objects.update(circuit="closed")  # of the models that every installation has
     for wire in WIRES:
         _wire(wire, places["a"], places["b"])
@@ -248,4 +259,4 @@ def _model(
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(json.loads(sys.argv[1]), sys.argv[2])

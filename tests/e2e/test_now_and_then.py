@@ -87,7 +87,7 @@ async def test_a_provider_that_fails_one_time_in_five_in_any_way_is_not_noticed(
     attempts: dict[str, list[int]] = defaultdict(list)
     for one in told:
         attempts[one.fault].append(one.attempts)
-    record_property("now and then", {"requests": len(told), "lost": lost})
+    record_property("now and then", {"requests": len(told), "lost": dict(lost)})
     assert sum(lost.values()) <= LOST * len(told), lost
     assert max(lost.values(), default=0) <= 1, lost
     # Each fault was met, and somebody else has answered, or the same one the second time.

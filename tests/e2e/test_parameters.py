@@ -1,6 +1,5 @@
 """What is measured of sampling parameters: from requests to the address that tells."""
 
-import json
 from typing import Any
 
 import requests
@@ -8,7 +7,8 @@ from openai import OpenAI
 
 from billing.sampling import CLIENTS, REQUESTS
 from tests.e2e.installation import Installation, Server
-from tests.e2e.talk import chat
+from tests.e2e.market import new_client
+from tests.e2e.talk import chat, post
 
 QUESTION = "Да или нет?"
 
@@ -38,15 +38,10 @@ def test_what_clients_ask_becomes_the_median(express: Server, framework: Server,
     model = "median/openai"
     assert told(express, model)["source"]["temperature_p50"] == "default"
     for number in range(CLIENTS):
-        said = installation.manage(
-            *("create_key", "--client", f"Медиана {number}", "--label", "p50"),
-            *("--plan", "paid", "--balance", "1000", "--json"),
-        )
-        with OpenAI(base_url=express.base_url, api_key=json.loads(said)["key"], max_retries=0) as client:
-            for _ in range(REQUESTS // CLIENTS):
-                client.completions.create(
-                    model=model, prompt=QUESTION, temperature=0.1 * (number + 1), max_tokens=1
-                )
+        asked = {"model": model, "prompt": QUESTION, "temperature": 0.1 * (number + 1), "max_tokens": 1}
+        key = new_client(installation).key
+        for _ in range(REQUESTS // CLIENTS):
+            assert post(express, key, asked, path="/v1/completions").status_code == 200
 
     installation.manage("shell", "-c", "from billing.tasks import work_out_medians; work_out_medians()")
 

@@ -201,13 +201,16 @@ def test_it_stops_in_order_and_leaves_nothing_running_and_starts_again_with_the_
     assert again.stop() == 0
 
 
-def test_killed_it_leaves_nothing_running(tmp_path: Path) -> None:
-    running = install(tmp_path / "home")
+def test_killed_it_leaves_nothing_running(installation: Installation) -> None:
+    if installation.process.poll() is None:
+        installation.stop()
+    running = install(installation.home)
     programs = running.programs()
 
     running.process.kill()
 
     running.process.wait()
+    assert programs
     wait_until(lambda: not any(program.is_running() for program in programs), 30)
 
 
