@@ -55,7 +55,9 @@ def say(step: str) -> None:
 def check_servers() -> None:
     """Do both servers answer? Raises CannotStart."""
     try:
-        connection.ensure_connection()
+        with connection.cursor() as cursor:  # Django keeps the connection for what follows
+            # Limits of requests: a migration may think longer on a busy machine.
+            cursor.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
     except OperationalError as exc:
         raise CannotStart(f"DATABASE_URL does not lead to a database: {exc}") from exc
     try:
