@@ -7,11 +7,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import models
+from django.forms.widgets import Media
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from billing.admin.pages import Bounded
 from billing.fields import MicroField
-from billing.money import as_roubles
+from billing.money import Micro, as_roubles
+from billing.templatetags.money import plain_roubles, signed_roubles
 
 Column = Callable[[models.Model], str]
 
@@ -29,11 +34,38 @@ def in_roubles(model: type[models.Model], name: str) -> Column:
     return shown
 
 
+@cache
+def in_list(model: type[models.Model], name: str) -> Column:
+    """The amount ``name`` in a column of amounts."""
+
+    @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)
+    def shown(row: models.Model) -> str:
+        amount = getattr(row, name)
+        return "—" if amount is None else money(amount)
+
+    shown.__name__ = name
+    return shown
+
+
+def money(amount: Micro) -> SafeString:
+    """An amount for a column; its currency stands in the column's name."""
+    return format_html('<span class="money">{}</span>', plain_roubles(amount))
+
+
+def signed_money(amount: Micro) -> SafeString:
+    """What came in green with a plus, what went in red with a minus."""
+    way = "money-in" if amount > 0 else "money-out"
+    return format_html('<span class="money {}">{}</span>', way, signed_roubles(amount))
+
+
 class InRoubles:
     """For an admin: an amount that is only read is read in roubles, not as the database keeps it."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [self._shown(name) for name in super().get_list_display(request)]
+        return [
+            in_list(self.model, name) if name in self._amounts() else name
+            for name in super().get_list_display(request)
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         names = [self._shown(name) for name in super().get_readonly_fields(request, obj)]
@@ -58,7 +90,20 @@ class InRoubles:
         return [field.name for field in self.model._meta.fields if isinstance(field, MicroField)]
 
 
-class Desk(InRoubles, ModelAdmin):
+class Dressed(InRoubles):
+    """For an admin of this desk: its sheet, and lists that are not counted to their ends."""
+
+    paginator = Bounded
+    show_full_result_count = False
+    list_filter_submit = True
+    list_per_page = 50
+
+    @property
+    def media(self) -> Media:
+        return super().media + Media(css={"all": ["billing/desk.css"]})
+
+
+class Desk(Dressed, ModelAdmin):
     """Rows that operators write, each field for itself."""
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
@@ -66,10 +111,8 @@ class Desk(InRoubles, ModelAdmin):
         obj.save(update_fields=form.changed_data if change else None)
 
 
-class History(InRoubles, ModelAdmin):
+class History(Dressed, ModelAdmin):
     """Rows that nobody writes by hand."""
-
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
