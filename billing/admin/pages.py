@@ -81,7 +81,9 @@ class AddsUp(ModelAdmin):
         for value, _title in self._groups():
             its = Q(**{self.added_by: value})
             wanted[f"count_of_{value}"] = Count("pk", filter=its)
-            wanted |= {f"sum_of_{name}_of_{value}": Sum(name, filter=its, default=0) for name in self.added_up}
+            wanted |= {
+                f"sum_of_{name}_of_{value}": Sum(name, filter=its, default=0) for name in self.added_up
+            }
         return wanted
 
     def _groups(self) -> list[tuple[str, str]]:

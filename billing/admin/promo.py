@@ -239,6 +239,8 @@ class PromoBatchAdmin(History):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
+        if request.method == "POST":  # also "save as new", which would make a batch without codes
+            raise PermissionDenied
         batch = self.get_object(request, object_id)
         shown: dict[str, Any] = {
             "batch": batch,
