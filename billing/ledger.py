@@ -165,7 +165,7 @@ def redeem(client: Client, code: str, *, by: str = "") -> Transfer:
             amount=promo.amount,
             code=TransferCode.PROMO,
             cause=cause,
-            note=promo.code,
+            note=str(promo),
             created_by=by,
         )
     )

@@ -1,6 +1,7 @@
 """What the pages of this desk have in common: amounts in roubles, history, rows under an operator's hand."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib import admin
 from django.db import models
 from django.forms.widgets import Media
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -47,6 +49,24 @@ def in_list(model: type[models.Model], name: str) -> Column:
     return shown
 
 
+@cache
+def when(model: type[models.Model], name: str) -> Column:
+    """The moment ``name`` in a column of moments: on one line, to the second."""
+
+    @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)
+    def shown(row: models.Model) -> str:
+        moment = getattr(row, name)
+        return "—" if moment is None else moment_told(moment)
+
+    shown.__name__ = name
+    return shown
+
+
+def moment_told(moment: datetime) -> SafeString:
+    told = f"{timezone.localtime(moment):%d.%m.%Y %H:%M:%S}"
+    return format_html('<span class="whitespace-nowrap">{}</span>', told)
+
+
 def money(amount: Micro) -> SafeString:
     """An amount for a column; its currency stands in the column's name."""
     return format_html('<span class="money">{}</span>', plain_roubles(amount))
@@ -62,8 +82,10 @@ class InRoubles:
     """For an admin: an amount that is only read is read in roubles, not as the database keeps it."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
+        kinds = {field.name: type(field) for field in self.model._meta.fields}
+        column = {MicroField: in_list, models.DateTimeField: when}
         return [
-            in_list(self.model, name) if name in self._amounts() else name
+            column[kinds[name]](self.model, name) if kinds.get(name) in column else name
             for name in super().get_list_display(request)
         ]
 

@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import (
     RangeDateTimeFilter,
     RangeNumericFilter,
 )
-from unfold.contrib.filters.forms import RangeNumericForm, SearchForm
+from unfold.contrib.filters.forms import RangeDateTimeForm, RangeNumericForm, SearchForm
 
 from billing.fields import RoublesFormField
 from billing.models import Account
@@ -49,8 +49,18 @@ class Range(admin.FieldListFilter, ABC):
         return {f"{self.field_path}__{lookup}": value for lookup, value in ends.values() if value is not None}
 
 
+class _MomentsForm(RangeDateTimeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for end, hint in (("from", _("С даты")), ("to", _("По дату"))):
+            day = self.fields[f"{self.name}_{end}"].widget.widgets[0]
+            day.attrs["placeholder"] = hint
+
+
 class MomentRange(Range, RangeDateTimeFilter):
     """Days as people here write them. The last one is meant whole, unless it has a time."""
+
+    form_class = _MomentsForm
 
     def lookups(self) -> dict[str, Any]:
         since, until = self._moment("from"), self._moment("to")

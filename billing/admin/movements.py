@@ -155,7 +155,6 @@ class MovesMoney(ModelAdmin):
             "title": form.title,
             "form": form,
             "alone": roubles(proposals.threshold()),
-            "row_address": reverse(f"admin:{self._name('change')}", args=[row.pk]),
             "is_looking": bool(shown) and form.is_valid(),
             **shown,
         }

@@ -1,6 +1,7 @@
 """Promo codes, one by one and in batches. A batch's codes are shown for an hour to whoever made it."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -157,7 +158,7 @@ class PromoBatchAdmin(History):
     list_filter = [("created_at", MomentRange)]
     list_select_related = ["created_by"]
     search_fields = ["note", "prefix"]
-    fields = ["note", "created_at", "created_by", "codes", "worth", "used", "credited", "on"]
+    fields = ["note", "created_at", "created_by", "codes", "worth", "used", "credited", "standing"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return ModelAdmin.has_add_permission(self, request)
@@ -200,6 +201,10 @@ class PromoBatchAdmin(History):
         if batch.enabled == batch.issued:
             return "on", _("включена")
         return "some", _("включено {on} из {all}").format(on=batch.enabled, all=batch.issued)
+
+    @admin.display(description=gettext_lazy("состояние"))
+    def standing(self, batch: PromoBatch) -> str:
+        return self.on(batch)[1]
 
     # --- Its pages ---------------------------------------------------------------------------------
 
@@ -262,7 +267,7 @@ class PromoBatchAdmin(History):
         if request.method == "POST":
             record(request, PromoBatch, _("Скачаны коды: {count}").format(count=batch.issued), batch)
             head = [_("Код"), _("Сумма, ₽"), _("Клиентов"), _("Действует до")]
-            amount = float(as_roubles(codes[0].amount))
+            amount = Decimal(as_roubles(codes[0].amount))
             rows = ([each.code, amount, each.max_uses, each.expires_at] for each in codes.iterator(2_000))
             return download(request, "promo", head, rows)
         context = {

@@ -73,6 +73,10 @@ class ProposalAdmin(AddsUp, Exports, History):
         state = row.state if row.state != ProposalState.WAITING or row.is_waiting else ProposalState.EXPIRED
         return state, ProposalState(state).label
 
+    @admin.display(description=gettext_lazy("состояние"))
+    def standing(self, row: Proposal) -> str:
+        return self.status(row)[1]
+
     @admin.display(description=gettext_lazy("сумма"))
     def signed(self, row: Proposal) -> str:
         return signed_money(row.amount)
@@ -82,7 +86,7 @@ class ProposalAdmin(AddsUp, Exports, History):
         return link(reverse("admin:billing_generation_change", args=[row.generation]), row.generation)
 
     def get_fields(self, request: HttpRequest, obj: Proposal | None = None) -> list[str]:
-        asked = ["status", "kind", "client", "signed", "reason"]
+        asked = ["standing", "kind", "client", "signed", "reason"]
         if obj is not None and obj.generation:
             asked.append("of_generation")
         if obj is not None and obj.number:
@@ -92,7 +96,7 @@ class ProposalAdmin(AddsUp, Exports, History):
         return [*asked, "asked_by", "asked_at", *decided, *more]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Proposal | None = None) -> list[Any]:
-        return [*super().get_readonly_fields(request, obj), "status", "signed", "of_generation"]
+        return [*super().get_readonly_fields(request, obj), "standing", "signed", "of_generation"]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.decide_view)

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -33,6 +34,10 @@ COLOURS = {
 GENERATION = re.compile(r"gen-([0-9a-f]{32})")
 PAYMENT = re.compile(r"payment (.+)")
 PROMO = re.compile(r"promo (\d+) client \d+")
+LINK = '<a class="text-primary-600 dark:text-primary-500" href="{}" title="{}">{}</a>'
+SHORT = '<span title="{}">{}</span>'
+# Of a cause, the characters that a list has room for.
+CAUSE_SHOWN = 20
 # Wallets that a search by a client's name looks into.
 MOST_WALLETS = 50
 
@@ -73,8 +78,8 @@ def transfers_of(cause: str) -> str:
     return f"{reverse('admin:billing_transfer_changelist')}?{urlencode({'q': cause})}"
 
 
-def link(address: str, text: Any) -> SafeString:
-    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, text)
+def link(address: str, text: Any, in_full: str = "") -> SafeString:
+    return format_html(LINK, address, in_full, text)
 
 
 @admin.register(Transfer)
@@ -92,7 +97,7 @@ class TransferAdmin(AddsUp, Exports, History):
     list_select_related = ["debit__client", "credit__client"]
     search_fields = ["cause"]
     search_help_text = _("Основание или номер генерации целиком, либо название или ИНН клиента.")
-    fields = ["created_at", "operation", "signed", "debit", "credit", "for_what", "note", "created_by"]
+    fields = ["created_at", "code", "signed", "debit", "credit", "for_what", "note", "created_by"]
     added_up = ["amount"]
     added_by = "code"
     exported = [
@@ -120,7 +125,8 @@ class TransferAdmin(AddsUp, Exports, History):
     @admin.display(description=_("основание"))
     def for_what(self, row: Transfer) -> str:
         address = cause_address(row.cause)
-        return link(address, row.cause) if address else row.cause
+        short = Truncator(row.cause).chars(CAUSE_SHOWN)
+        return link(address, short, row.cause) if address else format_html(SHORT, row.cause, short)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str

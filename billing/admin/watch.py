@@ -92,7 +92,7 @@ class AlertAdmin(Exports, History):
 class AuditAdmin(Exports, History):
     list_display = ["at", "outcome", "found", "seconds"]
     list_filter = [("at", MomentRange), "is_clean"]
-    fields = ["at", "outcome", "seconds", "differences"]
+    fields = ["at", "is_clean", "seconds", "differences"]
     exported = ["at", "is_clean", "seconds"]
 
     @display(description=gettext_lazy("итог"), label={True: "success", False: "danger"})
