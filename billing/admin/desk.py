@@ -24,42 +24,21 @@ Column = Callable[[models.Model], str]
 
 
 @cache
-def in_roubles(model: type[models.Model], name: str) -> Column:
-    """The amount ``name`` as the admin shows it in lists and to those who may only read it."""
+def column(model: type[models.Model], name: str, tell: Callable[[Any], str]) -> Column:
+    """The field ``name`` in the words of ``tell``."""
 
     @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)
     def shown(row: models.Model) -> str:
-        amount = getattr(row, name)
-        return "—" if amount is None else as_roubles(amount)
+        value = getattr(row, name)
+        return "—" if value is None else tell(value)
 
     shown.__name__ = name  # by which the admin finds the field's help and names its CSS class
     return shown
 
 
-@cache
-def in_list(model: type[models.Model], name: str) -> Column:
-    """The amount ``name`` in a column of amounts."""
-
-    @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)
-    def shown(row: models.Model) -> str:
-        amount = getattr(row, name)
-        return "—" if amount is None else money(amount)
-
-    shown.__name__ = name
-    return shown
-
-
-@cache
-def when(model: type[models.Model], name: str) -> Column:
-    """The moment ``name`` in a column of moments: on one line, to the second."""
-
-    @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)
-    def shown(row: models.Model) -> str:
-        moment = getattr(row, name)
-        return "—" if moment is None else moment_told(moment)
-
-    shown.__name__ = name
-    return shown
+def in_roubles(model: type[models.Model], name: str) -> Column:
+    """The amount ``name`` as the admin shows it to those who may only read it."""
+    return column(model, name, as_roubles)
 
 
 def moment_told(moment: datetime) -> SafeString:
@@ -82,12 +61,10 @@ class InRoubles:
     """For an admin: an amount that is only read is read in roubles, not as the database keeps it."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        kinds = {field.name: type(field) for field in self.model._meta.fields}
-        column = {MicroField: in_list, models.DateTimeField: when}
-        return [
-            column[kinds[name]](self.model, name) if kinds.get(name) in column else name
-            for name in super().get_list_display(request)
-        ]
+        return [self._column(name) for name in super().get_list_display(request)]
+
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        return [self._column(name) for name in super().get_sortable_by(request)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         names = [self._shown(name) for name in super().get_readonly_fields(request, obj)]
@@ -104,6 +81,11 @@ class InRoubles:
             (title, {**options, "fields": list(dict.fromkeys(seen(name) for name in options["fields"]))})
             for title, options in super().get_fieldsets(request, obj)
         ]
+
+    def _column(self, name: Any) -> Any:
+        kinds = {field.name: type(field) for field in self.model._meta.fields}
+        tell = {MicroField: money, models.DateTimeField: moment_told}
+        return column(self.model, name, tell[kinds[name]]) if kinds.get(name) in tell else name
 
     def _shown(self, name: Any) -> Any:
         return in_roubles(self.model, name) if name in self._amounts() else name

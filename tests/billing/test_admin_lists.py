@@ -209,6 +209,14 @@ def test_days_of_keys_add_up_requests_and_tokens(operator):
     assert [each["value"] for each in totals["sums"]] == [4, 20, 0, 10]
 
 
+def test_transfers_are_sorted_by_time_which_has_an_index_and_by_nothing_else(operator):
+    listed = shown(operator).context["cl"]
+
+    sortable = [column.__name__ for column in listed.sortable_by]
+    assert sortable == ["created_at"]
+    assert listed.sortable_by[0] in listed.list_display
+
+
 def test_nobody_leafs_to_the_end_of_a_long_list(operator, monkeypatch):
     monkeypatch.setattr(pages, "MOST_COUNTED", 60)
     client = make_client()
