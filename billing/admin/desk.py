@@ -61,10 +61,10 @@ class InRoubles:
     """For an admin: an amount that is only read is read in roubles, not as the database keeps it."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [self._column(name) for name in super().get_list_display(request)]
+        return [self._in_words(name) for name in super().get_list_display(request)]
 
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
-        return [self._column(name) for name in super().get_sortable_by(request)]
+        return [self._in_words(name) for name in super().get_sortable_by(request)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         names = [self._shown(name) for name in super().get_readonly_fields(request, obj)]
@@ -82,7 +82,7 @@ class InRoubles:
             for title, options in super().get_fieldsets(request, obj)
         ]
 
-    def _column(self, name: Any) -> Any:
+    def _in_words(self, name: Any) -> Any:
         kinds = {field.name: type(field) for field in self.model._meta.fields}
         tell = {MicroField: money, models.DateTimeField: moment_told}
         return column(self.model, name, tell[kinds[name]]) if kinds.get(name) in tell else name
