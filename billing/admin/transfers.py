@@ -37,7 +37,7 @@ PROMO = re.compile(r"promo (\d+) client \d+")
 LINK = '<a class="text-primary-600 dark:text-primary-500" href="{}" title="{}">{}</a>'
 SHORT = '<span title="{}">{}</span>'
 # Of a cause, the characters that a list has room for.
-CAUSE_SHOWN = 20
+CAUSE_SHOWN = 18
 # Wallets that a search by a client's name looks into.
 MOST_WALLETS = 50
 
