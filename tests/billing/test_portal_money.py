@@ -83,7 +83,7 @@ def test_transfers_of_a_client_in_a_time_are_found_added_up_and_taken_away(live_
             amount=roubles(amount.replace(",", ".")),
             code="top_up",
             cause=f"payment {amount}",
-            created_at=timezone.make_aware(datetime(2026, 11, day, 12)),
+            created_at=timezone.make_aware(datetime.fromisoformat(f"2026-11-0{day} 12:00")),
         )
 
     with portal(live_server, person) as page:
