@@ -9,7 +9,9 @@ BillingError
 ├── TooMuch              more than there is to take or to give back
 ├── PromoRefused         the code is unknown, over, or was used by this client
 ├── TooManyTries         so many codes were typed that somebody may be guessing
-└── CauseReused          the same cause was given before, for another movement
+├── CauseReused          the same cause was given before, for another movement
+├── NotYours             nobody signs a second time what he has asked for himself
+└── ProposalOver         what was to be signed has been decided, or has waited too long
 """
 
 import math
@@ -102,6 +104,14 @@ class PromoRefused(BillingError):
 
 class TooManyTries(BillingError):
     said = "Слишком много попыток. Повторите через час."
+
+
+class NotYours(BillingError):
+    said = "Это предложили вы сами: вторую подпись ставит другой оператор."
+
+
+class ProposalOver(BillingError):
+    said = "По этому предложению уже решено."
 
 
 class CauseReused(BillingError):

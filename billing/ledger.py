@@ -142,7 +142,7 @@ def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "",
             credit=Account.objects.get(client_id=generation.client_id),
             amount=amount,
             code=TransferCode.REFUND,
-            cause=f"refund gen-{generation.pk.hex} {cause}",
+            cause=refund_cause(generation.pk, cause),
             note=note,
             created_by=by,
         )
@@ -154,6 +154,10 @@ def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "",
     if not owed.update(refunded=F("refunded") + amount):
         raise TooMuch("Вернуть можно не больше, чем списано за эту генерацию.")
     return transfer
+
+
+def refund_cause(generation: UUID, cause: str) -> str:
+    return f"refund gen-{generation.hex} {cause}"
 
 
 @transaction.atomic
@@ -177,7 +181,7 @@ def redeem(client: Client, code: str, *, by: str = "") -> Transfer:
             amount=promo.amount,
             code=TransferCode.PROMO,
             cause=cause,
-            note=promo.code,
+            note=str(promo),
             created_by=by,
         )
     )

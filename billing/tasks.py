@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import alerts, audit, ledger, sampling
+from billing import alerts, audit, ledger, proposals, sampling
 
 
 @shared_task(expires=15)
@@ -22,6 +22,12 @@ def audit_ledger() -> None:
 def send_alerts() -> None:
     """Tell clients that their money or a key's cap runs out."""
     alerts.send_alerts()
+
+
+@shared_task(expires=3600)
+def expire_proposals() -> None:
+    """End proposals that nobody has signed in time."""
+    proposals.expire()
 
 
 @shared_task(expires=1800)

@@ -77,8 +77,13 @@ NAVIGATION = [
             _page(_("Счета"), "account_balance_wallet", "billing.account"),
             _page(_("Переводы"), "swap_horiz", "billing.transfer"),
             _page(_("Платежи"), "payments", "billing.payment"),
+            {
+                **_page(_("На подпись"), "draw", "billing.proposal"),
+                "badge": "billing.admin.proposals.waiting_badge",
+            },
             _page(_("Резервы"), "hourglass_top", "billing.hold"),
             _page(_("Промокоды"), "redeem", "billing.promocode"),
+            _page(_("Партии промокодов"), "confirmation_number", "billing.promobatch"),
             _page(_("Сверки"), "fact_check", "billing.audit"),
             _page(_("Предупреждения"), "notifications", "billing.alert"),
         ],

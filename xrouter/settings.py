@@ -116,6 +116,10 @@ TEMPLATES = [
 
 # --- The operators' portal -----------------------------------------------------------------------
 UNFOLD = navigation.UNFOLD
+# Roubles that one operator may move for one client in a day; more needs another one's signature.
+XROUTER_SECOND_SIGNATURE_ABOVE = env.int("XROUTER_SECOND_SIGNATURE_ABOVE", default=100_000)
+if XROUTER_SECOND_SIGNATURE_ABOVE < 0:
+    raise environ.ImproperlyConfigured("XROUTER_SECOND_SIGNATURE_ABOVE is a number of roubles, 0 or more")
 
 # --- People ------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -191,6 +195,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap-holds": {"task": "billing.tasks.reap_holds", "schedule": 15.0},
     "audit-ledger": {"task": "billing.tasks.audit_ledger", "schedule": 300.0},
     "send-alerts": {"task": "billing.tasks.send_alerts", "schedule": 60.0},
+    "expire-proposals": {"task": "billing.tasks.expire_proposals", "schedule": 3600.0},
     "work-out-medians": {"task": "billing.tasks.work_out_medians", "schedule": 3600.0},
 }
 

@@ -1,46 +1,23 @@
-"""Wallets and what moves in them: payments, corrections, promo codes. Balances change by the ledger only."""
+"""Wallets and our own accounts: what is there, what is set aside, what has moved last."""
 
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from unfold.admin import ModelAdmin
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from billing import ledger
-from billing.admin.desk import Desk, History, LockingForm, in_roubles
-from billing.admin.movements import LARGEST, MovementForm, MovesMoney
-from billing.errors import BillingError, TooMuch
-from billing.models import Account, AccountKind, Payment, PromoCode, PromoTry, Transfer
-from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
+from billing.admin.desk import Desk, LockingForm, money
+from billing.admin.export import Exports
+from billing.admin.filters import AmountRange
+from billing.admin.movements import CorrectionForm, MovesMoney
+from billing.admin.transfers import sides
+from billing.models import Account, AccountKind, Hold, Transfer
+from billing.money import as_roubles
 
-MICRO_PER_KOPECK = MICRO_PER_ROUBLE // 100
-
-
-class CorrectionForm(MovementForm):
-    title = "Исправить остаток"
-    slug = "correct"
-    permission = "billing.correct_balance"
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["amount"].help_text = "Прибавится к остатку; с минусом — вычтется."
-
-    def figures(self) -> list[tuple[str, Micro, Micro]]:
-        wallet, step = self.subject, self.cleaned_data["amount"]
-        return [("Остаток", wallet.balance, step), ("Свободно для запросов", wallet.available, step)]
-
-    def objection(self) -> str:
-        amount = self.cleaned_data["amount"]
-        return TooMuch.said if amount < 0 and self.subject.available + amount < 0 else ""
-
-    def move(self, by: str) -> Transfer:
-        typed = self.cleaned_data
-        cause = f"correction {typed['token']}"
-        return ledger.correct(self.subject.client, typed["amount"], cause=cause, note=typed["reason"], by=by)
+LAST_TRANSFERS = 20
+OPEN_HOLDS = 20
 
 
 class AccountForm(LockingForm):
@@ -54,19 +31,25 @@ class AccountForm(LockingForm):
 
 
 @admin.register(Account)
-class AccountAdmin(MovesMoney, Desk):
+class AccountAdmin(MovesMoney, Exports, Desk):
     form = AccountForm
     movement = CorrectionForm
-    list_display = ["__str__", "kind", "balance", "held", "credit_limit"]
-    list_filter = ["kind"]
+    change_form_template = "billing/desk/wallet.html"
+    list_display = ["__str__", "kind", "balance", "held", "free", "credit_limit", "alert_below"]
+    list_filter = [
+        ("kind", ChoicesDropdownFilter),
+        ("balance", AmountRange),
+        ("credit_limit", AmountRange),
+    ]
     list_select_related = ["client"]
     search_fields = ["client__name", "client__inn"]
-    fields = ["kind", "client", "balance", "held", "available", "credit_limit", "alert_below"]
-    readonly_fields = ["kind", "client", "balance", "held", "available"]
+    search_help_text = _("Название или ИНН клиента.")
+    fields = ["credit_limit", "alert_below"]
+    exported = ["kind", "client", "client.inn", "balance", "held", "credit_limit", "alert_below"]
 
-    @admin.display(description="свободно для запросов, ₽")
-    def available(self, account: Account) -> str:
-        return as_roubles(account.available)
+    @admin.display(description=_("свободно, ₽"))
+    def free(self, account: Account) -> str:
+        return money(account.available)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a wallet is born with its client
@@ -81,6 +64,31 @@ class AccountAdmin(MovesMoney, Desk):
     def has_movement(self, row: Account) -> bool:
         return row.kind == AccountKind.WALLET
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        account = self.get_object(request, object_id)
+        if account is not None and self.has_view_permission(request, account):
+            extra_context = {**self._wallet(request, account), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def _wallet(self, request: HttpRequest, account: Account) -> dict[str, Any]:
+        """What its page shows beside the form, as far as the operator may see it."""
+        may = request.user.has_perm
+        shown: dict[str, Any] = {"account": account}
+        if may("billing.view_transfer"):
+            shown["transfers"] = [(row, sides(row, account)) for row in _last(account)]
+            only = f"debit__client__id__exact={account.client_id}" if account.client_id else ""
+            shown["transfers_address"] = f"{reverse('admin:billing_transfer_changelist')}?{only}"
+        if may("billing.view_hold"):
+            holds = Hold.objects.filter(account=account).prefetch_related("key")
+            shown["holds"] = holds.order_by("-created_at")[:OPEN_HOLDS]
+        if account.client_id and may("billing.add_payment"):
+            shown["payment_address"] = f"{reverse('admin:billing_payment_add')}?client={account.client_id}"
+        if account.client_id and may("accounts.view_client"):
+            shown["client_address"] = reverse("admin:accounts_client_change", args=[account.client_id])
+        return shown
+
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> str:
@@ -90,102 +98,13 @@ class AccountAdmin(MovesMoney, Desk):
         )
 
 
-@admin.register(Transfer)
-class TransferAdmin(History):
-    list_display = ["created_at", "code", "amount", "debit", "credit", "note", "cause", "created_by"]
-    list_filter = ["code", "created_at"]
-    list_select_related = ["debit__client", "credit__client"]
-    search_fields = ["cause__exact", "note", "debit__client__name", "credit__client__name"]
-
-
-class PaymentForm(forms.ModelForm):
-    class Meta:
-        help_texts = {"reason": "Счёт, договор, поручение. Клиент увидит это в движениях по счёту."}
-        error_messages = {"number": {"unique": "Платёж с этим номером уже зачислен."}}
-
-    def clean_amount(self) -> Micro:
-        amount: Micro = self.cleaned_data["amount"]
-        if amount % MICRO_PER_KOPECK:
-            raise ValidationError("Платёж — целое число копеек.")
-        if amount > LARGEST * MICRO_PER_ROUBLE:
-            raise ValidationError(f"Не больше {LARGEST} ₽ за раз.")
-        return amount
-
-
-@admin.register(Payment)
-class PaymentAdmin(History):
-    """A payment is entered once and credited in the same transaction; a slip is put right by a correction."""
-
-    form = PaymentForm
-    list_display = ["received_at", "number", "client", "amount", "reason", "created_by"]
-    list_filter = ["received_at"]
-    list_select_related = ["client"]
-    search_fields = ["number", "client__name", "client__inn", "reason"]
-    autocomplete_fields = ["client"]
-    date_hierarchy = "received_at"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return ModelAdmin.has_add_permission(self, request)
-
-    def get_fields(self, request: HttpRequest, obj: Payment | None = None) -> list[str]:
-        typed = ["number", "client", "amount", "received_at", "reason"]
-        return typed if obj is None else [*typed, "created_by"]
-
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        try:
-            return super().add_view(request, form_url, extra_context)
-        except IntegrityError:  # the same number came meanwhile by another click: now the form can tell
-            return super().add_view(request, form_url, extra_context)
-        except BillingError as exc:  # the number was credited before without a row here, with another amount
-            self.message_user(request, str(exc), messages.ERROR)
-            return redirect(request.path)
-
-    def save_model(self, request: HttpRequest, obj: Payment, form: forms.ModelForm, change: bool) -> None:
-        obj.created_by = str(request.user)
-        super().save_model(request, obj, form, change)
-        ledger.credit(obj)
-
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> str:
-        payment = form.instance
-        return f"Зачислено {as_roubles(payment.amount)} ₽ клиенту {payment.client}. {payment.reason}"
-
-
-class PromoCodeForm(LockingForm):
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        most = cleaned.get("max_uses")
-        if most is not None and most < self.now.used:
-            self.add_error("max_uses", f"Не меньше {self.now.used}: столько клиентов его уже использовали.")
-        if "amount" in self.changed_data and self.now.used:
-            self.add_error("amount", "Код уже использовали: сумма не меняется.")
-        return cleaned
-
-
-@admin.register(PromoCode)
-class PromoCodeAdmin(Desk):
-    form = PromoCodeForm
-    fields = ["code", "amount", "max_uses", "uses", "expires_at", "is_enabled", "note"]
-    readonly_fields = ["uses"]
-    list_display = ["code", "amount", "uses", "expires_at", "is_enabled", "note"]
-    list_filter = ["is_enabled", "expires_at"]
-    search_fields = ["code", "note"]
-
-    @admin.display(description="использован", ordering="used")
-    def uses(self, promo: PromoCode) -> str:
-        return f"{promo.used} из {promo.max_uses}"
-
-    def get_readonly_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[Any]:
-        fixed = ["code", in_roubles(PromoCode, "amount")] if obj is not None and obj.used else []
-        return [*super().get_readonly_fields(request, obj), *fixed]
-
-    def has_delete_permission(self, request: HttpRequest, obj: PromoCode | None = None) -> bool:
-        return False  # once gone, each client could use its name anew; it is switched off instead
-
-
-@admin.register(PromoTry)
-class PromoTryAdmin(History):
-    list_display = ["at", "user"]
-    list_select_related = ["user"]
-    search_fields = ["user__email"]
+def _last(account: Account) -> list[Transfer]:
+    # Each side by its own index: an alternative of both would read all of a busy wallet.
+    either = [
+        row
+        for of_account in ({"debit": account}, {"credit": account})
+        for row in Transfer.objects.filter(**of_account).select_related("debit__client", "credit__client")[
+            :LAST_TRANSFERS
+        ]
+    ]
+    return sorted(either, key=lambda row: -row.pk)[:LAST_TRANSFERS]

@@ -1,39 +1,70 @@
 """What the pages of this desk have in common: amounts in roubles, history, rows under an operator's hand."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db import models
+from django.forms.widgets import Media
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from billing.admin.pages import Bounded
 from billing.fields import MicroField
-from billing.money import as_roubles
+from billing.money import Micro, as_roubles
+from billing.templatetags.money import plain_roubles, signed_roubles
 
 Column = Callable[[models.Model], str]
 
 
 @cache
-def in_roubles(model: type[models.Model], name: str) -> Column:
-    """The amount ``name`` as the admin shows it in lists and to those who may only read it."""
+def column(model: type[models.Model], name: str, tell: Callable[[Any], str]) -> Column:
+    """The field ``name`` in the words of ``tell``."""
 
     @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)
     def shown(row: models.Model) -> str:
-        amount = getattr(row, name)
-        return "—" if amount is None else as_roubles(amount)
+        value = getattr(row, name)
+        return "—" if value is None else tell(value)
 
     shown.__name__ = name  # by which the admin finds the field's help and names its CSS class
     return shown
+
+
+def in_roubles(model: type[models.Model], name: str) -> Column:
+    """The amount ``name`` as the admin shows it to those who may only read it."""
+    return column(model, name, as_roubles)
+
+
+def moment_told(moment: datetime) -> SafeString:
+    told = f"{timezone.localtime(moment):%d.%m.%Y %H:%M:%S}"
+    return format_html('<span class="whitespace-nowrap">{}</span>', told)
+
+
+def money(amount: Micro) -> SafeString:
+    """An amount for a column; its currency stands in the column's name."""
+    return format_html('<span class="money">{}</span>', plain_roubles(amount))
+
+
+def signed_money(amount: Micro) -> SafeString:
+    """What came in green with a plus, what went in red with a minus."""
+    way = "money-in" if amount > 0 else "money-out"
+    return format_html('<span class="money {}">{}</span>', way, signed_roubles(amount))
 
 
 class InRoubles:
     """For an admin: an amount that is only read is read in roubles, not as the database keeps it."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [self._shown(name) for name in super().get_list_display(request)]
+        return [self._in_words(name) for name in super().get_list_display(request)]
+
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        return [self._in_words(name) for name in super().get_sortable_by(request)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         names = [self._shown(name) for name in super().get_readonly_fields(request, obj)]
@@ -53,6 +84,11 @@ class InRoubles:
             for title, options in super().get_fieldsets(request, obj)
         ]
 
+    def _in_words(self, name: Any) -> Any:
+        kinds = {field.name: type(field) for field in self.model._meta.fields}
+        tell = {MicroField: money, models.DateTimeField: moment_told}
+        return column(self.model, name, tell[kinds[name]]) if kinds.get(name) in tell else name
+
     def _shown(self, name: Any) -> Any:
         return in_roubles(self.model, name) if name in self._amounts() else name
 
@@ -60,7 +96,20 @@ class InRoubles:
         return [field.name for field in self.model._meta.fields if isinstance(field, MicroField)]
 
 
-class Desk(InRoubles, ModelAdmin):
+class Dressed(InRoubles):
+    """For an admin of this desk: its sheet, and lists that are not counted to their ends."""
+
+    paginator = Bounded
+    show_full_result_count = False
+    list_filter_submit = True
+    list_per_page = 50
+
+    @property
+    def media(self) -> Media:
+        return super().media + Media(css={"all": ["billing/desk.css"]})
+
+
+class Desk(Dressed, ModelAdmin):
     """Rows that operators write, each field for itself."""
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
@@ -68,10 +117,8 @@ class Desk(InRoubles, ModelAdmin):
         obj.save(update_fields=form.changed_data if change else None)
 
 
-class History(InRoubles, ModelAdmin):
+class History(Dressed, ModelAdmin):
     """Rows that nobody writes by hand."""
-
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,5 +1,6 @@
 """Tariffs and their rates. What is in force, or was, is not rewritten: a new price is a new rate."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +9,20 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
-from billing.admin.desk import Desk, MoneyInline
+from billing.admin.desk import Desk, MoneyInline, moment_told, money
 from billing.models import Rate, Tariff
 
+PRICES = {
+    "prompt": _("Запрос"),
+    "completion": _("Ответ"),
+    "cached_prompt": _("Из кеша"),
+    "reasoning": _("Рассуждения"),
+    "embedding": _("Эмбеддинги"),
+    "request": _("За запрос, ₽"),
+}
 FIXED = "Ставка, которая вступила в силу, не меняется и не удаляется. Новая цена — это новая ставка."
 
 
@@ -26,11 +36,26 @@ class RateForm(forms.ModelForm):
 
 
 class RatesInForce(MoneyInline, TabularInline):
+    """The history of a tariff's prices, as a table."""
+
     model = Rate
-    verbose_name_plural = "ставки, которые вступили в силу: не меняются; новая цена — новая ставка"
+    verbose_name_plural = _(
+        "История цен, ₽ за 1 млн токенов. Что вступило в силу, не меняется: новая цена — новая ставка"
+    )
+    hide_title = True
+    fields = readonly_fields = ["since", "standing", *(f"{name}_shown" for name in PRICES)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
         return super().get_queryset(request).filter(starts_at__lte=timezone.now())
+
+    @admin.display(description=_("Действует с"))
+    def since(self, rate: Rate) -> str:
+        return moment_told(rate.starts_at)
+
+    @admin.display(description=_("Состояние"))
+    def standing(self, rate: Rate) -> str:
+        later = Rate.objects.filter(tariff=rate.tariff_id, starts_at__gt=rate.starts_at)
+        return _("прошла") if later.filter(starts_at__lte=timezone.now()).exists() else _("действует")
 
     def has_change_permission(self, request: HttpRequest, obj: Tariff | None = None) -> bool:
         return False
@@ -39,10 +64,24 @@ class RatesInForce(MoneyInline, TabularInline):
         return False
 
 
+def _price(name: str, title: str) -> Callable[[Any, Rate], str]:
+    """What a rate charges for ``name``, also where that is not said and follows from another price."""
+
+    @admin.display(description=title)
+    def shown(_inline: Any, rate: Rate) -> str:
+        return money(getattr(rate.price(), name))
+
+    return shown
+
+
+for name, title in PRICES.items():
+    setattr(RatesInForce, f"{name}_shown", _price(name, title))
+
+
 class RatesToCome(MoneyInline, StackedInline):
     model = Rate
     form = RateForm
-    verbose_name_plural = "новые ставки"
+    verbose_name_plural = _("новые ставки")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
         return super().get_queryset(request).filter(starts_at__gt=timezone.now())

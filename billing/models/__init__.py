@@ -3,8 +3,9 @@
 from billing.models.book import Account, AccountKind, Transfer, TransferCode
 from billing.models.history import Generation, GenerationStatus, UsageSource
 from billing.models.holds import Cap, Hold, KeyDay, Reset, Shift
-from billing.models.incomings import Payment, PromoCode, PromoTry
+from billing.models.incomings import Payment, PromoBatch, PromoCode, PromoTry
 from billing.models.prices import Rate, Tariff
+from billing.models.proposals import Proposal, ProposalKind, ProposalState
 from billing.models.sampling import SamplingMedian
 from billing.models.watch import Alert, AlertKind, Audit
 
@@ -20,8 +21,12 @@ __all__ = [
     "Hold",
     "KeyDay",
     "Payment",
+    "PromoBatch",
     "PromoCode",
     "PromoTry",
+    "Proposal",
+    "ProposalKind",
+    "ProposalState",
     "Rate",
     "Reset",
     "SamplingMedian",

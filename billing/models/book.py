@@ -49,7 +49,10 @@ class Account(models.Model):
         verbose_name = "счёт"
         verbose_name_plural = "счета"
         ordering = ["id"]
-        permissions = [("correct_balance", "Может исправлять остаток кошелька")]
+        permissions = [
+            ("correct_balance", "Может исправлять остаток кошелька"),
+            ("export_account", "Может выгружать счета"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=AccountKind.values), name="account_kind_is_known"),
             models.CheckConstraint(
@@ -97,8 +100,13 @@ class TransferCode(models.TextChoices):
 class Transfer(models.Model):
     """An amount that moved from ``debit`` to ``credit``. Append-only, by a trigger."""
 
-    debit = models.ForeignKey(Account, models.PROTECT, related_name="debits", verbose_name="откуда")
-    credit = models.ForeignKey(Account, models.PROTECT, related_name="credits", verbose_name="куда")
+    # Indexed together with the number: see ``indexes``.
+    debit = models.ForeignKey(
+        Account, models.PROTECT, db_index=False, related_name="debits", verbose_name="откуда"
+    )
+    credit = models.ForeignKey(
+        Account, models.PROTECT, db_index=False, related_name="credits", verbose_name="куда"
+    )
     amount = MicroField("сумма, ₽")
     code = models.CharField("операция", max_length=20, choices=TransferCode)
     cause = models.CharField(
@@ -117,6 +125,16 @@ class Transfer(models.Model):
         verbose_name = "перевод"
         verbose_name_plural = "переводы"
         ordering = ["-id"]
+        permissions = [("export_transfer", "Может выгружать переводы")]
+        indexes = [
+            # The last movements of one account, and its movements in a time.
+            models.Index(fields=["debit", "-id"], name="transfer_last_debits"),
+            models.Index(fields=["credit", "-id"], name="transfer_last_credits"),
+            # What people have moved: few among the charges, which have no such row.
+            models.Index(
+                fields=["created_by", "created_at"], condition=~Q(created_by=""), name="transfer_by_hand"
+            ),
+        ]
         constraints = [
             # Not ``unique=True``: that makes a second index, for patterns, which every charge would pay for.
             models.UniqueConstraint(fields=["cause"], name="transfer_once_per_cause"),

@@ -105,7 +105,10 @@ class Generation(models.Model):
         verbose_name = "генерация"
         verbose_name_plural = "генерации"
         ordering = ["-created_at"]
-        permissions = [("refund_generation", "Может возвращать деньги за генерацию")]
+        permissions = [
+            ("refund_generation", "Может возвращать деньги за генерацию"),
+            ("export_generation", "Может выгружать генерации"),
+        ]
         indexes = [
             models.Index(fields=["client", "-created_at"], name="generation_of_client"),
             # All that ``billing.sampling`` reads: it does not look at the rows.

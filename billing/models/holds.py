@@ -66,6 +66,7 @@ class Hold(models.Model):
         verbose_name = "резерв"
         verbose_name_plural = "резервы"
         ordering = ["created_at"]
+        permissions = [("export_hold", "Может выгружать резервы")]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gte=0), name="hold_amount_not_negative"),
         ]
@@ -147,6 +148,8 @@ class KeyDay(models.Model):
         verbose_name = "день ключа"
         verbose_name_plural = "дни ключей"
         ordering = ["-day"]
+        permissions = [("export_keyday", "Может выгружать дни ключей")]
+        indexes = [models.Index(fields=["-day", "-id"], name="keyday_last")]
         constraints = [models.UniqueConstraint(fields=["key", "day"], name="keyday_once_per_day")]
 
     def __str__(self) -> str:

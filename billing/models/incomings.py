@@ -1,14 +1,18 @@
-"""What fills wallets: payments, and promo codes with the tries to guess them."""
+"""What fills wallets: payments, and promo codes, one by one or in batches, with the tries to guess them."""
 
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client, User
 from billing.fields import MicroField
 from billing.money import as_roubles
+
+# Of a code of a batch, the first characters that lists show.
+SHOWN_OF_CODE = 4
 
 
 class Payment(models.Model):
@@ -30,10 +34,28 @@ class Payment(models.Model):
         verbose_name = "платёж"
         verbose_name_plural = "платежи"
         ordering = ["-received_at"]
+        permissions = [("export_payment", "Может выгружать платежи")]
         constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive")]
 
     def __str__(self) -> str:
         return f"{self.number}: {as_roubles(self.amount)} ₽"
+
+
+class PromoBatch(models.Model):
+    """Codes that were made at once. Their words are shown to whoever made them, for an hour."""
+
+    note = models.CharField(_("для чего"), max_length=200)
+    prefix = models.CharField(_("начало кода"), max_length=12, blank=True)
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+", verbose_name=_("кто выпустил"))
+    created_at = models.DateTimeField(_("выпущена"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("партия промокодов")
+        verbose_name_plural = _("партии промокодов")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.note
 
 
 class PromoCode(models.Model):
@@ -46,18 +68,32 @@ class PromoCode(models.Model):
     expires_at = models.DateTimeField("действует до", null=True, blank=True, help_text="Пусто — бессрочно.")
     is_enabled = models.BooleanField("включён", default=True)
     note = models.CharField("примечание", max_length=200, blank=True)
+    batch = models.ForeignKey(
+        PromoBatch,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="codes",
+        verbose_name=_("партия"),
+    )
 
     class Meta:
         verbose_name = "промокод"
         verbose_name_plural = "промокоды"
         ordering = ["code"]
+        permissions = [("export_promocode", "Может выгружать промокоды")]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="promo_amount_positive"),
             models.CheckConstraint(condition=Q(used__lte=F("max_uses")), name="promo_used_within_limit"),
         ]
 
     def __str__(self) -> str:
-        return self.code
+        return self.code if self.batch_id is None else self.masked()
+
+    def masked(self) -> str:
+        """Enough to find it in a list, too little to use it."""
+        return f"{self.code[:SHOWN_OF_CODE]}…{self.code[-2:]}"
 
 
 class PromoTry(models.Model):

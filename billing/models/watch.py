@@ -28,6 +28,7 @@ class Alert(models.Model):
         verbose_name = "предупреждение"
         verbose_name_plural = "предупреждения"
         ordering = ["-id"]
+        permissions = [("export_alert", "Может выгружать предупреждения")]
 
     def __str__(self) -> str:
         return f"{self.client}: {self.get_kind_display()}"
@@ -45,6 +46,7 @@ class Audit(models.Model):
         verbose_name = "сверка"
         verbose_name_plural = "сверки"
         ordering = ["-at"]
+        permissions = [("export_audit", "Может выгружать сверки")]
 
     def __str__(self) -> str:
         return (

@@ -16,9 +16,15 @@ MINUS = "\N{MINUS SIGN}"
 @register.filter
 def roubles(amount: Micro) -> str:
     """Micro-roubles in the reader's notation, exactly, with two decimals at least: ``1 234,50 ₽``."""
+    return f"{plain_roubles(amount)}\N{NO-BREAK SPACE}₽"
+
+
+@register.filter
+def plain_roubles(amount: Micro) -> str:
+    """The same where the currency is said elsewhere: ``1 234,50``."""
     exact = Decimal(as_roubles(amount))
     shown = exact.quantize(KOPECK) if exact == exact.quantize(KOPECK) else exact
-    return f"{number_format(shown, force_grouping=True)}\N{NO-BREAK SPACE}₽"
+    return number_format(shown, force_grouping=True)
 
 
 @register.filter

@@ -326,4 +326,4 @@ def test_a_day_outlives_its_key_on_the_desk(operator):
 
     page = operator.get(reverse("admin:billing_keyday_changelist")).content.decode()
 
-    assert "12.5" in page
+    assert "12,50" in page

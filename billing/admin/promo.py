@@ -1,0 +1,317 @@
+"""Promo codes, one by one and in batches. A batch's codes are shown for an hour to whoever made it."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.validators import RegexValidator
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from billing import batches
+from billing.admin.desk import Desk, History, LockingForm, in_roubles, money
+from billing.admin.export import Exports, download
+from billing.admin.filters import AmountRange, MomentRange
+from billing.admin.log import record
+from billing.admin.movements import LARGEST
+from billing.fields import RoublesFormField
+from billing.models import PromoBatch, PromoCode, PromoTry
+from billing.money import Micro, as_roubles
+
+MOST_CODES = 10_000
+# For so long a batch's codes can be looked at and downloaded.
+SHOWN_FOR = timedelta(hours=1)
+ROOM = {"widget": UnfoldAdminTextInputWidget}
+
+
+class PromoCodeForm(LockingForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        most = cleaned.get("max_uses")
+        if most is not None and most < self.now.used:
+            self.add_error("max_uses", f"Не меньше {self.now.used}: столько клиентов его уже использовали.")
+        if "amount" in self.changed_data and self.now.used:
+            self.add_error("amount", "Код уже использовали: сумма не меняется.")
+        return cleaned
+
+
+@admin.register(PromoCode)
+class PromoCodeAdmin(Exports, Desk):
+    form = PromoCodeForm
+    readonly_fields = ["uses", "word"]
+    list_display = ["word", "amount", "uses", "expires_at", "is_enabled", "batch", "note"]
+    list_filter = [
+        "is_enabled",
+        ("expires_at", MomentRange),
+        ("amount", AmountRange),
+        ("batch", RelatedDropdownFilter),
+    ]
+    list_select_related = ["batch"]
+    search_fields = ["code__exact", "note"]
+    search_help_text = gettext_lazy("Код целиком или примечание.")
+    # Without the words: whoever may count codes may not spend them.
+    exported = ["id", "batch", "amount", "max_uses", "used", "expires_at", "is_enabled", "note"]
+
+    @admin.display(description=gettext_lazy("код"), ordering="code")
+    def word(self, promo: PromoCode) -> str:
+        return str(promo)
+
+    @admin.display(description=gettext_lazy("использован"), ordering="used")
+    def uses(self, promo: PromoCode) -> str:
+        return f"{promo.used} из {promo.max_uses}"
+
+    def get_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[str]:
+        name = "word" if obj is not None and obj.batch_id else "code"
+        return [name, "amount", "max_uses", "uses", "expires_at", "is_enabled", "note"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[Any]:
+        fixed = ["code", in_roubles(PromoCode, "amount")] if obj is not None and obj.used else []
+        return [*super().get_readonly_fields(request, obj), *fixed]
+
+    def has_delete_permission(self, request: HttpRequest, obj: PromoCode | None = None) -> bool:
+        return False  # once gone, each client could use its name anew; it is switched off instead
+
+
+class BatchForm(forms.Form):
+    note = forms.CharField(
+        label=gettext_lazy("Для чего"),
+        max_length=200,
+        help_text=gettext_lazy("По этому названию партию найдут: «Конференция, ноябрь»."),
+        **ROOM,
+    )
+    amount = RoublesFormField(
+        label=gettext_lazy("Сумма одного кода, ₽"), min_value=0, max_value=LARGEST, **ROOM
+    )
+    count = forms.IntegerField(
+        label=gettext_lazy("Сколько кодов"),
+        min_value=1,
+        max_value=MOST_CODES,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    max_uses = forms.IntegerField(
+        label=gettext_lazy("Сколько клиентов на код"),
+        min_value=1,
+        max_value=1_000_000,
+        initial=1,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    expires_at = forms.SplitDateTimeField(
+        label=gettext_lazy("Действуют до"),
+        required=False,
+        help_text=gettext_lazy("Пусто — бессрочно."),
+        widget=UnfoldAdminSplitDateTimeWidget,
+    )
+    prefix = forms.CharField(
+        label=gettext_lazy("Начало кода"),
+        max_length=12,
+        required=False,
+        help_text=gettext_lazy("Латинские буквы и цифры: NOV даст NOV-ABCD-EFGH-JKMN."),
+        validators=[RegexValidator(r"^[A-Za-z0-9]+$", gettext_lazy("Только латинские буквы и цифры."))],
+        **ROOM,
+    )
+
+    def clean_amount(self) -> Micro:
+        if not self.cleaned_data["amount"]:
+            raise ValidationError(_("Сумма не может быть нулём."))
+        return self.cleaned_data["amount"]
+
+    def clean_prefix(self) -> str:
+        return self.cleaned_data["prefix"].upper()
+
+    def clean_expires_at(self) -> Any:
+        moment = self.cleaned_data["expires_at"]
+        if moment and moment <= timezone.now():
+            raise ValidationError(_("Этот срок уже прошёл."))
+        return moment
+
+    def issue(self, batch: PromoBatch) -> PromoBatch:
+        typed = self.cleaned_data
+        batch.note, batch.prefix = typed["note"], typed["prefix"]
+        facts = {name: typed[name] for name in ("amount", "count", "max_uses", "expires_at")}
+        batches.issue(batch, **facts)
+        return batch
+
+
+@admin.register(PromoBatch)
+class PromoBatchAdmin(History):
+    """Made by its own form; its codes are switched together."""
+
+    change_form_template = "billing/desk/batch.html"
+    list_display = ["created_at", "note", "codes", "used", "credited", "on", "created_by"]
+    list_filter = [("created_at", MomentRange)]
+    list_select_related = ["created_by"]
+    search_fields = ["note", "prefix"]
+    fields = ["note", "created_at", "created_by", "codes", "worth", "used", "credited", "standing"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return ModelAdmin.has_add_permission(self, request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PromoBatch]:
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                issued=Count("codes"),
+                uses=Sum("codes__used", default=0),
+                brought=Sum(F("codes__used") * F("codes__amount"), default=0),
+                most=Sum(F("codes__max_uses") * F("codes__amount"), default=0),
+                enabled=Count("codes", filter=Q(codes__is_enabled=True)),
+            )
+        )
+
+    @admin.display(description=gettext_lazy("кодов"))
+    def codes(self, batch: PromoBatch) -> int:
+        return batch.issued
+
+    @admin.display(description=gettext_lazy("использовано раз"))
+    def used(self, batch: PromoBatch) -> int:
+        return batch.uses
+
+    @admin.display(description=gettext_lazy("зачислено, ₽"))
+    def credited(self, batch: PromoBatch) -> str:
+        return money(int(batch.brought))
+
+    @admin.display(description=gettext_lazy("если используют все, ₽"))
+    def worth(self, batch: PromoBatch) -> str:
+        return money(int(batch.most))
+
+    @display(
+        description=gettext_lazy("состояние"), label={"on": "success", "off": "danger", "some": "warning"}
+    )
+    def on(self, batch: PromoBatch) -> tuple[str, str]:
+        if not batch.enabled:
+            return "off", _("выключена")
+        if batch.enabled == batch.issued:
+            return "on", _("включена")
+        return "some", _("включено {on} из {all}").format(on=batch.enabled, all=batch.issued)
+
+    @admin.display(description=gettext_lazy("состояние"))
+    def standing(self, batch: PromoBatch) -> str:
+        return self.on(batch)[1]
+
+    # --- Its pages ---------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = {"switch": self.switch_view, "codes": self.codes_view}
+        return [
+            *(
+                path(f"<int:number>/{name}/", self.admin_site.admin_view(view), name=self._name(name))
+                for name, view in pages.items()
+            ),
+            *super().get_urls(),
+        ]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """How many, for how much; then the codes."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = BatchForm(request.POST or None)
+        if form.is_valid():
+            batch = form.issue(PromoBatch(created_by=request.user))
+            typed = form.cleaned_data
+            sentence = _("Выпущено кодов: {count}, по {amount} ₽, на {uses} клиентов каждый.")
+            told = sentence.format(
+                count=typed["count"], amount=as_roubles(typed["amount"]), uses=typed["max_uses"]
+            )
+            record(request, PromoBatch, told, batch)
+            return redirect(reverse(f"admin:{self._name('codes')}", args=[batch.pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Новая партия промокодов"),
+            "form": form,
+            "media": self.media + form.media,
+        }
+        return TemplateResponse(request, "billing/desk/new_batch.html", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if request.method == "POST":  # also "save as new", which would make a batch without codes
+            raise PermissionDenied
+        batch = self.get_object(request, object_id)
+        shown: dict[str, Any] = {
+            "batch": batch,
+            "batch_number": object_id,
+            "may_switch": self.has_switch_permission(request),
+        }
+        if batch is not None and _may_read(batch, request):
+            shown["codes_address"] = reverse(f"admin:{self._name('codes')}", args=[batch.pk])
+        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
+
+    def codes_view(self, request: HttpRequest, number: int) -> HttpResponse:
+        """The words themselves: a page, and as CSV by a POST."""
+        batch = self.get_object(request, str(number))
+        if batch is None:
+            raise Http404
+        if not _may_read(batch, request):
+            raise PermissionDenied
+        codes = batch.codes.order_by("code")
+        if request.method == "POST":
+            record(request, PromoBatch, _("Скачаны коды: {count}").format(count=batch.issued), batch)
+            head = [_("Код"), _("Сумма, ₽"), _("Клиентов"), _("Действует до")]
+            amount = Decimal(as_roubles(codes[0].amount))
+            rows = ([each.code, amount, each.max_uses, each.expires_at] for each in codes.iterator(2_000))
+            return download(request, "promo", head, rows)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Коды: {batch}").format(batch=batch),
+            "batch": batch,
+            "codes": codes,
+            "batch_address": reverse(f"admin:{self._name('change')}", args=[batch.pk]),
+            "media": self.media,
+        }
+        return TemplateResponse(
+            request, "billing/desk/codes.html", context, headers={"Cache-Control": "no-store"}
+        )
+
+    def switch_view(self, request: HttpRequest, number: int) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        batch = self.get_object(request, str(number))
+        if batch is None:
+            raise Http404
+        if not self.has_switch_permission(request):
+            raise PermissionDenied
+        on = "on" in request.POST
+        count = batches.switch(batch, on=on)
+        sentence = _("Включено кодов: {count}.") if on else _("Выключено кодов: {count}.")
+        record(request, PromoBatch, sentence.format(count=count), batch)
+        self.message_user(request, sentence.format(count=count), messages.SUCCESS)
+        return redirect(reverse(f"admin:{self._name('change')}", args=[batch.pk]))
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.change_promobatch") and self.has_view_permission(request)
+
+    def _name(self, page: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+
+def _may_read(batch: PromoBatch, request: HttpRequest) -> bool:
+    """The words are money: only who made them sees them, and not for long."""
+    return batch.created_by_id == request.user.pk and batch.created_at > timezone.now() - SHOWN_FOR
+
+
+@admin.register(PromoTry)
+class PromoTryAdmin(History):
+    list_display = ["at", "user"]
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
