@@ -87,8 +87,8 @@ class EndpointForm(forms.ModelForm):
 # Short facts side by side.
 ROWS = [
     ("provider", "upstream_name"),
-    ("priority", "weight", "is_enabled"),
-    "features",
+    ("priority", "weight"),
+    ("is_enabled", "features"),
     ("tools", "circuit"),
     ("context_length", "max_output"),
     ("own_tariff", "options"),

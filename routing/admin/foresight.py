@@ -72,6 +72,13 @@ class AutocompleteField(forms.ModelChoiceField):
         super().__init__(model._default_manager.all(), required=False, widget=widget, **kwargs)
 
 
+class TypedObject(ObjectField):
+    """Empty to begin with."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class RequestForm(forms.Form):
     """A request: in its own JSON, or made of fields; a field that is filled takes the place of the JSON's."""
 
@@ -95,20 +102,25 @@ class RequestForm(forms.Form):
     )
     tools = forms.BooleanField(label=_("С функциями"), required=False, widget=UnfoldBooleanSwitchWidget)
     stream = forms.BooleanField(label=_("Потоком"), required=False, widget=UnfoldBooleanSwitchWidget)
-    provider = ObjectField(
+    provider = TypedObject(
         label="provider",
         required=False,
         widget=UnfoldAdminTextareaWidget({"rows": 3, "placeholder": '{"sort": "price"}'}),
         help_text=_("Предпочтения, как в запросе."),
     )
-    body = ObjectField(
+    body = TypedObject(
         label=_("Запрос целиком (JSON)"),
         required=False,
         widget=UnfoldAdminTextareaWidget({"rows": 6}),
         help_text=_("Настоящий запрос клиента. Заполненное выше заменит то, что в нём."),
     )
     plan = forms.ChoiceField(
-        label=_("Как клиент на тарифе"), choices=Plan, required=False, widget=UnfoldAdminSelectWidget
+        label=_("Как клиент на тарифе"),
+        choices=Plan,
+        required=False,
+        initial=Plan.PAID,
+        widget=UnfoldAdminSelectWidget,
+        help_text=_("Если не указаны ни ключ, ни клиент."),
     )
 
     def __init__(self, user: Any, *args: Any, **kwargs: Any) -> None:

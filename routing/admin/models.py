@@ -21,7 +21,7 @@ from unfold.contrib.filters.admin import (
     RelatedDropdownFilter,
 )
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from accounts.models import Plan
 from billing.models import Rate
@@ -80,6 +80,7 @@ class ModelForm(forms.ModelForm):
     class Meta:
         model = Model
         fields = "__all__"
+        widgets = {"description": UnfoldAdminTextareaWidget({"rows": 3})}
 
 
 def _tab(title: Any, *fields: Any, description: Any = "") -> tuple[Any, dict[str, Any]]:
@@ -121,9 +122,9 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
             {
                 "fields": [
                     ("slug", "name"),
-                    ("provider_name", "version", "kind"),
+                    ("provider_name", "kind"),
+                    ("version", "is_enabled"),
                     "description",
-                    "is_enabled",
                 ]
             },
         ),

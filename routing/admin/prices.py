@@ -27,6 +27,7 @@ from billing.models import Rate, Tariff
 from billing.money import MICRO_PER_ROUBLE, Micro
 from billing.pricing import Price, PriceList
 from routing.admin.pages import Pages
+from routing.margins import PARTS as KINDS_PARTS
 from routing.margins import Margin, margins
 from routing.models import Endpoint, Model
 
@@ -176,7 +177,7 @@ def _look(rate: Rate, knows_own: bool) -> dict[str, Any]:
     losses = sum(row["is_loss"] for row in rows)
     return {
         "models": models,
-        "changes": list(_changes(now, rate.price())),
+        "changes": list(_changes(now, rate.price(), {model.kind for model in models})),
         "rows": rows if knows_own else [],
         "losses": losses if knows_own else 0,
         "knows_own": knows_own,
@@ -219,8 +220,10 @@ def _signed(text: str) -> str:
     return text.replace("-", "−") if text.startswith("-") else text
 
 
-def _changes(now: Price | None, then: Price) -> Iterator[dict[str, Any]]:
-    for part in AMOUNTS:
+def _changes(now: Price | None, then: Price, kinds: set[str]) -> Iterator[dict[str, Any]]:
+    """By the parts that models of ``kinds`` are paid by."""
+    paid = {part for kind in kinds for part in KINDS_PARTS[kind]} | {"request"}
+    for part in (each for each in AMOUNTS if each in paid):
         before = None if now is None else getattr(now, part)
         after = getattr(then, part)
         yield {
