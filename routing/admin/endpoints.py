@@ -5,8 +5,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import (
@@ -16,7 +14,7 @@ from unfold.contrib.filters.admin import (
     RelatedDropdownFilter,
 )
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from providers.forms import ObjectField
 from routing.admin.imports import StockPage
@@ -67,6 +65,7 @@ class EndpointForm(forms.ModelForm):
             "own_tariff",
             "is_enabled",
         ]
+        widgets = {"options": UnfoldAdminTextareaWidget({"rows": 3})}
         help_texts = {
             "weight": _("Доля запросов среди равных по очереди и цене; 0 — после остальных, без розыгрыша."),
             "tools": _("Если «нет», запросов с функциями ему не дают."),
@@ -123,7 +122,7 @@ class EndpointAdmin(StockPage):
     search_fields = ["model__slug", "upstream_name", "provider__slug"]
     autocomplete_fields = ["model", "provider", "own_tariff"]
     fieldsets = [(None, {"fields": ["model", *ROWS]})]
-    show_full_result_count = False
+    ordering = ["model__slug", "priority", "pk"]
 
     @display(description=_("модель"), ordering="model__slug")
     def named(self, endpoint: Endpoint) -> str:
@@ -148,9 +147,6 @@ class EndpointAdmin(StockPage):
     @display(description=_("работа"), ordering="is_enabled", label={"on": "success", "off": "danger"})
     def state(self, endpoint: Endpoint) -> tuple[str, Any]:
         return ("on", ON) if endpoint.is_enabled else ("off", OFF)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
-        return super().get_queryset(request).order_by("model__slug", "priority", "pk")
 
 
 @admin.register(Alias)

@@ -80,11 +80,17 @@ class ModelForm(forms.ModelForm):
     class Meta:
         model = Model
         fields = "__all__"
+        help_texts = {
+            "clients": _(
+                "Пусто — всем. Если указаны и тарифы, и клиенты, модель видит тот, кто подходит по обоим. "
+                "Для остальных её нет: ни в списках, ни по имени, ни в автоматическом выборе."
+            )
+        }
         widgets = {"description": UnfoldAdminTextareaWidget({"rows": 3})}
 
 
-def _tab(title: Any, *fields: Any, description: Any = "") -> tuple[Any, dict[str, Any]]:
-    return title, {"classes": ["tab"], "fields": list(fields), "description": description}
+def _tab(title: Any, *fields: Any) -> tuple[Any, dict[str, Any]]:
+    return title, {"classes": ["tab"], "fields": list(fields)}
 
 
 @admin.register(Model)
@@ -110,6 +116,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
         ("version", ChoicesDropdownFilter),
     ]
     list_filter_submit = True
+    ordering = ["slug"]  # said here, too: what is counted for the list loses the model's own
     search_fields = ["slug", "name", "aliases__name"]
     autocomplete_fields = ["tariff", "clients"]
     inlines = [EndpointInline, AliasInline]
@@ -131,15 +138,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
         _tab(_("Размеры"), ("context_length", "max_output"), ("characters_per_token", "max_images")),
         _tab(_("Цены"), "tariff", "rates"),
         _tab(_("Качество"), "quality"),
-        _tab(
-            _("Кому видна"),
-            "plans",
-            "clients",
-            description=_(
-                "Если указаны и тарифы, и клиенты, модель видит тот, кто подходит по обоим. "
-                "Для остальных её нет: ни в списках, ни по имени, ни в автоматическом выборе."
-            ),
-        ),
+        _tab(_("Кому видна"), "plans", "clients"),
         _tab(
             _("Прочее"),
             ("tokenizer", "instruct_type"),

@@ -153,9 +153,10 @@ def _thousand(rate: Rate) -> dict[str, str]:
 
 
 def _initial(tariff: Tariff) -> dict[str, Any]:
-    """The price in force: most new ones differ in a part of it."""
+    """The price in force, from now on: most new ones differ in a part of it."""
     rate = Rate.objects.in_force_at(timezone.now()).filter(tariff=tariff).first()
-    return {name: getattr(rate, name) for name in AMOUNTS} if rate else {}
+    amounts = {name: getattr(rate, name) for name in AMOUNTS} if rate else {}
+    return {"starts_at": None, **amounts}
 
 
 def _knows_own(request: HttpRequest) -> bool:
