@@ -1,13 +1,17 @@
 """A provider's list of models beside ours: what is new there, what is gone, and what we make of it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitoring.probes import ask
 from providers.adapters import ADAPTERS
 from providers.errors import DeadCredential
 from providers.models import Provider
+from providers.upstreams import Timeouts
 from routing.models import Endpoint
+
+# An operator waits for the answer.
+PATIENCE = Timeouts(connect=3, first_byte=10, total=15)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ def upstream_names(provider: Provider) -> list[str]:
     """
     twin = getattr(provider, "twin", None)
     asked = twin if twin is not None and not provider.credentials.exists() else provider
-    upstream = asked.upstream()
+    upstream = replace(asked.upstream(), timeouts=PATIENCE)
     if not upstream.logins:
         raise DeadCredential("У провайдера нет действующего доступа: спросить его нечем.")
     adapter = ADAPTERS[upstream.adapter]

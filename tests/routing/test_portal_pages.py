@@ -171,7 +171,12 @@ def test_readers_are_on_the_models_page_and_in_the_list(operator, model):
 
     listed = operator.get(page("model_changelist")).content.decode()
     shown = operator.get(page("model_change", model.pk)).context["adminform"].form
+    make_endpoint(model)
+    provider = make_endpoint(model).provider
+    filters = {"endpoints__provider__id__exact": provider.pk, "clients__id__exact": model.clients.first().pk}
+    found = operator.get(page("model_changelist"), filters).content.decode()
 
+    assert (cells(found, "served"), cells(found, "readers")) == (["2"], ["платный, 2 клиентам"])
     assert cells(listed, "readers") == ["всем", "платный, 2 клиентам"]
     assert cells(listed, "price") == ["0.5 / 0.5", "0.5 / 0.5"]
     assert shown["plans"].value() == ["paid"]

@@ -1,4 +1,4 @@
-"""A price that an operator sets in the portal, by its own form, at every worker."""
+"""What an operator does in the portal, at real processes: a price, a look ahead, a list of the twins'."""
 
 import json
 import re
@@ -78,7 +78,7 @@ class Worker:
         self._line.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def portal(installation: Installation, workers: Server) -> Portal:
     installation.manage(
         "createsuperuser", "--noinput", "--email", OPERATOR, DJANGO_SUPERUSER_PASSWORD=PASSWORD
@@ -128,3 +128,29 @@ def test_a_price_from_the_portal_is_charged_by_every_worker_within_a_second(
     assert (old["completion"], new["completion"]) == (1500_500_000, 9000_900_000)
     assert max(took.values()) < SOON
     print("charged anew after", ", ".join(f"{each * 1000:.0f} ms" for each in took.values()))  # noqa: T201
+
+
+def test_whom_a_request_would_meet_is_told_by_the_process_that_answers_it(
+    installation: Installation, portal: Portal
+):
+    model = new_model(installation, **OLD)
+
+    def told() -> str:
+        return portal.post("/admin/routing/model/foresee/", model=f"{model}:floor", question="Привет").text
+
+    assert wait_until(lambda: 'id="places"' in told(), 5)
+    assert "от дешёвых к дорогим" in told()
+
+
+@pytest.mark.parametrize(
+    ("provider", "told"),
+    [("gigachat", "GigaChat-2"), ("mts-ai", "qwen"), ("yandexgpt", "списка моделей у него нет")],
+)
+def test_a_provider_without_credentials_lets_its_twin_tell_its_models(
+    installation: Installation, portal: Portal, provider: str, told: str
+):
+    [row] = installation.query("SELECT id FROM providers_provider WHERE slug = %s", provider)
+
+    page = portal.post(f"/admin/routing/endpoint/providers/{row['id']}/", step="ask")
+
+    assert page.ok and told in page.text
