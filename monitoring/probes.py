@@ -16,7 +16,7 @@ from providers.models import Provider
 from providers.transports import sync
 from providers.upstreams import Login, Upstream
 from providers.vault import VaultError
-from providers.wire import Target
+from providers.wire import Target, UpstreamResponse
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ def probe(provider: Provider) -> Probe:
     return Probe.objects.create(provider=provider, ok=not kind, kind=kind, latency_ms=latency_ms)
 
 
-def ask(upstream: Upstream, login: Login) -> None:
-    """Return if the provider answers. Raises UpstreamError.
+def ask(upstream: Upstream, login: Login) -> UpstreamResponse:
+    """What the provider answers; where it has a list of models, that. Raises UpstreamError.
 
     The option ``probe_model`` names a model, for vendors that can be asked nothing without one.
     """
@@ -102,6 +102,7 @@ def ask(upstream: Upstream, login: Login) -> None:
     response = sync.send(adapter.models_request(target), upstream)
     if response.status != 200:
         raise adapter.failure(response)
+    return response
 
 
 def _authorization(upstream: Upstream, login: Login) -> str:

@@ -4,14 +4,15 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.callers import Caller
 from routing import texts
 from routing.listing import listing
 from routing.matrix import BEST_FIRST, best_of
 
 
-def model_capabilities(name: str) -> dict[str, Any]:
+def model_capabilities(name: str, reader: Caller | None = None) -> dict[str, Any]:
     """The matrix of a model, under any of its names. Raises UnknownModel."""
-    found = listing(name)
+    found = listing(name, reader)
     endpoints = [
         {"provider": route.upstream.slug, "model": route.model, "capabilities": matrix}
         for route, matrix in zip(found.routes(), found.matrices(), strict=True)

@@ -24,11 +24,21 @@ class Card:
     routes: tuple[Route, ...]
     twin_routes: tuple[Route, ...]
     kind: str = "chat"  # what it is asked for: chat or embeddings
+    plans: frozenset[str] = frozenset()  # whose clients it is for; empty for all
+    clients: frozenset[int] = frozenset()  # whom alone it is for; empty for all
 
     @property
     def may_be_chosen(self) -> bool:
         """Whether ``auto`` may choose it: somebody has said how well it chats."""
         return self.kind == "chat" and any(route.quality for route in self.routes + self.twin_routes)
+
+    @property
+    def is_for_all(self) -> bool:
+        return not self.plans and not self.clients
+
+    def is_for(self, plan: str, client_id: int) -> bool:
+        """Whether it is there for such a client. Of the same mind as ``ModelQuerySet.shown_to``."""
+        return (not self.plans or plan in self.plans) and (not self.clients or client_id in self.clients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +46,38 @@ class Catalogue:
     cards: Mapping[str, Card]  # by name, in lower case
     version: str = ""  # the same for the same content: see ``archive``
     _candidates: tuple[Card, ...] = field(init=False, repr=False, compare=False)
+    _are_for_all: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Once for each catalogue: every request of ``auto`` asks.
         cards = {card.slug: card for card in self.cards.values() if card.may_be_chosen}
         object.__setattr__(self, "_candidates", tuple(card for _, card in sorted(cards.items())))
+        object.__setattr__(self, "_are_for_all", all(card.is_for_all for card in self._candidates))
 
-    def find(self, name: str) -> Card | None:
-        return self.cards.get(name.lower())
+    def find(self, name: str, plan: str = "", client_id: int = 0) -> Card | None:
+        """The model that such a client calls ``name``, if it is for him; of nobody, if for all."""
+        card = self.cards.get(name.lower())
+        # Nearly every model is for all: not a call for each.
+        if card is None or not (card.plans or card.clients) or card.is_for(plan, client_id):
+            return card
+        return None
 
-    def candidates(self) -> Sequence[Card]:
+    def candidates(self, plan: str = "", client_id: int = 0) -> Sequence[Card]:
         """The models among which ``auto`` chooses: those of which somebody has said how good they are."""
-        return self._candidates
+        if self._are_for_all:
+            return self._candidates
+        return [card for card in self._candidates if card.is_for(plan, client_id)]
 
     def routes(self) -> list[Route]:
         """The endpoints that live keys may use, each once."""
         cards = {card.slug: card for card in self.cards.values()}
         return [route for card in cards.values() for route in card.routes]
 
-    def names(self, kind: str = "chat") -> list[str]:
-        """Public names of all models of a kind, aliases left out."""
-        return sorted({card.slug for card in self.cards.values() if card.kind == kind})
+    def names(self, kind: str = "chat", plan: str = "", client_id: int = 0) -> list[str]:
+        """Public names of all models of a kind that such a client may see, aliases left out."""
+        return sorted(
+            {card.slug for card in self.cards.values() if card.kind == kind and card.is_for(plan, client_id)}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +104,12 @@ def load_catalogue(*, with_twins: bool) -> Catalogue:
     aliases: dict[int, set[str]] = defaultdict(set)
     for model_id, name in Alias.objects.values_list("model_id", "name"):
         aliases[model_id].add(name.lower())
+    clients: dict[int, set[int]] = defaultdict(set)
+    for model_id, client_id in Model.clients.through.objects.values_list("model_id", "client_id"):
+        clients[model_id].add(client_id)
     cards: dict[str, Card] = {}
     for model in Model.objects.filter(is_enabled=True).prefetch_related("endpoints"):
-        card = _card(model, aliases[model.pk], stock)
+        card = replace(_card(model, aliases[model.pk], stock), clients=frozenset(clients[model.pk]))
         cards.update(dict.fromkeys(card.names, card))
     return Catalogue(cards)
 
@@ -113,6 +137,7 @@ def _card(model: Model, aliases: set[str], stock: _Stock) -> Card:
         routes=tuple(routes),
         twin_routes=tuple(twin_routes),
         kind=model.kind,
+        plans=frozenset(model.plans),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.callers import Caller
 from monitoring.status import Condition, Status, fresh_probes, status_of
 from monitoring.vitals import UNKNOWN, Circuit, Spread, Vitals
 from providers.models import Provider
@@ -43,9 +44,9 @@ def _has_credentials(provider: Provider) -> bool:
     return any(credential.is_enabled for credential in provider.credentials.all())
 
 
-def model_endpoints(name: str, vitals: Known) -> dict[str, Any]:
+def model_endpoints(name: str, vitals: Known, reader: Caller | None = None) -> dict[str, Any]:
     """A model's endpoints with how each does. Raises UnknownModel."""
-    found = listing(name)
+    found = listing(name, reader)
     return {
         "id": found.model.slug,
         "name": found.model.name,

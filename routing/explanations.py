@@ -96,7 +96,9 @@ class ModelEndpoints(OpenView):
     )
     def get(self, request: Request, model: str) -> Response:
         """Исполнители модели: возможности, скорость, доступность. Ключ не нужен; неверный — 401."""
-        return Response(ModelEndpointsAnswerSerializer({"data": model_endpoints(model, _vitals())}).data)
+        return Response(
+            ModelEndpointsAnswerSerializer({"data": model_endpoints(model, _vitals(), self.reader)}).data
+        )
 
 
 class ModelCapabilities(OpenView):
@@ -112,7 +114,7 @@ class ModelCapabilities(OpenView):
 
         Ключ не нужен; неверный — 401.
         """
-        return Response(CapabilitiesAnswerSerializer({"data": model_capabilities(model)}).data)
+        return Response(CapabilitiesAnswerSerializer({"data": model_capabilities(model, self.reader)}).data)
 
 
 def _vitals() -> dict[int, Vitals]:

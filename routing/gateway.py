@@ -89,10 +89,17 @@ class Gateway:
         Raises BadRequest, UnknownModel, ModelNotAllowed or RateLimited.
         """
         await self._admission.look(caller)
+        return self.foreseen(caller, chat)
+
+    def foreseen(self, caller: Caller, chat: Chat, *, is_public: bool = True) -> dict[str, Any]:
+        """The same for whoever need not be counted. ``is_public``: see ``routing.table``.
+
+        Raises BadRequest, UnknownModel or ModelNotAllowed.
+        """
         chat = _in_one_form(chat)
         self._promises.of(chat, caller.client_id)  # what could not be promised could not be asked for
         question = self._planner.question(caller, chat, measure(chat), new_id().hex)
-        return table(question, decide(question))
+        return table(question, decide(question), is_public=is_public)
 
     async def complete(self, ticket: Ticket) -> Completion:
         """The whole answer. Raises NobodyAnswered or Rejected."""

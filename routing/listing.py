@@ -11,6 +11,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 from rest_framework import serializers
 
+from accounts.callers import Caller
 from billing.models import Rate
 from billing.money import MICRO_PER_ROUBLE
 from providers.upstreams import Upstream
@@ -84,21 +85,28 @@ class Listing:
         return int(self.model.created_at.timestamp())
 
 
-def listings() -> list[Listing]:
-    """Every model that may be asked for, by name. Three queries."""
-    found = _listings(Model.objects.all())
+def listings(reader: Caller | None = None) -> list[Listing]:
+    """Every model that ``reader`` may ask for, or that everybody may, by name. Three queries."""
+    found = _listings(_shown_to(reader))
     return sorted([*found, *_auto(found)], key=lambda each: each.model.slug)
 
 
-def listing(name: str) -> Listing:
-    """The model that customers call ``name``: its own name or another, in any case. Raises UnknownModel."""
+def listing(name: str, reader: Caller | None = None) -> Listing:
+    """The model that customers call ``name``: its own name or another, in any case.
+
+    Raises UnknownModel, for what ``reader`` may not see as well.
+    """
     if name.lower() == AUTO:
-        found = list(_auto(_listings(Model.objects.all())))
-        return found[0] if found else _unknown(name)
+        found = list(_auto(_listings(_shown_to(reader))))
+        return found[0] if found else _unknown(name, reader)
     # Names are short; a NUL would be refused by the database with an error of its own.
     is_name = Q(slug__iexact=name) | Q(aliases__name__iexact=name)
-    found = _listings(Model.objects.filter(is_name).distinct()) if "\0" not in name else []
-    return found[0] if found else _unknown(name)
+    found = _listings(_shown_to(reader).filter(is_name).distinct()) if "\0" not in name else []
+    return found[0] if found else _unknown(name, reader)
+
+
+def _shown_to(reader: Caller | None) -> QuerySet[Model]:
+    return Model.objects.shown_to(*((reader.plan, reader.client_id) if reader else ()))
 
 
 def _listings(models: QuerySet[Model]) -> list[Listing]:
@@ -109,8 +117,8 @@ def _listings(models: QuerySet[Model]) -> list[Listing]:
     return [each for each in found if each.endpoints]
 
 
-def _unknown(name: str) -> NoReturn:
-    raise UnknownModel(name, nearest(name, [each.model.slug for each in listings()]))
+def _unknown(name: str, reader: Caller | None) -> NoReturn:
+    raise UnknownModel(name, nearest(name, [each.model.slug for each in listings(reader)]))
 
 
 def _auto(found: Sequence[Listing]) -> Iterator[Listing]:

@@ -1,16 +1,18 @@
 """The catalogue: what customers ask for, under which names, and who can answer."""
 
 import math
-from typing import Any
+from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Client, Plan
 from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
 from routing.classifier import KINDS
@@ -53,8 +55,22 @@ class Kind(models.TextChoices):
     EMBEDDINGS = "embeddings", "векторы текстов"
 
 
+class ModelQuerySet(models.QuerySet["Model"]):
+    def shown_to(self, plan: str = "", client_id: int | None = None) -> Self:
+        """What a client of ``plan`` may see; what everybody may, where neither is said.
+
+        Requests ask ``catalogue.Card.is_for`` the same.
+        """
+        whose = Q(plans=[]) | Q(plans__contains=[plan])
+        named = Model.clients.through.objects.filter(model_id=OuterRef("pk"))
+        return self.filter(whose, ~Exists(named) | Exists(named.filter(client_id=client_id)))
+
+
 class Model(models.Model):
-    """What customers ask for and what it costs them."""
+    """What customers ask for and what it costs them.
+
+    It is for those whose plan is in ``plans`` and who are in ``clients``, where these name anybody.
+    """
 
     slug = models.CharField(
         "имя",
@@ -101,6 +117,22 @@ class Model(models.Model):
     )
     created_at = models.DateTimeField("появилась", default=timezone.now)
     is_enabled = models.BooleanField("включена", default=True)
+    plans = ArrayField(
+        models.CharField(max_length=4, choices=Plan),
+        verbose_name=_("видна на тарифах доступа"),
+        default=list,
+        blank=True,
+        help_text=_("Ничего не отмечено — на всех."),
+    )
+    clients = models.ManyToManyField(
+        Client,
+        blank=True,
+        related_name="models_of_its_own",
+        verbose_name=_("видна клиентам"),
+        help_text=_("Пусто — всем. Для остальных такой модели нет."),
+    )
+
+    objects = ModelQuerySet.as_manager()
 
     class Meta:
         verbose_name = "модель"
@@ -112,6 +144,9 @@ class Model(models.Model):
                 condition=Q(version__in=["", *Version.values]), name="model_version_is_known"
             ),
             models.CheckConstraint(condition=Q(kind__in=Kind.values), name="model_kind_is_known"),
+            models.CheckConstraint(
+                condition=Q(plans__contained_by=Plan.values), name="model_plans_are_known"
+            ),
             models.CheckConstraint(
                 condition=Q(context_length__gt=0, context_length__gte=models.F("max_output")),
                 name="model_answer_fits_context",

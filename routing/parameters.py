@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.callers import Caller
 from billing.models import SamplingMedian
 from billing.sampling import DAYS
 from routing.listing import listing
@@ -14,9 +15,9 @@ NEUTRAL = 1.0
 NOT_OF_VECTORS = "Нет у модели векторов."
 
 
-def model_parameters(name: str) -> dict[str, Any]:
+def model_parameters(name: str, reader: Caller | None = None) -> dict[str, Any]:
     """A model's parameters, and what they are usually set to. Raises UnknownModel."""
-    found = listing(name)
+    found = listing(name, reader)
     supported = found.supported_parameters
     medians = {each.parameter: each for each in SamplingMedian.objects.fresh().filter(model=found.model.slug)}
     # There is nothing to be sampled in vectors; of answers in words one parameter may be missing.

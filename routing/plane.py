@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 from hashlib import blake2s
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -10,12 +11,13 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 from redis.asyncio import Redis
 
-from accounts.callers import Callers
+from accounts.callers import Caller, Callers
 from billing.teller import Teller
 from billing.windows import Windows
 from monitoring.health import Health
 from providers.tokens import REDIS_TIMEOUT, Tokens
 from providers.transports.aio import Transport
+from providers.wire import Chat
 from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.bridge import in_thread
@@ -59,7 +61,7 @@ class Plane:
             secret=settings.SECRET_KEY.encode(),
         )
         attempts = Attempts(self._tokens, self.health, self._slots)
-        gateway = Gateway(planner, self._transport, attempts, self._admission)
+        gateway = self._gateway = Gateway(planner, self._transport, attempts, self._admission)
         embedder = Embedder(planner, self._transport, attempts, self._admission)
         self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
         self.desk = Desk(
@@ -73,6 +75,10 @@ class Plane:
         self._counting = asyncio.create_task(self._windows.run())
         self._watching = asyncio.create_task(self.health.run())
         self._telling = asyncio.create_task(self._pulse.run())
+
+    async def foresee(self, caller: Caller, chat: Chat, *, is_public: bool) -> dict[str, Any]:
+        """What ``Gateway.foreseen`` tells, on the event loop: health is the loop's."""
+        return self._gateway.foreseen(caller, chat, is_public=is_public)
 
     def _forget(self) -> None:
         """Credentials may have changed. Any thread may call."""

@@ -79,7 +79,8 @@ class Planner:
             bare, _ = split_suffix(asked["model"])
             if bare.lower() == AUTO:
                 raise BadRequest(NOT_CHOSEN, param="model")
-            raise UnknownModel(bare, nearest(bare, catalogue.names("embeddings")))
+            known = catalogue.names("embeddings", caller.plan, caller.client_id)
+            raise UnknownModel(bare, nearest(bare, known))
         return Question(
             groups=(group,),
             needs=needs_of_texts(asked, size),
@@ -107,16 +108,19 @@ class Planner:
         if bare.lower() == AUTO:
             task = classify(chat)
             return Group(_choice(catalogue, caller), *_manner(suffix), task.kind, task.reasons)
-        known = nearest(bare, [AUTO, *catalogue.names()])
+        known = nearest(bare, [AUTO, *catalogue.names("chat", caller.plan, caller.client_id)])
         raise UnknownModel(bare, known, param="model" if name == chat.get("model") else "models")
 
 
 def _named(catalogue: Catalogue, caller: Caller, name: str, kind: str) -> Group | None:
-    """The endpoints of the model ``name``; None if there is none. Raises BadRequest for another kind."""
-    card, suffix = catalogue.find(name), ""
+    """The endpoints of the model ``name``; None if there is none for ``caller``.
+
+    Raises BadRequest for another kind, ModelNotAllowed.
+    """
+    card, suffix = catalogue.find(name, caller.plan, caller.client_id), ""
     if card is None:
         bare, suffix = split_suffix(name)
-        card = catalogue.find(bare)
+        card = catalogue.find(bare, caller.plan, caller.client_id)
     if card is None:
         return None
     if caller.models:
@@ -140,7 +144,7 @@ def _wanted(chat: Chat) -> list[str]:
 
 def _choice(catalogue: Catalogue, caller: Caller) -> tuple[Route, ...]:
     """The endpoints of all models that ``auto`` may choose for ``caller``. Raises ModelNotAllowed."""
-    allowed = catalogue.candidates()
+    allowed = catalogue.candidates(caller.plan, caller.client_id)
     if caller.models:
         allowed = [card for card in allowed if not caller.models.isdisjoint(card.names)]
     if not allowed:

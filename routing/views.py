@@ -153,13 +153,18 @@ class V1View(APIView):
 
 
 class OpenView(V1View):
-    """What may be read without a key. One that is shown has to be in force: programs check theirs here."""
+    """What may be read without a key. One that is shown has to be in force: programs check theirs here.
+
+    ``reader``: whose it is; what is for some clients only is for nobody else to read.
+    """
+
+    reader: Caller | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if "Authorization" in request.headers or "X-Api-Key" in request.headers:
             with suppress(MissingKey):  # a login of another kind, or an empty one
-                caller_of(request)
+                self.reader = caller_of(request)
 
 
 class ChatCompletions(V1View):
@@ -209,7 +214,7 @@ class ModelList(OpenView):
         parameters = _names(request, "supported_parameters")
         fit = [
             each
-            for each in listings()
+            for each in listings(self.reader)
             if (not providers or each.model.provider_name.lower() in providers)
             and parameters.issubset(each.supported_parameters)
         ]
@@ -226,7 +231,7 @@ class ModelDetail(OpenView):
     )
     def get(self, request: Request, model: str) -> Response:
         """Одна модель, под любым из её имён. Ключ не нужен; неверный — 401."""
-        return Response(ModelSerializer(listing(model)).data)
+        return Response(ModelSerializer(listing(model, self.reader)).data)
 
 
 class ModelParameters(OpenView):
@@ -242,7 +247,7 @@ class ModelParameters(OpenView):
 
         Ключ не нужен; неверный — 401.
         """
-        return Response(ParametersAnswerSerializer({"data": model_parameters(model)}).data)
+        return Response(ParametersAnswerSerializer({"data": model_parameters(model, self.reader)}).data)
 
 
 class KeyDetail(V1View):

@@ -30,6 +30,16 @@ def _page(title: Any, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def _tool(title: Any, icon: str, address: str, permission: str) -> dict[str, Any]:
+    """A page that is no list, for those who have ``permission`` ("app.act_name")."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{address}"),
+        "permission": lambda request: request.user.has_perm(permission),
+    }
+
+
 NAVIGATION = [
     {"items": [{"title": _("Сегодня"), "icon": "monitoring", "link": reverse_lazy("admin:index")}]},
     {
@@ -48,6 +58,14 @@ NAVIGATION = [
         "items": [
             _page(_("Модели"), "neurology", "routing.model"),
             _page(_("Исполнители"), "lan", "routing.endpoint"),
+            _page(_("Другие имена"), "label", "routing.alias"),
+            _tool(_("Кого выбрали бы"), "alt_route", "routing_model_foresee", "routing.view_model"),
+            _tool(
+                _("Модели провайдеров"),
+                "cloud_download",
+                "routing_endpoint_providers",
+                "routing.add_endpoint",
+            ),
             _page(_("Тарифы"), "sell", "billing.tariff"),
             _page(_("Версии каталога"), "history", "routing.catalogueversion"),
         ],

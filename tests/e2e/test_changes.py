@@ -126,6 +126,31 @@ async def test_a_model_that_changes_ends_what_it_has_begun(
     assert wait_until(lambda: ask(express, client.key, chat(model, "Привет")).status in {404, 503}, SOON)
 
 
+GIVE = (
+    "INSERT INTO routing_model_clients (model_id, client_id) "
+    "SELECT id, unnest(%s::bigint[]) FROM routing_model WHERE slug = %s"
+)
+TAKE = "DELETE FROM routing_model_clients WHERE client_id = %s"
+
+
+def test_who_loses_a_model_has_it_no_more_and_the_others_have_it(
+    installation: Installation, express: Server, client: Client, model: str
+):
+    keeper, stranger = new_client(installation, PAID), new_client(installation, PAID)
+
+    def status(who: Client) -> int:
+        return ask(express, who.key, chat(model, "Привет")).status
+
+    installation.query(GIVE, [client.id, keeper.id], model)
+    assert wait_until(lambda: status(stranger) == 404, SOON)
+    assert (status(client), status(keeper)) == (200, 200)
+
+    installation.query(TAKE, client.id)
+
+    assert wait_until(lambda: status(client) == 404, SOON)
+    assert status(keeper) == 200
+
+
 CALLERS: dict[str, Callable[[Client], Any]] = {
     "key disabled": lambda client: client.change_key(client.key, disabled_at="now"),
     "key deleted": lambda client: client.installation.query(

@@ -1,9 +1,8 @@
-import json
-
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
+from routing.admin.marks import NAMES
 from routing.classifier import KINDS
 from routing.models import Endpoint, Model
 from tests.builders import cells, make_endpoint, make_model, make_provider, make_tariff, operators_browser
@@ -82,18 +81,26 @@ def test_a_models_marks_are_on_its_page_and_the_general_one_in_the_list(operator
     form = operator.get(reverse("admin:routing_model_change", args=[model.pk])).context["adminform"].form
     listed = operator.get(reverse("admin:routing_model_changelist")).content.decode()
 
-    assert json.loads(form["quality"].value()) == {"general": 61, "code": 77}
+    assert form["quality"].value() == {"general": 61, "code": 77}
     assert cells(listed, "general_quality") == ["61"]
 
 
-def test_a_mark_for_no_kind_of_task_is_an_error_in_the_form(operator):
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ({"code": "50"}, "Нужна оценка general"),
+        ({"general": "101"}, "меньше либо равно 100"),
+        ({"general": "-1"}, "больше либо равно 0"),
+        ({"general": "хорошо"}, "Введите число"),
+    ],
+)
+def test_a_mark_that_is_none_is_an_error_in_the_form(operator, marks, said):
     model = make_model()
+    typed = {f"quality_{kind}": mark for kind, mark in marks.items()}
 
-    answer = operator.post(
-        reverse("admin:routing_model_change", args=[model.pk]), {"quality": '{"general": 50, "poker": 50}'}
-    )
+    answer = operator.post(reverse("admin:routing_model_change", args=[model.pk]), typed)
 
-    assert "poker" in answer.context["adminform"].form.errors["quality"][0]
+    assert said in " ".join(answer.context["adminform"].form.errors["quality"])
 
 
 @pytest.mark.parametrize("typed", ["null", '{"temperature": 1e999}'])
@@ -140,6 +147,10 @@ def test_lists_show_what_matters_first(operator):
 def test_every_kind_of_task_and_state_of_the_circuit_is_explained(operator, page):
     fields = operator.get(reverse(f"admin:{page}")).context["adminform"].form.fields
 
-    said = " ".join(field.help_text for field in fields.values())
-    wanted = KINDS if page == "routing_model_add" else ("Сам: размыкается", "Разомкнутый оператором")
+    if page == "routing_model_add":
+        assert len(fields["quality"].fields) == 1 + len(KINDS)
+        assert set(KINDS) < NAMES.keys()
+        return
+    said = " ".join(str(field.help_text) for field in fields.values())
+    wanted = ("Сам: размыкается", "Разомкнутый оператором")
     assert all(word in said for word in wanted)

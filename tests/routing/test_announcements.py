@@ -164,3 +164,17 @@ def test_a_new_rate_is_announced(heard):
     make_tariff()
 
     assert set(heard()) == {"catalogue"}
+
+
+def test_whom_a_model_is_for_is_announced(heard):
+    model, client = make_model(), make_client()
+    heard()
+
+    model.clients.add(client)
+    assert heard() == ["catalogue"]
+
+    model.clients.remove(client)
+    assert heard() == ["catalogue"]
+
+    Model.objects.update(plans=["paid"])
+    assert heard() == ["catalogue"]

@@ -115,7 +115,7 @@ def test_the_number_of_queries_does_not_grow_with_the_catalogue(django_assert_nu
     for _ in range(5):
         make_endpoint(make_model(aliases=(f"alias-{_}",)))
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         load_catalogue(with_twins=True)
 
 
