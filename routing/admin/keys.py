@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
-from accounts.admin import ApiKeyAdmin, ClientAdmin
+from accounts.admin.clients import ClientAdmin
+from accounts.admin.keys import ApiKeyAdmin
 from accounts.models import ApiKey, Client
 from billing.admin.caps import CapInline
 from providers.models import Provider

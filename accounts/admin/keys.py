@@ -1,93 +1,18 @@
-"""The operators' desk for people, clients and keys."""
+"""The operators' desk for keys."""
 
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import Field, JSONField, QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
-from unfold.admin import ModelAdmin, TabularInline
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.admin import ModelAdmin
 
-from accounts.forms import PreferencesField
-from accounts.models import LIMITS, ApiKey, Client, Membership, User, validate_network
-
-PREFERENCES = {JSONField: {"form_class": PreferencesField}}
-ROUTING = ("Маршрутизация", {"fields": ["routing"]})
-
-
-class UserAddForm(UserCreationForm):
-    class Meta(UserCreationForm.Meta):
-        model = User
-        fields = ("email",)
-        field_classes = {}
-
-
-class UserEditForm(UserChangeForm):
-    class Meta(UserChangeForm.Meta):
-        model = User
-        field_classes = {}
-
-
-class MembershipInline(TabularInline):
-    model = Membership
-    extra = 0
-    autocomplete_fields = ["user", "client"]
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
-    add_form = UserAddForm
-    form = UserEditForm
-    change_password_form = AdminPasswordChangeForm
-    list_display = ["email", "name", "is_active", "is_staff", "last_login", "date_joined"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
-    search_fields = ["email", "name"]
-    ordering = ["email"]
-    inlines = [MembershipInline]
-    readonly_fields = ["last_login", "date_joined"]
-    fieldsets = [
-        (None, {"fields": ["email", "password", "name"]}),
-        ("Права", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
-        ("Даты", {"fields": ["last_login", "date_joined"]}),
-    ]
-    add_fieldsets = [(None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})]
-
-
-@admin.register(Client)
-class ClientAdmin(ModelAdmin):
-    formfield_overrides = PREFERENCES
-    list_display = ["name", "inn", "plan", "is_active", "preferences", "created_at"]
-    list_filter = ["plan", "is_active", "created_at"]
-    search_fields = ["name", "inn"]
-    readonly_fields = ["created_at"]
-    date_hierarchy = "created_at"
-    inlines = [MembershipInline]
-    fieldsets = [
-        (None, {"fields": ["name", "inn", "plan", "is_active", "created_at"]}),
-        ("Лимиты", {"fields": LIMITS, "description": "Пусто — как в тарифе доступа."}),
-        ROUTING,
-    ]
-
-    @admin.display(description="предпочтения", empty_value="—")
-    def preferences(self, client: Client) -> str | None:
-        return ", ".join(client.routing) or None
-
-    def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
-        return False  # a client has a history; it is switched off instead
-
-
-@admin.register(Membership)
-class MembershipAdmin(ModelAdmin):
-    list_display = ["user", "client", "role"]
-    list_filter = ["role"]
-    list_select_related = ["user", "client"]
-    search_fields = ["user__email", "user__name", "client__name"]
-    autocomplete_fields = ["user", "client"]
+from accounts.admin.limited import PREFERENCES, ROUTING
+from accounts.models import LIMITS, ApiKey, validate_network
 
 
 class ApiKeyForm(forms.ModelForm):

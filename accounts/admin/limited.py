@@ -1,0 +1,8 @@
+"""What the pages of clients and keys have in common: preferences of routing."""
+
+from django.db.models import JSONField
+
+from accounts.forms import PreferencesField
+
+PREFERENCES = {JSONField: {"form_class": PreferencesField}}
+ROUTING = ("Маршрутизация", {"fields": ["routing"]})
