@@ -92,7 +92,7 @@ class MemberInline(TabularInline):
     tab = True
     fields = ["user", "role"]
     autocomplete_fields = ["user"]
-    verbose_name_plural = _("люди")
+    verbose_name, verbose_name_plural = _("человека"), _("люди")
 
 
 class Visits(Panel):
