@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.models import Client, Role, Visit
 
@@ -21,7 +22,7 @@ IN_SESSION = "visit"
 def objection(client: Client) -> str:
     """Why nobody may look through the eyes of this client's owner; empty if one may."""
     if client.memberships.filter(role=Role.OWNER, user__is_staff=True).exists():
-        return "Владелец этой организации — сотрудник: глазами сотрудника смотреть нельзя."
+        return gettext("Владелец этой организации — сотрудник: глазами сотрудника смотреть нельзя.")
     return ""
 
 

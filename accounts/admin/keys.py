@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RangeDateFilter
 from unfold.decorators import display
@@ -21,7 +22,7 @@ from accounts.models import LIMITS, ApiKey, validate_network
 
 
 def shown_once(plaintext: str) -> SafeString:
-    return format_html("Ключ <code>{}</code> показан один раз: сохраните его сейчас.", plaintext)
+    return format_html(gettext("Ключ <code>{}</code> показан один раз: сохраните его сейчас."), plaintext)
 
 
 def state_of(key: ApiKey) -> tuple[str, Any]:
