@@ -1,6 +1,7 @@
 """Who is calling: people, the client organisations they belong to, and the keys those hold."""
 
 import dataclasses
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Self
 
@@ -141,6 +142,10 @@ class Client(Limited):
         verbose_name = "клиент"
         verbose_name_plural = "клиенты"
         ordering = ["name"]
+        permissions = [
+            ("block_client", "Может блокировать и разблокировать клиентов"),
+            ("view_as_client", "Может смотреть кабинет глазами клиента"),
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(plan__in=Plan.values), name="client_plan_is_known"),
             models.CheckConstraint(condition=LIMITS_ARE_POSITIVE, name="client_limits_are_positive"),
@@ -251,6 +256,15 @@ class ApiKey(Limited):
         related_name="+",
         verbose_name="кем создан",
     )
+    successor = models.OneToOneField(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="predecessor",
+        verbose_name="заменён ключом",
+    )
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -258,6 +272,7 @@ class ApiKey(Limited):
         verbose_name = "API-ключ"
         verbose_name_plural = "API-ключи"
         ordering = ["-created_at"]
+        permissions = [("rotate_apikey", "Может перевыпускать ключи")]
         constraints = [
             models.CheckConstraint(condition=models.Q(kind__in=KeyKind.values), name="key_kind_is_known"),
             models.CheckConstraint(condition=LIMITS_ARE_POSITIVE, name="key_limits_are_positive"),
@@ -273,8 +288,45 @@ class ApiKey(Limited):
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.label})"
 
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    def works(self) -> bool:
+        return self.disabled_at is None and not self.is_expired()
+
     def draw(self) -> str:
         """Give this unsaved key its secret, and return the plaintext."""
         key = keys.new_key(keys.Kind(self.kind))
         self.prefix, self.digest = key.prefix, key.digest
         return key.plaintext
+
+
+class VisitQuerySet(models.QuerySet["Visit"]):
+    def running(self) -> Self:
+        return self.filter(ended_at=None, ends_at__gt=timezone.now())
+
+
+class Visit(models.Model):
+    """An operator looks at the pages of a client as its owner sees them. Kept for good."""
+
+    operator = models.ForeignKey(User, models.PROTECT, related_name="visits", verbose_name="кто смотрел")
+    client = models.ForeignKey(Client, models.PROTECT, related_name="visits", verbose_name="чьими глазами")
+    reason = models.CharField("причина", max_length=300)
+    began_at = models.DateTimeField("с", default=timezone.now)
+    ends_at = models.DateTimeField("самое позднее до")
+    ended_at = models.DateTimeField("закончено раньше", null=True, blank=True)
+
+    objects = VisitQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "просмотр глазами клиента"
+        verbose_name_plural = "просмотры глазами клиента"
+        ordering = ["-began_at"]
+
+    def __str__(self) -> str:
+        return f"{self.operator} — {self.client}"
+
+    @property
+    def end(self) -> datetime:
+        """When it ended, or will if nobody ends it before."""
+        return self.ended_at or self.ends_at

@@ -49,6 +49,7 @@ NAVIGATION = [
             _page(_("Клиенты"), "apartment", "accounts.client"),
             _page(_("Люди"), "group", "accounts.user"),
             _page(_("Ключи"), "key", "accounts.apikey"),
+            _page(_("Просмотры"), "visibility", "accounts.visit"),
             _page(_("Пределы расходов"), "savings", "billing.cap"),
         ],
     },

@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
-from accounts.admin import ApiKeyAdmin, ClientAdmin
 from accounts.models import ApiKey, Client
-from billing.admin.caps import CapInline
+from billing.admin.clients import ClientDesk
+from billing.admin.keys import KeyDesk
 from providers.models import Provider
 from routing.models import validate_model_name
 
@@ -44,9 +44,7 @@ admin.site.unregister([ApiKey, Client])
 
 
 @admin.register(ApiKey)
-class CatalogueKeyAdmin(ApiKeyAdmin):
-    inlines = [CapInline]
-
+class CatalogueKeyAdmin(KeyDesk):
     def formfield_for_dbfield(
         self, db_field: models.Field, request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
@@ -57,7 +55,7 @@ class CatalogueKeyAdmin(ApiKeyAdmin):
 
 
 @admin.register(Client)
-class CatalogueClientAdmin(ClientAdmin):
+class CatalogueClientAdmin(ClientDesk):
     def formfield_for_dbfield(
         self, db_field: models.Field, request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import requests
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from psycopg.errors import ForeignKeyViolation
 
 from tests.e2e.installation import Installation, Server, Twins, wait_until
@@ -171,6 +174,62 @@ async def test_who_may_not_ask_any_more_pays_for_what_he_has_begun(
     assert len(bodies) == STREAMS
     assert sum(client.charges()) == due(streams, twins, price_of(installation, "odd/openai"))
     assert ask(express, client.key, chat("odd/openai", "Привет")).status in {401, 403}
+
+
+@dataclass
+class Portal:
+    """The operators' portal over HTTP, logged in by its own form."""
+
+    server: Server
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def send(self, path: str, **form: str) -> requests.Response:
+        """Post a form as a browser does, with the token that the page before it has left."""
+        address = f"{self.server.root}{path}"
+        self.session.get(address, timeout=10).raise_for_status()
+        form["csrfmiddlewaretoken"] = self.session.cookies["csrftoken"]
+        answer = self.session.post(address, form, allow_redirects=False, timeout=10)
+        assert answer.status_code == 302, answer.text
+        return answer
+
+
+@pytest.fixture(scope="module")
+def portal(installation: Installation, workers: Server) -> Portal:
+    email, password = f"{uuid4().hex}@xrouter.example", uuid4().hex
+    hashed = PBKDF2PasswordHasher().encode(password, "salt", iterations=1)
+    installation.query(
+        "INSERT INTO accounts_user (email, name, password, is_active, is_staff, is_superuser, date_joined) "
+        "VALUES (%s, '', %s, true, true, true, now())",
+        email,
+        hashed,
+    )
+    portal = Portal(workers)
+    portal.send("/login/", username=email, password=password)
+    return portal
+
+
+STEPS = {
+    "key disabled": ("apikey/{key}/disable/", 401),
+    "key replaced at once": ("apikey/{key}/rotate/", 401),
+    "client blocked": ("client/{client}/block/", 403),
+}
+
+
+@pytest.mark.parametrize(("page", "refusal"), STEPS.values(), ids=STEPS)
+def test_what_an_operator_stops_is_refused_by_every_worker_within_a_second(
+    installation: Installation, workers: Server, portal: Portal, page: str, refusal: int
+):
+    client = new_client(installation, PAID)
+    key = installation.query("SELECT id FROM accounts_apikey WHERE prefix = %s", client.key[:16])[0]["id"]
+
+    def told() -> set[int]:
+        """By whichever worker takes each of ten connections."""
+        return {ask(workers, client.key, chat("gigachat/pro", "Привет")).status for _ in range(10)}
+
+    assert told() == {200}
+    portal.send(f"/admin/accounts/{page.format(key=key, client=client.id)}", reason="e2e", grace="0")
+
+    assert wait_until(lambda: told() == {refusal}, SOON)
 
 
 async def test_a_client_with_an_answer_under_way_cannot_be_deleted(

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import ApiKey, Client, Membership, User
+from accounts.models import ApiKey, Client, Membership, User, Visit
 from billing.models import (
     Account,
     Alert,
@@ -46,7 +46,7 @@ OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
-    *(CatalogueVersion, SamplingMedian, PromoBatch, Proposal),
+    *(CatalogueVersion, SamplingMedian, PromoBatch, Proposal, Visit),
 ]
 
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -65,6 +65,7 @@ def rows(operator) -> None:
     api_key, _ = make_key(client)
     endpoint = make_endpoint(make_model(aliases=("alias",)))
     make_credential(endpoint.provider)
+    Visit.objects.create(operator=alice(), client=client, reason="обращение 7", ends_at=timezone.now())
     make_twin(make_provider())
     Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
     SamplingMedian.objects.create(

@@ -1,0 +1,27 @@
+"""A key is replaced by one that may do and spend the same; the old one works on for a while."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from accounts.keys import Kind
+from accounts.models import LIMITS, ApiKey, User
+from billing.models import Cap
+
+COPIED = [*LIMITS, "allowed_models", "allowed_addresses", "routing", "expires_at"]
+
+
+def rotate(old: ApiKey, grace: timedelta, by: User) -> tuple[ApiKey, str]:
+    """The new key and its plaintext. The caller holds the old one's row in a transaction.
+
+    Raises ValidationError.
+    """
+    copied = {name: getattr(old, name) for name in COPIED}
+    new, plaintext = ApiKey.objects.issue(old.client, old.label, Kind(old.kind), created_by=by, **copied)
+    for cap in Cap.objects.filter(key=old):
+        Cap.objects.create(key=new, amount=cap.amount, reset=cap.reset)
+    end = timezone.now() + grace
+    old.expires_at = min(old.expires_at or end, end)
+    old.successor = new
+    old.save(update_fields=["expires_at", "successor"])
+    return new, plaintext
