@@ -1,9 +1,7 @@
 """History: generations and what they cost, and what clients usually set."""
 
-from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from billing.admin.desk import History
