@@ -6,9 +6,11 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from monitoring import incidents
 from monitoring.models import Balance, Incident, Note, Probe, Symptom
@@ -66,7 +68,7 @@ class NoteForm(forms.ModelForm):
     class Meta:
         model = Note
         fields = ["text"]
-        widgets = {"text": forms.Textarea(attrs={"rows": 2, "cols": 80})}
+        widgets = {"text": UnfoldAdminTextareaWidget(attrs={"rows": 2})}
 
 
 class NoteInline(TabularInline):
@@ -75,9 +77,17 @@ class NoteInline(TabularInline):
     model = Note
     form = NoteForm
     extra = 1
-    fields = ["at", "who", "text"]
-    readonly_fields = ["at", "who"]
+    hide_title = True
+    fields = ["moment", "who", "text"]
+    readonly_fields = ["moment", "who"]
     verbose_name_plural = _("Что происходило")
+
+    def get_max_num(self, request: HttpRequest, obj: Incident | None = None, **kwargs: Any) -> int:
+        return 1 + (obj.notes.count() if obj else 0)
+
+    @admin.display(description=_("когда"))
+    def moment(self, note: Note) -> str:
+        return "—" if note.pk is None else date_format(timezone.localtime(note.at), "d.m.Y H:i:s")
 
     @admin.display(description=_("кто"))
     def who(self, note: Note) -> Any:
@@ -109,8 +119,25 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(closed_at__isnull=self.value() == "open")
 
 
+class IncidentForm(forms.ModelForm):
+    class Meta:
+        model = Incident
+        fields = ["title", "kind", "provider", "impact"]
+        widgets = {"impact": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+
+
+STATES = {"open": _("открыт"), "well": _("проходит"), "closed": _("закрыт")}
+
+
+def state_of(incident: Incident) -> str:
+    if not incident.is_open:
+        return "closed"
+    return "open" if incident.well_since is None else "well"
+
+
 @admin.register(Incident)
 class IncidentAdmin(ModelAdmin):
+    form = IncidentForm
     list_display = ["headline", "state", "kind", "subject", "opened_at", "lasted", "opener", "owner"]
     list_filter = [StateFilter, "kind", "provider", "opened_at"]
     search_fields = ["title", "impact", "subject"]
@@ -118,7 +145,7 @@ class IncidentAdmin(ModelAdmin):
     autocomplete_fields = ["provider"]
     inlines = [NoteInline]
     actions_submit_line = ["acknowledge", "close_now"]
-    told = ["state", "opened_at", "opener", "lasted", "closed_at", "closer", "owner", "times"]
+    told = ["told_state", "opened_at", "opener", "lasted", "closed_at", "closer", "owner", "times"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         written = ["title", "kind", "provider", "impact"]
@@ -138,9 +165,12 @@ class IncidentAdmin(ModelAdmin):
 
     @display(description=_("состояние"), label={"open": "danger", "well": "warning", "closed": "success"})
     def state(self, incident: Incident) -> tuple[str, Any]:
-        if not incident.is_open:
-            return "closed", _("закрыт")
-        return ("open", _("открыт")) if incident.well_since is None else ("well", _("проходит"))
+        key = state_of(incident)
+        return key, STATES[key]
+
+    @admin.display(description=_("состояние"))
+    def told_state(self, incident: Incident) -> Any:
+        return STATES[state_of(incident)]
 
     @admin.display(description=_("длится"))
     def lasted(self, incident: Incident) -> Any:

@@ -107,7 +107,7 @@ def attempt(provider: Provider, question: Question, *, credential_id: int | None
     try:
         upstream = provider.upstream()
         login = _chosen(upstream, credential_id)
-        wire = _Wire(Mask(login.secret, upstream.options.get("static_headers", {})))
+        wire = _Wire(Mask(_secrets(login), upstream.options.get("static_headers", {})))
         _ask(upstream, login, question, wire)
     except (UpstreamError, VaultError) as exc:
         kind = type(exc).__name__
@@ -132,6 +132,11 @@ def _chosen(upstream: Upstream, credential_id: int | None) -> Login:
         if credential_id in {None, login.id}:
             return login
     raise DeadCredential(detail="no credential that may be sent")
+
+
+def _secrets(login: Login) -> list[Any]:
+    """A scope is no secret, and a wrong one is to be seen."""
+    return [value for name, value in login.secret.items() if name != "scope"]
 
 
 def _ask(upstream: Upstream, login: Login, question: Question, wire: _Wire) -> None:

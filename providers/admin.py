@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from providers.adapters import ADAPTERS
 from providers.forms import ObjectField, SecretField
@@ -60,14 +61,29 @@ class CredentialForm(forms.ModelForm):
         return [*typed, *sealed, "updated_at"]
 
 
-@display(description=_("состояние"), label={"on": "success", "off": "info", "waits": "danger"})
-def standing(credential: Credential) -> tuple[str, Any]:
-    """Whether a credential is sent to its provider."""
-    if credential.pk is None:
-        return "off", _("новый")
+STANDINGS = {
+    "on": _("в работе"),
+    "off": _("выключен"),
+    "waits": _("ждёт секрета: адрес провайдера сменился"),
+}
+
+
+def standing(credential: Credential) -> str:
+    """The key of whether a credential is sent to its provider."""
     if credential.awaits_secret:
-        return "waits", _("ждёт секрета: адрес сменился")
-    return ("on", _("в работе")) if credential.is_enabled else ("off", _("выключен"))
+        return "waits"
+    return "on" if credential.is_enabled else "off"
+
+
+@admin.display(description=_("состояние"))
+def told_standing(credential: Credential) -> Any:
+    return "—" if credential.pk is None else STANDINGS[standing(credential)]
+
+
+@display(description=_("состояние"), label={"on": "success", "off": "info", "waits": "danger"})
+def labelled_standing(credential: Credential) -> tuple[str, Any]:
+    key = standing(credential)
+    return key, STANDINGS[key]
 
 
 class CredentialInline(StackedInline):
@@ -75,14 +91,18 @@ class CredentialInline(StackedInline):
     form = CredentialForm
     extra = 0
     tab = True
-    fields = [standing, "label", "slots", "is_enabled", "secret"]
-    readonly_fields = [standing]
+    fields = [told_standing, "label", "slots", "is_enabled", "secret"]
+    readonly_fields = [told_standing]
 
 
 class ProviderForm(forms.ModelForm):
     class Meta:
         model = Provider
         fields = "__all__"
+        widgets = {
+            name: UnfoldAdminTextareaWidget(attrs={"rows": 3})
+            for name in ("ca_bundle", "options", "timeouts")
+        }
         help_texts = {
             "base_url": _(
                 "https; без TLS — только своя машина. Частная сеть годится: там бывают свои модели. "
@@ -141,14 +161,22 @@ class ProviderAdmin(ModelAdmin):
 @admin.register(Credential)
 class CredentialAdmin(ModelAdmin):
     form = CredentialForm
-    list_display = ["label", "provider", "slots", standing, "vault_key_id", "created_at", "updated_at"]
+    list_display = [
+        "label",
+        "provider",
+        "slots",
+        labelled_standing,
+        "vault_key_id",
+        "created_at",
+        "updated_at",
+    ]
     list_filter = ["provider", "is_enabled", "awaits_secret", "vault_key_id"]
     list_select_related = ["provider"]
     search_fields = ["label", "provider__name", "provider__slug"]
     autocomplete_fields = ["provider"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
-        ours = [standing, "vault_key_id", "created_at", "updated_at"]
+        ours = [told_standing, "vault_key_id", "created_at", "updated_at"]
         return ours if obj is None else [*ours, "provider"]  # a secret is of use at one provider only
 
     def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:

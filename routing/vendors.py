@@ -180,10 +180,11 @@ def breakers(provider: Provider, board: Board) -> list[Breaker]:
     return [Breaker(row, board.vitals.get(sign * row.pk, UNKNOWN)) for row in rows]
 
 
-def last_errors(credentials: Iterable[Credential]) -> dict[int, Probe]:
-    """The latest probe with each credential. One query."""
+def last_probes(credentials: Iterable[Credential]) -> dict[int, Probe]:
+    """The latest of the last day with each credential. One query."""
     numbers = [credential.pk for credential in credentials]
-    latest = Probe.objects.filter(credential__in=numbers).order_by("credential", "-at").distinct("credential")
+    lately = Probe.objects.filter(credential__in=numbers, at__gte=timezone.now() - timedelta(days=1))
+    latest = lately.order_by("credential_id", "-at").distinct("credential_id")
     return {probe.credential_id: probe for probe in latest}
 
 

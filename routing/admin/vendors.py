@@ -52,7 +52,7 @@ admin.site.unregister(Provider)
 
 @admin.register(Provider)
 class VendorAdmin(ProviderAdmin):
-    list_display = ["title", "state", "success", "latency", "places", "incidents", "switch"]
+    list_display = ["title", "state", "success", "latency", "places", "incidents", "learns", "switch"]
     list_display_links = None
     list_before_template = "providers/desk/list_note.html"
     change_form_outer_before_template = "providers/desk/tabs.html"
@@ -70,7 +70,7 @@ class VendorAdmin(ProviderAdmin):
     @admin.display(description=_("провайдер"), ordering="name")
     def title(self, provider: Provider) -> SafeString:
         return format_html(
-            '<a class="vendor-link" href="{}">{}</a><br><span class="vendor-slug">{}</span>',
+            '<div><a class="vendor-link" href="{}">{}</a><br><span class="vendor-slug">{}</span></div>',
             self._address("state", provider),
             provider.name,
             provider.slug,
@@ -85,7 +85,7 @@ class VendorAdmin(ProviderAdmin):
     def success(self, provider: Provider) -> SafeString:
         return self._measured(provider, charts.share(provider.standing.total.success), charts.attempts)
 
-    @admin.display(description=_("p50 за 5 мин"))
+    @admin.display(description=_("медиана за 5 мин"))
     def latency(self, provider: Provider) -> SafeString:
         return self._measured(
             provider, charts.milliseconds(provider.standing.total.latency), charts.latencies
@@ -94,7 +94,7 @@ class VendorAdmin(ProviderAdmin):
     def _measured(self, provider: Provider, figure: str, chart: Any) -> SafeString:
         if provider.standing.shared.is_away:
             return format_html("{}", _("неизвестно"))
-        return format_html("{}<br>{}", figure, chart(provider.standing.points))
+        return format_html("<div>{}<br>{}</div>", figure, chart(provider.standing.points))
 
     @admin.display(description=_("места"))
     def places(self, provider: Provider) -> str:
@@ -145,7 +145,7 @@ class VendorAdmin(ProviderAdmin):
         provider = self._found(request, number)
         standing = vendors.standing(provider)
         credentials = list(standing.asked.credentials.select_related("provider", "balance"))
-        latest = vendors.last_errors(credentials)
+        latest = vendors.last_probes(credentials)
         context = {
             "standing": standing,
             "label": (STATES[label_of(standing)], LABELS[label_of(standing)]),
@@ -250,7 +250,7 @@ class VendorAdmin(ProviderAdmin):
         if not held or not self.has_delete_permission(request, provider):
             return super().delete_view(request, object_id, extra_context)
         told = [(HOLDS[kind], names) for kind, names in held.items()]
-        return self._page(request, provider, "held", {"held": told}, status=409)
+        return self._page(request, provider, "held", {"held": told})
 
     # Common -------------------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ class VendorAdmin(ProviderAdmin):
         return provider
 
     def _page(
-        self, request: HttpRequest, provider: Provider, name: str, context: dict[str, Any], status: int = 200
+        self, request: HttpRequest, provider: Provider, name: str, context: dict[str, Any]
     ) -> HttpResponse:
         shared = {
             **self.admin_site.each_context(request),
@@ -276,7 +276,7 @@ class VendorAdmin(ProviderAdmin):
             "may_switch": self.has_switch_permission(request),
         }
         template = f"providers/desk/{name}.html"
-        return TemplateResponse(request, template, {**shared, **context}, status=status)
+        return TemplateResponse(request, template, {**shared, **context})
 
     def _tabs(self, request: HttpRequest, provider: Provider, here: str) -> list[dict[str, Any]]:
         tabs = [
