@@ -64,7 +64,7 @@ def probes(rows: Sequence[Probe]) -> SafeString:
         "failed": failed,
         "slowest": milliseconds(slowest),
     }
-    return _drawn(bars, told, max(width * len(rows), 1), 80, "chart")
+    return _drawn(bars, told, max(width * len(rows), 1), 80, "probes-chart")
 
 
 def _tall(row: Probe, slowest: float) -> int:

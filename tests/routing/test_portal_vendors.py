@@ -127,6 +127,10 @@ def _drain_and_enable(page: Page) -> None:
     expect(page.get_by_text("работает", exact=True)).to_be_visible()
 
 
+def _open_incident(page: Page) -> None:
+    page.get_by_role("table").get_by_role("link", name="ГигаЧат не работает").click()
+
+
 def test_an_incident_that_the_machine_found_is_annotated_and_closed(live_server, operator, gigachat):
     Probe.objects.create(provider=gigachat, ok=False, kind="Unreachable")
     watch_for_incidents()
@@ -137,15 +141,15 @@ def test_an_incident_that_the_machine_found_is_annotated_and_closed(live_server,
         menu = page.get_by_role("link", name="crisis_alert Инциденты")
         expect(menu).to_contain_text("1")
         menu.click()
-        page.get_by_role("link", name="ГигаЧат не работает").click()
+        _open_incident(page)
         expect(page.get_by_text("открыт", exact=True)).to_be_visible()
 
         page.locator("textarea[name^='notes-']:visible").fill("Позвонили в поддержку Сбера")
         page.get_by_role("button", name="Беру на себя").click()
-        page.get_by_role("link", name="ГигаЧат не работает").click()
+        _open_incident(page)
         expect(page.get_by_text("Позвонили в поддержку Сбера").first).to_be_visible()
         expect(page.get_by_role("button", name="Беру на себя")).to_have_count(0)
 
         page.get_by_role("button", name="Закрыть инцидент").click()
-        expect(page.get_by_text("закрыт", exact=True)).to_be_visible()
+        expect(page.get_by_role("table").get_by_text("закрыт", exact=True)).to_be_visible()
         expect(menu).not_to_contain_text("1")
