@@ -5,12 +5,13 @@ Nobody keeps it: whoever looks reads the last five minutes anew.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from redis import Redis
 
 from monitoring import stream
-from monitoring.health import Chart
-from monitoring.sketch import spread
+from monitoring.breaker import Breaker
+from monitoring.sketch import Sketch, add, spread
 from monitoring.tally import Tally
 from monitoring.vitals import UNKNOWN, Vitals
 
@@ -52,40 +53,75 @@ class Board:
         return [_point(tallies[step] for tallies in known) for step in range(POINTS)]
 
 
+class Told(NamedTuple):
+    """What one sender told of one endpoint."""
+
+    at: float
+    tally: Tally
+    is_probe: bool
+
+
 def read_board(redis: Redis) -> Board:
     """Raises RedisError."""
     now_ms = stream.milliseconds(redis.time())
     now = now_ms / 1000  # Redis's clock is ours here
-    charts: dict[int, Chart] = {}
-    tallies: dict[int, list[Tally]] = {}
+    told: dict[int, list[Told]] = {}
     heard: dict[str, int] = {}
     for came_ms, entry in stream.entries(redis, now_ms):
         if entry.number <= heard.get(entry.sender, 0):
             continue  # sent again, for want of an answer
         heard[entry.sender] = entry.number
-        _take(entry, came_ms / 1000 - entry.sent, now, charts, tallies)
-    for chart in charts.values():
-        chart.measure(now)
-    return Board({number: chart.vitals(now) for number, chart in charts.items()}, tallies)
+        _take(entry, came_ms / 1000 - entry.sent, now - stream.SPAN, told)
+    steps = {number: _steps(each, now) for number, each in told.items()}
+    vitals = {number: _vitals(each, steps[number], now) for number, each in told.items()}
+    return Board(vitals, steps)
 
 
-def _take(
-    entry: stream.Entry,
-    ahead: float,
-    now: float,
-    charts: dict[int, Chart],
-    tallies: dict[int, list[Tally]],
-) -> None:
+def _take(entry: stream.Entry, ahead: float, oldest: float, told: dict[int, list[Told]]) -> None:
     """``ahead``: Redis's clock, of the sender's."""
     for slot in entry.slots:
         at = slot.at + ahead
-        step = POINTS - 1 - max(0, int((now - at) // STEP))
-        for endpoint, tally in slot.tallies.items() if at > now - stream.SPAN else ():
+        for endpoint, tally in slot.tallies.items() if at > oldest else ():
             tally.shift(ahead)
-            charts.setdefault(endpoint, Chart()).add(tally, at, is_probe=entry.is_probe)
-            if not entry.is_probe:
-                steps = tallies.setdefault(endpoint, [Tally() for _ in range(POINTS)])
-                steps[max(0, step)].add(tally)
+            told.setdefault(endpoint, []).append(Told(at, tally, entry.is_probe))
+
+
+def _steps(told: list[Told], now: float) -> list[Tally]:
+    """What requests of customers came to; probes are none."""
+    steps = [Tally() for _ in range(POINTS)]
+    for each in told:
+        if not each.is_probe:
+            steps[min(POINTS - 1, max(0, POINTS - 1 - int((now - each.at) // STEP)))].add(each.tally)
+    return steps
+
+
+def _vitals(told: list[Told], steps: list[Tally], now: float) -> Vitals:
+    breaker = _breaker(told)
+    latencies: Sketch = {}
+    for step in steps:
+        add(latencies, step.latency)
+    return Vitals(
+        circuit=breaker.circuit(now),
+        is_vouched=breaker.is_vouched,
+        recent=steps[-1].attempts,
+        recent_failures=steps[-1].failures,
+        attempts=sum(each.tally.attempts for each in told),
+        failures=sum(each.tally.failures for each in told),
+        latency=spread(latencies),
+        seen_at=max(each.at for each in told),
+    )
+
+
+def _breaker(told: list[Told]) -> Breaker:
+    """A worker's that has heard all this. Where nothing failed there is nothing to open it: that is most."""
+    breaker = Breaker()
+    if any(each.tally.failures for each in told):
+        for each in told:
+            if each.is_probe and each.tally.successes:
+                breaker.vouch(each.tally)
+            else:
+                breaker.count(each.tally, each.at)
+    return breaker
 
 
 def _point(tallies: Iterable[Tally]) -> Point:

@@ -34,7 +34,7 @@ def tell(name: str) -> None:
     try:
         with nearby() as redis:
             redis.zadd(KEY, {name: milliseconds(redis.time())})
-    except RedisError as exc:
+    except (RedisError, OSError) as exc:
         log.debug("redis is away: no sign of life", extra={"error": type(exc).__name__})
 
 

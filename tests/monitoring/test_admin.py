@@ -95,7 +95,7 @@ def test_a_closed_one_offers_neither_and_a_late_press_changes_nothing(found):
 
 
 @pytest.mark.parametrize(
-    ("count", "is_told"), [(0, lambda menu: "bg-red-100" not in menu), (2, lambda menu: ">2</span>" in menu)]
+    ("count", "is_told"), [(0, lambda menu: "data-badge" not in menu), (2, lambda menu: ">2</span>" in menu)]
 )
 def test_the_menu_tells_how_many_are_open(count: int, is_told: Callable[[str], bool]):
     for number in range(count):

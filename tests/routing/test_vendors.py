@@ -83,7 +83,7 @@ def test_the_list_tells_how_each_does(operator, redis, endpoint):
 
     assert cells(page, "state") == ["сбои"]
     assert cells(page, "success")[0].startswith("90 %")
-    assert cells(page, "latency")[0].startswith("2")
+    assert cells(page, "latency")[0].startswith("198 мс")
     assert cells(page, "places") == ["0 / 10"]
 
 
