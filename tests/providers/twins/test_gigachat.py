@@ -204,3 +204,12 @@ async def test_what_is_not_chat_has_its_shape(stand):
     assert [item["usage"]["prompt_tokens"] for item in vectors["data"]] == [1, 3]
     assert counts[1] == {"object": "tokens", "tokens": 3, "characters": 9}
     assert balance["balance"][1] == {"usage": "GigaChat-Pro", "value": 50_000}
+
+
+async def test_an_account_without_packages_has_no_balance(stand):
+    bearer = f"Bearer {await stand.giga_token()}"
+    await stand.post("/__fault", {"family": "gigachat", "kind": "http_403", "op": "balance"})
+
+    status, _ = await stand.get("/gigachat/api/v1/balance", Authorization=bearer)
+
+    assert status == 403
