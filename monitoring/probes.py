@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Callable
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -16,9 +17,11 @@ from providers.models import Provider
 from providers.transports import sync
 from providers.upstreams import Login, Upstream
 from providers.vault import VaultError
-from providers.wire import Target, UpstreamResponse
+from providers.wire import Target, UpstreamRequest, UpstreamResponse
 
 log = logging.getLogger(__name__)
+
+Send = Callable[[UpstreamRequest, Upstream], UpstreamResponse]
 
 # Seconds without a customer's request after which an endpoint's provider is probed.
 IDLE = 60
@@ -32,7 +35,9 @@ def probe_idle(redis: Redis) -> None:
     What comes of it counts in the health of those endpoints. Redis away: all are probed, only rows tell.
     """
     busy = _asked(redis)
-    providers = Provider.objects.filter(is_enabled=True, credentials__is_enabled=True).distinct()
+    providers = Provider.objects.filter(
+        is_enabled=True, credentials__is_enabled=True, credentials__awaits_secret=False
+    ).distinct()
     for provider in providers.select_related("twin_of"):
         endpoints = _endpoints(provider)
         idle = [number for number in endpoints if number not in busy]
@@ -73,43 +78,52 @@ def _tell(redis: Redis, found: Probe, endpoints: list[int]) -> None:
 
 
 def probe(provider: Provider) -> Probe:
-    """Ask with the first enabled credential, and keep what came of it. Blocks."""
+    """Ask with the first usable credential, and keep what came of it. Blocks."""
     started = time.perf_counter()
-    kind = ""
+    kind, login = "", None
     try:
         upstream = provider.upstream()
         if not upstream.logins:
             raise DeadCredential(detail="switched off meanwhile")
-        ask(upstream, upstream.logins[0])
+        login = upstream.logins[0]
+        ask(upstream, login)
     except (UpstreamError, VaultError) as exc:
         kind = type(exc).__name__
     latency_ms = (time.perf_counter() - started) * 1000
-    return Probe.objects.create(provider=provider, ok=not kind, kind=kind, latency_ms=latency_ms)
+    return Probe.objects.create(
+        provider=provider,
+        ok=not kind,
+        kind=kind,
+        latency_ms=latency_ms,
+        credential_id=login.id if login else None,
+    )
 
 
 def ask(upstream: Upstream, login: Login) -> UpstreamResponse:
-    """What the provider answers; where it has a list of models, that. Raises UpstreamError.
-
-    The option ``probe_model`` names a model, for vendors that can be asked nothing without one.
-    """
+    """What the provider answers; where it has a list of models, that. Raises UpstreamError."""
     adapter = ADAPTERS[upstream.adapter]
-    target = Target(
-        base_url=upstream.base_url,
-        model=upstream.options.get("probe_model", ""),
-        authorization=_authorization(upstream, login),
-        options=upstream.options,
-    )
-    response = sync.send(adapter.models_request(target), upstream)
+    response = sync.send(adapter.models_request(target(upstream, authorization(upstream, login))), upstream)
     if response.status != 200:
         raise adapter.failure(response)
     return response
 
 
-def _authorization(upstream: Upstream, login: Login) -> str:
+def target(upstream: Upstream, header: str) -> Target:
+    """For questions about no model; ``probe_model`` names one, where nothing can be asked without."""
+    return Target(
+        base_url=upstream.base_url,
+        model=upstream.options.get("probe_model", ""),
+        authorization=header,
+        options=upstream.options,
+    )
+
+
+def authorization(upstream: Upstream, login: Login, send: Send = sync.send) -> str:
+    """The header for ``login``; where it is exchanged for a token, a new one. Raises UpstreamError."""
     adapter = ADAPTERS[upstream.adapter]
     ready = adapter.static_authorization(login.secret)
     if ready is not None:
         return ready
     now = time.time()
     request = adapter.token_request(login.secret, upstream.auth_url, now=now, request_id=str(uuid.uuid4()))
-    return f"Bearer {adapter.token(sync.send(request, upstream), now=now).value}"
+    return f"Bearer {adapter.token(send(request, upstream), now=now).value}"

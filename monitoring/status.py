@@ -55,10 +55,13 @@ def status_of(vitals: Sequence[Vitals], probes: Sequence[Probe], *, is_asked: bo
 
 
 def fresh_probes(provider_ids: Iterable[int]) -> Mapping[int, list[Probe]]:
-    """The latest probes by provider, the newest first. One query."""
+    """The latest probes by provider, the newest first. One query.
+
+    What an operator asked of one model says nothing of its provider.
+    """
     found: dict[int, list[Probe]] = {number: [] for number in provider_ids}
     since = timezone.now() - FRESH
-    for probe in Probe.objects.filter(provider__in=found, at__gte=since).order_by("-at"):
+    for probe in Probe.objects.filter(provider__in=found, at__gte=since, endpoint="").order_by("-at"):
         found[probe.provider_id].append(probe)
     return found
 

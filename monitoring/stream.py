@@ -143,6 +143,14 @@ def asked_lately(redis: Redis, seconds: int) -> set[int]:
     return endpoints
 
 
+def entries(redis: Redis, now_ms: int) -> Iterator[tuple[int, Entry]]:
+    """All that is told of the last SPAN seconds, each with Redis's milliseconds. Raises RedisError."""
+    cursor = b"%d" % (now_ms - (SPAN + STEP) * 1000)
+    while found := _ask(redis, reading(cursor)):
+        yield from read(found)
+        cursor = after(found)
+
+
 def _ask(redis: Redis, command: Command) -> Any:
     client: Any = redis  # its method has no types
     return client.execute_command(*command)

@@ -3,31 +3,27 @@
 from datetime import timedelta
 
 from celery import shared_task
-from django.conf import settings
 from django.utils import timezone
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from monitoring.balances import read_all
 from monitoring.models import Probe
 from monitoring.probes import probe_idle
+from monitoring.reach import nearby
 
 KEPT = timedelta(days=30)
-# Seconds that a task waits for Redis.
-PATIENCE = 0.25
 
 
 @shared_task(expires=50)
 def probe_providers() -> None:
     """Probe the providers that no customer's request has gone to for a minute."""
-    # The client's own repeats wait for seconds, each of them.
-    patience = {
-        "socket_timeout": PATIENCE,
-        "socket_connect_timeout": PATIENCE,
-        "retry": Retry(NoBackoff(), 1),
-    }
-    with Redis.from_url(settings.REDIS_URL, **patience) as redis:
+    with nearby() as redis:
         probe_idle(redis)
+
+
+@shared_task(expires=3000)
+def read_balances() -> None:
+    """Ask what is left of what was prepaid."""
+    read_all()
 
 
 @shared_task

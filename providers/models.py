@@ -81,6 +81,11 @@ def _old_spelling(host: str) -> IPv4Address | None:
         return None
 
 
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower() if url else ""
+
+
 def validate_certificates(pem: str) -> None:
     """Accept certificates in PEM."""
     try:
@@ -178,6 +183,12 @@ class Provider(models.Model):
         help_text="Таких не спрашивают, если клиент просит data_collection: deny.",
     )
     is_enabled = models.BooleanField("включён", default=True)
+    least_balance = models.PositiveBigIntegerField(
+        "предупреждать об остатке меньше, токенов",
+        null=True,
+        blank=True,
+        help_text="Предоплаченный остаток любой модели по любому доступу. Пусто — не предупреждать.",
+    )
     twin_of = models.OneToOneField(
         "self",
         models.CASCADE,
@@ -192,6 +203,10 @@ class Provider(models.Model):
         verbose_name = "провайдер"
         verbose_name_plural = "провайдеры"
         ordering = ["slug"]
+        permissions = [
+            ("test_provider", "Может проверять провайдеров запросом"),
+            ("switch_provider", "Может выводить провайдеров из работы и управлять предохранителями"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(twin_of__isnull=True) | ~models.Q(twin_of=models.F("id")),
@@ -210,6 +225,11 @@ class Provider(models.Model):
             raise ValidationError({"twin_of": "Провайдер не может быть двойником самого себя."})
         validate_options(self.adapter, self.options)
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where secrets are sent: scheme, host and port of both addresses, as written by one who compares."""
+        return tuple(_origin(url) for url in (self.base_url, self.auth_url))
+
     def upstream(self) -> Upstream:
         """This provider as requests see it, its enabled credentials decrypted. Raises VaultError."""
         return Upstream(
@@ -219,7 +239,7 @@ class Provider(models.Model):
             auth_url=self.auth_url,
             ca_bundle=self.ca_bundle,
             options=self.options,
-            logins=tuple(c.login() for c in self.credentials.all() if c.is_enabled),
+            logins=tuple(c.login() for c in self.credentials.all() if c.is_usable),
             is_twin=self.twin_of_id is not None,
             stands_for=self.twin_of.slug if self.twin_of else "",
             region=self.region,
@@ -245,6 +265,12 @@ class Credential(models.Model):
         help_text="Сколько ответов провайдер готовит по этому договору одновременно.",
     )
     is_enabled = models.BooleanField("включён", default=True)
+    awaits_secret = models.BooleanField(
+        "ждёт секрета",
+        default=False,
+        editable=False,
+        help_text="Адрес провайдера сменился: прежний секрет никуда не отправляют, пока его не введут снова.",
+    )
     created_at = models.DateTimeField("создан", auto_now_add=True)
     updated_at = models.DateTimeField("изменён", auto_now=True)
 
@@ -263,9 +289,15 @@ class Credential(models.Model):
     def __str__(self) -> str:
         return f"{self.provider}: {self.label}"
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether requests may be sent with it."""
+        return self.is_enabled and not self.awaits_secret
+
     def seal(self, secret: Mapping[str, Any]) -> None:
         """Put ``secret`` in, encrypted by the newest key. The row is not saved."""
         self.vault_key_id, self.ciphertext = vault.seal(json.dumps(dict(secret)).encode(), self._context)
+        self.awaits_secret = False
 
     def open(self) -> dict[str, Any]:
         """The secret. Raises VaultError."""

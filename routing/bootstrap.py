@@ -88,7 +88,7 @@ def _refresh(provider: Provider, access: Access) -> None:
 def _credential(provider: Provider, secret: Mapping[str, Any], slots: int) -> None:
     mine = {"provider": provider, "label": FROM_ENVIRONMENT}
     credential = Credential.objects.filter(**mine).first() or Credential(**mine, slots=slots)
-    if credential.pk is None or not _holds(credential, secret):
+    if credential.pk is None or credential.awaits_secret or not _holds(credential, secret):
         credential.seal(secret)
         credential.save()
 

@@ -41,7 +41,7 @@ def _asked(provider: Provider) -> Provider:
 
 
 def _has_credentials(provider: Provider) -> bool:
-    return any(credential.is_enabled for credential in provider.credentials.all())
+    return any(credential.is_usable for credential in provider.credentials.all())
 
 
 def model_endpoints(name: str, vitals: Known, reader: Caller | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.db import Error as DatabaseError
 from billing.models import Hold
 from billing.teller import Teller
 from billing.windows import Windows
-from monitoring import metrics
+from monitoring import heartbeats, metrics
 from monitoring.health import Health
 from monitoring.vitals import UNKNOWN
 from routing.bridge import in_thread
@@ -41,6 +41,7 @@ class Pulse:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._beat())
             tasks.create_task(self._look())
+            tasks.create_task(self._live())
 
     def tell(self) -> None:
         self._worker.tell(
@@ -82,3 +83,10 @@ class Pulse:
             with suppress(DatabaseError):  # others say that it is away
                 metrics.OLDEST_HOLD.set(await in_thread(Hold.objects.oldest))
             await asyncio.sleep(LOOK)
+
+    async def _live(self) -> None:
+        """Say that this process lives: the portal counts them."""
+        name = heartbeats.web()
+        while True:
+            await in_thread(heartbeats.tell, name)
+            await asyncio.sleep(heartbeats.PERIOD)

@@ -77,6 +77,10 @@ NAVIGATION = [
         "items": [
             _page(_("Провайдеры"), "dns", "providers.provider"),
             _page(_("Доступы"), "vpn_key", "providers.credential"),
+            {
+                **_page(_("Инциденты"), "crisis_alert", "monitoring.incident"),
+                "badge": "monitoring.admin.open_incidents",
+            },
             _page(_("Пробы"), "stethoscope", "monitoring.probe"),
         ],
     },

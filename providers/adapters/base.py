@@ -102,6 +102,14 @@ class Adapter(ABC):
     def model_names(self, response: UpstreamResponse) -> list[str]:
         """Upstream names from the answer to ``models_request``; empty where the vendor has no list."""
 
+    def balance_request(self, target: Target) -> UpstreamRequest | None:
+        """The question how much of what was prepaid is left; None where the vendor answers none."""
+        return None
+
+    def balance(self, response: UpstreamResponse) -> Mapping[str, int] | None:
+        """What of each package is left, in tokens; None for an account that has no packages."""
+        raise LookupError("this vendor tells no balance")
+
     def static_authorization(self, secret: Mapping[str, Any]) -> str | None:
         """The Authorization header of a credential that needs no exchange; None if it does."""
         key = secret.get("api_key", "")

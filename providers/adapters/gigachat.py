@@ -64,6 +64,9 @@ OAUTH_FAULTS = {
     7: "the authorization key belongs to another scope",
 }
 
+# What no package is as large as.
+MOST_TOKENS = 10**15
+
 ANY_OBJECT = {"type": "json_schema", "schema": {"type": "object"}}
 NOT_JSON = "Запрос нельзя передать провайдеру: слишком глубокая вложенность или недопустимые символы."
 NO_SCHEMA = "В response_format типа json_schema нет схемы: укажите json_schema.schema."
@@ -153,6 +156,20 @@ class GigaChat(Adapter):
             raise Broken(detail="no list of models")
         return [m["id"] for m in models if isinstance(m, dict) and isinstance(m.get("id"), str)]
 
+    def balance_request(self, target: Target) -> UpstreamRequest | None:
+        return UpstreamRequest("GET", f"{target.base_url}/balance", _headers(target))
+
+    def balance(self, response: UpstreamResponse) -> Mapping[str, int] | None:
+        """Tokens by model. Who pays afterwards is answered 403, and has nothing that could run out."""
+        if response.status == 403:
+            return None
+        if response.status != 200:
+            raise self.failure(response)
+        packages = decoded(response.body).get("balance")
+        if not isinstance(packages, list):
+            raise Broken(detail="no list of packages")
+        return dict(_package(each) for each in packages)
+
     def static_authorization(self, secret: Mapping[str, Any]) -> str | None:
         return None
 
@@ -193,6 +210,18 @@ class GigaChat(Adapter):
 def _headers(target: Target) -> dict[str, str]:
     headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
     return {**headers, "Authorization": target.authorization} if target.authorization else headers
+
+
+def _package(package: Any) -> tuple[str, int]:
+    """A model's name and its tokens, as the vendor tells them."""
+    if not isinstance(package, dict):
+        raise Broken(detail="a package that is none")
+    name, left = package.get("usage"), package.get("value")
+    if not isinstance(name, str) or isinstance(left, bool) or not isinstance(left, int | float):
+        raise Broken(detail="a package without a name or a number")
+    if not 0 <= left < MOST_TOKENS:
+        raise Broken(detail="a package of an impossible size")
+    return name, int(left)
 
 
 def _session_id(given: Any) -> str:

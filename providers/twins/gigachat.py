@@ -53,6 +53,8 @@ EMBEDDERS = {
     "EmbeddingsGigaR": (2560, 4096),
     "GigaEmbeddings-3B-2025-09": (2048, 4096),
 }
+# Prepaid tokens that are left.
+PACKAGES = {"GigaChat": 900_000, "GigaChat-Pro": 50_000, "Embeddings": 1_000_000}
 # Without a session the cache still finds a token or two.
 CACHED_ANYWAY = 2
 SESSIONS = 10_000
@@ -175,8 +177,10 @@ class GigaChat(Dialect):
         )
 
     def _balance(self, visit: Visit) -> Reply:
+        """What a twin would have left: always the same. ``http_403`` is an account without packages."""
         self.authorize(visit)
-        raise self.refused(403, MESSAGES[403])
+        packages = [{"usage": model, "value": left} for model, left in PACKAGES.items()]
+        return json_reply({"balance": packages})
 
     def _body(self, visit: Visit) -> JsonObject:
         self.authorize(visit)

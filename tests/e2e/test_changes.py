@@ -230,6 +230,34 @@ def test_what_an_operator_stops_is_refused_by_every_worker_within_a_second(
     portal.send(f"/admin/accounts/{page.format(key=key, client=client.id)}", reason="e2e", grace="0")
 
     assert wait_until(lambda: told() == {refusal}, SOON)
+LOG_IN = (
+    "from django.test import Client; from accounts.models import User; browser = Client(); "
+    "browser.force_login(User.objects.create_superuser('portal@xrouter.example')); "
+    "print(browser.cookies['sessionid'].value)"
+)
+
+
+def test_a_provider_switched_off_in_the_portal_is_not_asked_any_more(
+    installation: Installation, express: Server, client: Client
+):
+    def status() -> int:
+        return ask(express, client.key, chat("solo/drowsy", "Привет")).status
+
+    [provider] = installation.query("SELECT id FROM providers_provider WHERE slug = 'drowsy'")
+    page = f"{express.root}/admin/providers/provider/{provider['id']}/switch/"
+    with requests.Session() as browser:
+        browser.cookies.set("sessionid", installation.manage("shell", "-v", "0", "-c", LOG_IN).strip())
+        browser.get(page, timeout=10)
+        form = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        before = status()
+        try:
+            assert browser.post(page, {**form, "to": "off"}, timeout=10).ok
+            assert wait_until(lambda: status() == 503, SOON)
+        finally:
+            assert browser.post(page, {**form, "to": "on"}, timeout=10).ok
+
+    assert before == 200
+    assert wait_until(lambda: status() == 200, SOON)
 
 
 async def test_a_client_with_an_answer_under_way_cannot_be_deleted(

@@ -5,14 +5,17 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from prometheus_client import REGISTRY
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from accounts.callers import Callers
 from billing.models import Account, Hold
 from billing.teller import Teller
 from billing.windows import Windows
+from monitoring import heartbeats
 from monitoring.health import Health, Outcome
 from routing.bridge import in_thread
 from routing.catalogue import Catalogue
@@ -105,3 +108,14 @@ async def test_it_shows_circuits_and_places(pulse, snapshot):
     places = {"provider": "a", "credential": "login 1"}
     assert REGISTRY.get_sample_value("xrouter_slots_in_use", places) == 0
     assert REGISTRY.get_sample_value("xrouter_slots_limit", places) == 1000
+
+
+async def test_it_says_that_its_process_lives(pulse):
+    with SyncRedis.from_url(settings.REDIS_URL) as redis:
+        redis.delete(heartbeats.KEY)
+
+    telling = asyncio.create_task(pulse.run())
+    seen = await asyncio.to_thread(wait_until, heartbeats.seen)
+    telling.cancel()
+
+    assert seen.keys() == {heartbeats.web()}

@@ -28,7 +28,7 @@ from billing.models import (
     Shift,
     Transfer,
 )
-from monitoring.models import Probe
+from monitoring.models import Balance, Incident, Note, Probe, Symptom
 from routing.models import CatalogueVersion
 from tests.builders import (
     alice,
@@ -46,7 +46,7 @@ OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
-    *(CatalogueVersion, SamplingMedian, PromoBatch, Proposal, Visit),
+    *(CatalogueVersion, SamplingMedian, PromoBatch, Proposal, Visit, Balance, Symptom, Note),
 ]
 
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -64,8 +64,10 @@ def rows(operator) -> None:
     client = make_client(balance="10")
     api_key, _ = make_key(client)
     endpoint = make_endpoint(make_model(aliases=("alias",)))
-    make_credential(endpoint.provider)
     Visit.objects.create(operator=alice(), client=client, reason="обращение 7", ends_at=timezone.now())
+    Balance.objects.create(credential=make_credential(endpoint.provider))
+    Symptom.objects.create(cause="books", since=timezone.now())
+    Note.objects.create(incident=Incident.objects.create(title="Сбой"), text="началось")
     make_twin(make_provider())
     Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
     SamplingMedian.objects.create(

@@ -196,11 +196,20 @@ async def test_what_is_not_chat_has_its_shape(stand):
     _, one = await stand.get("/gigachat/api/v1/models/GigaChat-2", Authorization=bearer)
     _, vectors = await stand.post("/gigachat/api/v1/embeddings", texts, Authorization=bearer)
     _, counts = await stand.post("/gigachat/api/v1/tokens/count", texts, Authorization=bearer)
-    balance, _ = await stand.get("/gigachat/api/v1/balance", Authorization=bearer)
+    _, balance = await stand.get("/gigachat/api/v1/balance", Authorization=bearer)
 
     assert one in models["data"]
     assert one["owned_by"] == "salutedevices"
     assert [len(item["embedding"]) for item in vectors["data"]] == [2560, 2560]
     assert [item["usage"]["prompt_tokens"] for item in vectors["data"]] == [1, 3]
     assert counts[1] == {"object": "tokens", "tokens": 3, "characters": 9}
-    assert balance == 403
+    assert balance["balance"][1] == {"usage": "GigaChat-Pro", "value": 50_000}
+
+
+async def test_an_account_without_packages_has_no_balance(stand):
+    bearer = f"Bearer {await stand.giga_token()}"
+    await stand.post("/__fault", {"family": "gigachat", "kind": "http_403", "op": "balance"})
+
+    status, _ = await stand.get("/gigachat/api/v1/balance", Authorization=bearer)
+
+    assert status == 403
