@@ -13,8 +13,12 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts import journal_desk, notices_desk, staff_desk
 from accounts.forms import PreferencesField
 from accounts.models import LIMITS, ApiKey, Client, Membership, User, validate_network
+
+# Pages that have modules of their own.
+__all__ = ["journal_desk", "notices_desk", "staff_desk"]
 
 PREFERENCES = {JSONField: {"form_class": PreferencesField}}
 ROUTING = ("Маршрутизация", {"fields": ["routing"]})
@@ -27,7 +31,7 @@ class UserAddForm(UserCreationForm):
         field_classes = {}
 
 
-class UserEditForm(UserChangeForm):
+class UserEditForm(staff_desk.GivesRoles, UserChangeForm):
     class Meta(UserChangeForm.Meta):
         model = User
         field_classes = {}
@@ -40,12 +44,13 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(staff_desk.GuardsRights, DjangoUserAdmin, ModelAdmin):
     add_form = UserAddForm
     form = UserEditForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "is_active", "is_staff", "last_login", "date_joined"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
+    list_filter = ["is_active", "is_staff", "is_superuser", staff_desk.RoleFilter]
+    list_filter_submit = True
     search_fields = ["email", "name"]
     ordering = ["email"]
     inlines = [MembershipInline]
@@ -168,5 +173,8 @@ class ApiKeyAdmin(ModelAdmin):
 
     @admin.action(description="Отключить", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        count = queryset.filter(disabled_at=None).update(disabled_at=timezone.now())
-        self.message_user(request, f"Отключено ключей: {count}.")
+        working = queryset.filter(disabled_at=None)
+        for key in working:  # one by one: the journal sees what is saved, and nothing of an update
+            key.disabled_at = timezone.now()
+            key.save(update_fields=["disabled_at"])
+        self.message_user(request, f"Отключено ключей: {len(working)}.")

@@ -1,16 +1,20 @@
 """Pages of people: the way in, and who may see which client's pages."""
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 
+from accounts import switches
 from accounts.models import Client
 
 
@@ -36,6 +40,11 @@ class SignIn(LoginView):
 @method_decorator([login_required, never_cache], name="dispatch")
 class PrivateView(View):
     """A page for people who are signed in; no copy of it is kept anywhere on the way."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not switches.is_on(switches.DASHBOARD):
+            return render(request, "accounts/maintenance.html", status=503)
+        return super().dispatch(request, *args, **kwargs)
 
     @property
     def clients(self) -> QuerySet[Client]:

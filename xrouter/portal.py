@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from csp.decorators import csp_update
-from django.http import HttpRequest, HttpResponse
+from django.apps import apps
+from django.contrib.admin.utils import unquote
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext_lazy as _
 from unfold.sites import UnfoldAdminSite
 
@@ -23,3 +26,19 @@ class Portal(UnfoldAdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return csp_update(LOOSER)(super().login)(request, extra_context)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        # Before the addresses of each page's own history, which knows only what forms of the portal did.
+        told = path("<slug:app>/<slug:model>/<path:object_id>/history/", self.admin_view(self.history))
+        return [told, *super().get_urls()]
+
+    def history(self, request: HttpRequest, app: str, model: str, object_id: str) -> HttpResponse:
+        """What the journal has of one row, for whoever may see the row."""
+        from accounts import changes  # noqa: PLC0415 - the site is there before models are
+
+        try:
+            rows = apps.get_model(app, model)
+            page = self._registry[rows]
+        except (LookupError, KeyError) as exc:
+            raise Http404 from exc
+        return page.history_view(request, object_id, changes.history_page(rows, unquote(object_id)))

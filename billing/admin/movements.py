@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
+from accounts import journal
 from billing.errors import BillingError
 from billing.fields import RoublesFormField
 from billing.models import Transfer
@@ -58,6 +59,10 @@ class MovementForm(forms.Form):
 
     def shown_figures(self) -> list[tuple[str, str, str]]:
         return [(name, as_roubles(now), as_roubles(now + step)) for name, now, step in self.figures()]
+
+    def changes(self) -> dict[str, tuple[str, str]]:
+        """What the journal keeps of it. Asked before the money moves."""
+        return {f"{name}, ₽": (now, then) for name, now, then in self.shown_figures() if now != then}
 
 
 class MovesMoney(ModelAdmin):
@@ -117,11 +122,14 @@ class MovesMoney(ModelAdmin):
 
     def _is_moved(self, request: HttpRequest, form: MovementForm) -> bool:
         amount, reason = as_roubles(form.cleaned_data["amount"]), form.cleaned_data["reason"]
+        changes = form.changes()
         try:
             with transaction.atomic():
                 transfer = form.move(str(request.user))
                 if not transfer.is_repeat:
-                    self.log_change(request, form.subject, f"{form.title}: {amount} ₽. {reason}")
+                    told = f"{form.title}: {amount} ₽. {reason}"
+                    self.log_change(request, form.subject, told)
+                    journal.note(form.subject, changes, told)
         except BillingError as exc:
             form.add_error(None, str(exc))
             return False

@@ -74,8 +74,9 @@ class GenerationAdmin(MovesMoney, History):
 
     def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> list[Any]:
         names = super().get_fields(request, obj)
-        place = names.index("own_cost") + 1
-        return [*names[:place], "margin", "price_at_admission", *names[place:]]
+        place = names.index("own_cost")
+        ours = ["own_cost", "margin"] if request.user.has_perm("billing.view_transfer") else []
+        return [*names[:place], *ours, "price_at_admission", *names[place + 1 :]]
 
     @admin.display(description="остаётся нам, ₽")
     def margin(self, generation: Generation) -> str:
