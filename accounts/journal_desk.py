@@ -52,14 +52,14 @@ class ActionFilter(DropdownFilter):
 
 
 class WhoFilter(AutocompleteSelectFilter):
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.title = _("кто")
 
 
 class WhenFilter(RangeDateTimeFilter):
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.title = _("когда")
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
 from billing import ledger
-from billing.admin.desk import History
+from billing.admin.desk import History, in_roubles
 from billing.admin.movements import MovementForm, MovesMoney
 from billing.errors import TooMuch
 from billing.models import Alert, Audit, Generation, Hold, KeyDay, Rate, SamplingMedian, Shift, Transfer
@@ -74,9 +74,12 @@ class GenerationAdmin(MovesMoney, History):
 
     def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> list[Any]:
         names = super().get_fields(request, obj)
-        place = names.index("own_cost")
-        ours = ["own_cost", "margin"] if request.user.has_perm("billing.view_transfer") else []
-        return [*names[:place], *ours, "price_at_admission", *names[place + 1 :]]
+        place = names.index("own_cost") + 1
+        fields = [*names[:place], "margin", "price_at_admission", *names[place:]]
+        # Who may see transfers may see what providers take of us.
+        is_ours = request.user.has_perm("billing.view_transfer")
+        ours = set() if is_ours else {"own_cost", "margin", in_roubles(self.model, "own_cost")}
+        return [name for name in fields if name not in ours]
 
     @admin.display(description="остаётся нам, ₽")
     def margin(self, generation: Generation) -> str:
