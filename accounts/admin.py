@@ -10,6 +10,7 @@ from django.db.models import Field, JSONField, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -35,6 +36,15 @@ class UserEditForm(staff_desk.GivesRoles, UserChangeForm):
     class Meta(UserChangeForm.Meta):
         model = User
         field_classes = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if password := self.fields.get("password"):
+            password.help_text = format_html(
+                '{} <a href="../password/" class="text-primary-600">{}</a>',
+                _("Сам пароль не хранится, и увидеть его нельзя."),
+                _("Задать новый"),
+            )
 
 
 class MembershipInline(TabularInline):

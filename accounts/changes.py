@@ -40,8 +40,11 @@ class Line:
 
 
 def lines(change: Change) -> list[Line]:
+    """What changed. Of a new row only what it was given: neither its number nor what stayed empty."""
     model = change.content_type.model_class()
-    return [_line(model, name, told) for name, told in sorted((change.changes or {}).items())]
+    told = {name: each for name, each in sorted((change.changes or {}).items()) if name != "id"}
+    read = [_line(model, name, each) for name, each in told.items()]
+    return [line for line in read if (line.before, line.after) != (NOTHING, NOTHING)]
 
 
 def sentence(change: Change) -> str:
@@ -125,11 +128,14 @@ def _as_in_a_form(field: models.Field | None, value: Any) -> str:
 
 def _moment(text: Any) -> str:
     try:
-        moment = datetime.fromisoformat(str(text))
+        told = datetime.fromisoformat(str(text))
     except ValueError:
         return str(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return date_format(timezone.localtime(moment), "d.m.Y H:i:s")
+    return moment(told if told.tzinfo else told.replace(tzinfo=UTC))
+
+
+def moment(when: datetime) -> str:
+    return date_format(timezone.localtime(when), "d.m.Y H:i:s")
 
 
 def kinds() -> list[tuple[str, str]]:

@@ -16,10 +16,9 @@ from accounts import changes
 from accounts.journal import Change
 
 COLOURS = {
-    Change.Action.CREATE: "success",
-    Change.Action.UPDATE: "info",
-    Change.Action.DELETE: "danger",
-    Change.Action.ACCESS: "warning",
+    changes.ACTIONS[Change.Action.CREATE]: "success",
+    changes.ACTIONS[Change.Action.UPDATE]: "info",
+    changes.ACTIONS[Change.Action.DELETE]: "danger",
 }
 # Fields that the list names; the entry itself has all.
 MOST_NAMED = 4
@@ -81,8 +80,8 @@ class ChangeAdmin(ModelAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("когда"), ordering="timestamp")
-    def when(self, change: Change) -> Any:
-        return change.timestamp
+    def when(self, change: Change) -> str:
+        return changes.moment(change.timestamp)
 
     @admin.display(description=_("кто"), ordering="actor_email")
     def who(self, change: Change) -> Any:
@@ -92,8 +91,8 @@ class ChangeAdmin(ModelAdmin):
     def remote_address(self, change: Change) -> str | None:
         return change.remote_addr
 
-    @display(description=_("действие"), label=True, ordering="action")
-    def done(self, change: Change) -> tuple[Any, str]:
+    @display(description=_("действие"), label=COLOURS, ordering="action")
+    def done(self, change: Change) -> Any:
         return changes.ACTIONS[change.action]
 
     @admin.display(description=_("что"))
@@ -112,8 +111,8 @@ class ChangeAdmin(ModelAdmin):
         return ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
 
     @admin.display(description=_("пояснение"), empty_value=changes.NOTHING)
-    def told(self, change: Change) -> str:
-        return changes.sentence(change)
+    def told(self, change: Change) -> str | None:
+        return changes.sentence(change) or None
 
     @admin.display(description=_("до и после"))
     def table(self, change: Change) -> str:

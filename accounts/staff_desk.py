@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Count, QuerySet
 from django.forms import ModelMultipleChoiceField
@@ -12,6 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
 
 from accounts import roles
 from accounts.models import User
@@ -20,6 +22,7 @@ from accounts.models import User
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 # Only those who may do anything give these.
 TOP = ("is_superuser", "user_permissions")
+VERBS = {"view": _("видеть"), "add": _("добавлять"), "change": _("менять"), "delete": _("удалять")}
 TOO_MUCH = _("У этой роли есть права, которых нет у вас: назначить её может только тот, у кого они есть.")
 
 
@@ -73,9 +76,15 @@ class GuardsRights:
             return RIGHTS
         return () if operator.is_superuser else TOP
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "groups" and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget  # a role is chosen here, and made or changed on its own page
+        return field
+
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "groups":
-            kwargs |= {"form_class": RoleField, "widget": forms.CheckboxSelectMultiple}
+            kwargs |= {"form_class": RoleField, "widget": UnfoldAdminCheckboxSelectMultiple}
             return db_field.formfield(**kwargs, label=_("Роли"), help_text="")
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
@@ -87,6 +96,12 @@ class GuardsRights:
         may = super().has_delete_permission(request, obj)
         is_free = not isinstance(obj, User) or (obj != request.user and roles.has_no_more(obj, request.user))
         return may and is_free
+
+
+def _verb(right: Permission) -> str:
+    """What one permission allows, in a word; those that are no view, add, change or delete have a name."""
+    action, _line, model = right.codename.partition("_")
+    return str(VERBS[action]) if model == right.content_type.model and action in VERBS else right.name
 
 
 admin.site.unregister(Group)
@@ -118,9 +133,10 @@ class RoleAdmin(ModelAdmin):
 
     @admin.display(description=_("права"))
     def may(self, group: Group) -> str:
-        rights = group.permissions.select_related("content_type").order_by("content_type", "codename")
-        said = ((f"{right.content_type.name}: {right.name}",) for right in rights)
-        return format_html_join("", "{}<br>", said) or "—"
+        verbs: dict[str, list[str]] = {}
+        for right in group.permissions.select_related("content_type").order_by("content_type", "pk"):
+            verbs.setdefault(str(right.content_type.name), []).append(_verb(right))
+        return format_html_join("", "{}: {}<br>", ((name, ", ".join(all_)) for name, all_ in verbs.items()))
 
     def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
         is_ours = obj is not None and obj.name in roles.ROLES
