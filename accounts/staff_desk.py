@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import roles
 from accounts.models import User
@@ -84,7 +84,7 @@ class GuardsRights:
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "groups":
-            kwargs |= {"form_class": RoleField, "widget": UnfoldAdminCheckboxSelectMultiple}
+            kwargs |= {"form_class": RoleField, "widget": UnfoldAdminCheckboxSelectMultipleWidget}
             return db_field.formfield(**kwargs, label=_("Роли"), help_text="")
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 

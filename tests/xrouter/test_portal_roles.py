@@ -75,7 +75,10 @@ def test_an_owner_gives_a_role_and_finds_it_in_the_journal(live_server):
 
         page.goto(f"{live_server.url}/admin/accounts/change/?q=new@xrouter.example")
         page.locator("table a", has_text=str(timezone.localdate().year)).first.click()
+        page.wait_for_url("**/change/?*")
         entry = page.locator("table", has_text="Поддержка")
+        entry.wait_for()
+        page.wait_for_load_state()
         assert "owner@xrouter.example" in page.content()
         assert entry.count() == 1
 
