@@ -15,7 +15,9 @@ from django.db.models.lookups import Exact, StartsWith
 from django.utils import timezone
 
 from accounts import keys
+from accounts.journal import Change  # noqa: F401 - a model of this app in a module of its own
 from accounts.limits import UNLIMITED, Limits
+from accounts.notices import Announcement, Switch  # noqa: F401 - likewise
 from accounts.preferences import validate_preferences
 
 
@@ -59,6 +61,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name = "человек"
         verbose_name_plural = "люди"
         ordering = ["email"]
+        permissions = [("change_roles", "Может назначать сотрудников и их роли")]
         constraints = [
             models.CheckConstraint(
                 condition=Exact(models.F("email"), Lower("email")), name="user_email_is_lower_case"

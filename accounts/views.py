@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 
-from accounts import visits
+from accounts import switches, visits
 from accounts.models import Client
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -47,6 +47,8 @@ class PrivateView(View):
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not switches.is_on(switches.DASHBOARD):
+            return render(request, "accounts/maintenance.html", status=503)
         if visits.current(request) and request.method not in SAFE:
             return render(request, "accounts/only_looking.html", status=403)
         return super().dispatch(request, *args, **kwargs)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts import switches
 from accounts.models import ApiKey, Client
 from accounts.views import PrivateView
 from billing.errors import BillingError
@@ -95,6 +96,9 @@ class Promo(PrivateView):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.client(pk)
+        if not switches.is_on(switches.PROMO_CODES):
+            messages.error(request, gettext("Промокоды сейчас не принимаются. Попробуйте позже."))
+            return redirect("client", pk)
         form = PromoForm(request.POST)
         if not form.is_valid():
             messages.error(request, gettext("Введите промокод, до 40 знаков."))

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from auditlog import get_logentry_model
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
@@ -274,6 +275,9 @@ class Credential(models.Model):
     created_at = models.DateTimeField("создан", auto_now_add=True)
     updated_at = models.DateTimeField("изменён", auto_now=True)
 
+    # Whether there is another secret in this object than in its row.
+    _is_sealed_anew = False
+
     class Meta:
         verbose_name = "доступ к провайдеру"
         verbose_name_plural = "доступы к провайдерам"
@@ -298,6 +302,16 @@ class Credential(models.Model):
         """Put ``secret`` in, encrypted by the newest key. The row is not saved."""
         self.vault_key_id, self.ciphertext = vault.seal(json.dumps(dict(secret)).encode(), self._context)
         self.awaits_secret = False
+        self._is_sealed_anew = not self._state.adding
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        if self._is_sealed_anew:
+            self._is_sealed_anew = False
+            # Bytes are nothing for the journal: it is told that they changed.
+            journal = get_logentry_model()
+            told = {"ciphertext": ["•••", "•••"]}
+            journal.objects.log_create(self, action=journal.Action.UPDATE, changes=told)
 
     def open(self) -> dict[str, Any]:
         """The secret. Raises VaultError."""

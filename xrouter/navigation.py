@@ -111,6 +111,16 @@ NAVIGATION = [
             _page(_("Предупреждения"), "notifications", "billing.alert"),
         ],
     },
+    {
+        "title": _("Портал"),
+        "separator": True,
+        "items": [
+            _page(_("Объявления"), "campaign", "accounts.announcement"),
+            _page(_("Переключатели"), "toggle_on", "accounts.switch"),
+            _page(_("Роли"), "badge", "auth.group"),
+            _page(_("Журнал изменений"), "history_edu", "accounts.change"),
+        ],
+    },
 ]
 
 UNFOLD = {

@@ -74,6 +74,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_prometheus",
+    "auditlog",
+    "waffle",
     "accounts",
     "providers",
     "billing",
@@ -92,6 +94,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.doorman.note_who_asks",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -121,6 +124,20 @@ UNFOLD = navigation.UNFOLD
 XROUTER_SECOND_SIGNATURE_ABOVE = env.int("XROUTER_SECOND_SIGNATURE_ABOVE", default=100_000)
 if XROUTER_SECOND_SIGNATURE_ABOVE < 0:
     raise environ.ImproperlyConfigured("XROUTER_SECOND_SIGNATURE_ABOVE is a number of roubles, 0 or more")
+# The journal of changes; what is watched stands in xrouter/audited.py.
+AUDITLOG_LOGENTRY_MODEL = "accounts.Change"
+AUDITLOG_STORE_JSON_CHANGES = True
+# Names outlive the rows they are of.
+AUDITLOG_USE_FK_STRING_REPRESENTATION = True
+# Switches: one that has no row is on, and no process keeps what another may have changed.
+WAFFLE_SWITCH_MODEL = "accounts.Switch"
+WAFFLE_SWITCH_DEFAULT = True
+WAFFLE_ENABLE_ADMIN_PAGES = False
+WAFFLE_CACHE_NAME = "nowhere"
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "nowhere": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+}
 
 # --- People ------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"

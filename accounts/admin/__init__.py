@@ -1,5 +1,5 @@
-"""The operators' desk for people, clients and keys."""
+"""The operators' desk for people, clients, keys, and what all of them are told."""
 
-from accounts.admin import clients, keys, people
+from accounts.admin import clients, journal, keys, notices, people, staff
 
-__all__ = ["clients", "keys", "people"]
+__all__ = ["clients", "journal", "keys", "notices", "people", "staff"]

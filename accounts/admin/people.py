@@ -1,10 +1,15 @@
 """The operators' desk for people and where they belong."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts.admin.staff import GivesRoles, GuardsRights, RoleFilter
 from accounts.models import Membership, User
 
 
@@ -15,10 +20,19 @@ class UserAddForm(UserCreationForm):
         field_classes = {}
 
 
-class UserEditForm(UserChangeForm):
+class UserEditForm(GivesRoles, UserChangeForm):
     class Meta(UserChangeForm.Meta):
         model = User
         field_classes = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if password := self.fields.get("password"):
+            password.help_text = format_html(
+                '{} <a href="../password/" class="text-primary-600">{}</a>',
+                _("Сам пароль не хранится, и увидеть его нельзя."),
+                _("Задать новый"),
+            )
 
 
 class MembershipInline(TabularInline):
@@ -28,12 +42,13 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(GuardsRights, DjangoUserAdmin, ModelAdmin):
     add_form = UserAddForm
     form = UserEditForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "is_active", "is_staff", "last_login", "date_joined"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
+    list_filter = ["is_active", "is_staff", "is_superuser", RoleFilter]
+    list_filter_submit = True
     search_fields = ["email", "name"]
     ordering = ["email"]
     inlines = [MembershipInline]

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0003_routing_preferences"),
+        ("accounts", "0004_roles_journal_and_notices"),
     ]
 
     operations = [

@@ -173,9 +173,12 @@ class MovesMoney(ModelAdmin):
         """Where to go afterwards; empty if nothing came of it, and then the form says why."""
         try:
             with transaction.atomic():
-                done = proposals.submit(form.proposal(request.user))
+                asked = form.proposal(request.user)
+                figures = shown_figures(asked)
+                done = proposals.submit(asked)
                 if not (done.is_repeat or (done.transfer and done.transfer.is_repeat)):
-                    record(request, self.model, told(form.title, done), form.subject)
+                    changes = _changes(figures) if done.transfer else {}
+                    record(request, self.model, told(form.title, done), form.subject, changes)
         except BillingError as exc:
             form.add_error(None, str(exc))
             return ""
@@ -189,6 +192,11 @@ class MovesMoney(ModelAdmin):
 def shown_figures(asked: Proposal) -> list[tuple[str, Micro, Micro]]:
     """Each amount as it is now, and as it will be."""
     return [(name, now, now + step) for name, now, step in proposals.figures(asked)]
+
+
+def _changes(figures: list[tuple[str, Micro, Micro]]) -> dict[str, tuple[str, str]]:
+    """What the journal keeps of ``figures``."""
+    return {f"{name}, ₽": (as_roubles(now), as_roubles(then)) for name, now, then in figures if now != then}
 
 
 def told(title: str, done: Proposal) -> str:

@@ -7,6 +7,8 @@ import pytest
 from tests.guides import GUIDES, LANGUAGES
 from xrouter import guides
 
+pytestmark = pytest.mark.django_db  # what operators announce stands above each page
+
 ADDRESSES = [
     f"/docs/guides/{language}/{entry.name}/" for language in LANGUAGES for entry in guides.entries(language)
 ]

@@ -57,7 +57,7 @@ def test_the_portal_may_style_inline_and_evaluate_but_has_its_scripts_in_files(c
     assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:", answer.content.decode())
 
 
-def test_the_reading_reference_may_also_make_its_own_worker_and_nothing_more(client):
+def test_the_reading_reference_may_also_make_its_own_worker_and_nothing_more(client, db):
     usual, policy = (
         dict(part.strip().split(" ", 1) for part in client.get(path)["content-security-policy"].split(";"))
         for path in ("/", "/docs/redoc/")
@@ -103,7 +103,7 @@ def test_a_bug_beside_the_views_of_the_api_is_in_the_envelope(rf):
 # --- The landing page ------------------------------------------------------------------------------
 
 
-def test_the_samples_speak_to_the_host_that_was_asked(client, settings):
+def test_the_samples_speak_to_the_host_that_was_asked(client, db, settings):
     settings.ALLOWED_HOSTS = ["xrouter.example"]
 
     html = client.get("/", headers={"host": "xrouter.example"}, secure=True).content.decode()
@@ -112,7 +112,7 @@ def test_the_samples_speak_to_the_host_that_was_asked(client, settings):
     assert 'base_url="https://xrouter.example/v1"' in html
 
 
-def test_the_first_request_is_one_that_would_be_answered(client):
+def test_the_first_request_is_one_that_would_be_answered(client, db):
     html = client.get("/").content.decode()
 
     body = re.search(r"-d '(.*?)'</code>", html, re.DOTALL)[1]
@@ -125,11 +125,11 @@ def test_the_first_request_is_one_that_would_be_answered(client):
 # --- Languages -------------------------------------------------------------------------------------
 
 
-def test_pages_are_russian_unless_asked_otherwise(client):
+def test_pages_are_russian_unless_asked_otherwise(client, db):
     assert '<html lang="ru">' in client.get("/").content.decode()
 
 
-def test_the_choice_of_a_language_is_kept(client):
+def test_the_choice_of_a_language_is_kept(client, db):
     client.post("/i18n/setlang/", {"language": "en", "next": "/"})
 
     assert '<html lang="en">' in client.get("/").content.decode()

@@ -1,4 +1,7 @@
-"""``manage.py bootstrap``: the catalogue from its file, providers from the environment. Safe to repeat."""
+"""``manage.py bootstrap``: the catalogue from its file, providers from the environment, operators' roles.
+
+Safe to repeat.
+"""
 
 import os
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts import roles, switches
 from routing.bootstrap import bootstrap
 
 
@@ -17,3 +21,5 @@ class Command(BaseCommand):
             self.stdout.write(bootstrap(os.environ))
         except ImproperlyConfigured as exc:
             raise CommandError(str(exc)) from exc
+        roles.establish()
+        switches.establish()

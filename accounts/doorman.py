@@ -1,0 +1,59 @@
+"""Notes for the journal who is asking, at the door of everything that passes through Django."""
+
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.decorators import sync_and_async_middleware
+
+from accounts.callers import is_within
+from accounts.journal import Who, asked_by
+
+Answering = Callable[[HttpRequest], Any]
+
+
+@sync_and_async_middleware
+def note_who_asks(get_response: Answering) -> Answering:
+    if not iscoroutinefunction(get_response):
+        return partial(_answer, get_response)
+
+    def begin(request: HttpRequest) -> Any:
+        # An asynchronous request is a task of its own, with a context of its own: there is nothing to undo.
+        asked_by.set(partial(who, request))
+        return get_response(request)
+
+    markcoroutinefunction(begin)
+    return begin
+
+
+def _answer(get_response: Answering, request: HttpRequest) -> Any:
+    token = asked_by.set(partial(who, request))
+    try:
+        return get_response(request)
+    finally:
+        asked_by.reset(token)
+
+
+def who(request: HttpRequest) -> Who:
+    person = getattr(request, "user", None)
+    return Who(person if person is not None and person.is_authenticated else None, address_of(request))
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Who is at the other end; a trusted proxy is believed about the last hop before it."""
+    peer = request.META.get("REMOTE_ADDR", "")
+    if is_within(peer, [ip_network(text) for text in settings.XROUTER_TRUSTED_PROXIES]):
+        claimed = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        return _address(claimed) or _address(peer)
+    return _address(peer)
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
