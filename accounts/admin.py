@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -37,6 +39,10 @@ class MembershipInline(TabularInline):
     model = Membership
     extra = 0
     autocomplete_fields = ["user", "client"]
+
+
+# What allauth puts on the desk would show more than anybody needs, secrets (sealed) among it.
+admin.site.unregister([EmailAddress, Authenticator])
 
 
 @admin.register(User)
