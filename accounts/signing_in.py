@@ -9,6 +9,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.forms import LoginForm
+from allauth.mfa.utils import is_mfa_enabled
 from django import forms
 from django.conf import settings
 from django.core import signing
@@ -31,7 +32,7 @@ TOO_MANY = "too_many_login_attempts"
 # guess his password do not keep him out.
 DEVICE = "xrouter_device"
 DEVICE_AGE = 180 * 24 * 3600
-# Seconds for which somebody who has just signed in is not asked for the password again.
+# Seconds for which somebody who signs in to set up a second factor is not asked for the password again.
 JUST_NOW = 5 * 60
 
 
@@ -95,7 +96,9 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        return super().is_reauthentication_required(app=app, **kwargs) and not self._has_just_signed_in()
+        """Not of somebody on the way from the password to a first second factor."""
+        is_first = not is_mfa_enabled(self.request.user) and self._has_just_signed_in()
+        return super().is_reauthentication_required(app=app, **kwargs) and not is_first
 
     def _has_just_signed_in(self) -> bool:
         records = get_authentication_records(self.request, self.request.user)

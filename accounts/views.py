@@ -46,7 +46,8 @@ class SetUpTotp(ActivateTOTPView):
         response = super().form_valid(form)
         factor = Authenticator.objects.get(user=self.request.user, type=Authenticator.Type.TOTP)
         factor.wrap().validate_code(form.cleaned_data["code"])  # used from now on
-        record_authentication(self.request, self.request.user, "mfa", id=factor.pk, type=factor.type)
+        passed = {"id": factor.pk, "type": factor.type, "reauthenticated": True}
+        record_authentication(self.request, self.request.user, "mfa", **passed)
         return response
 
 

@@ -179,10 +179,9 @@ def test_with_it_every_address_of_the_portal_leads_to_the_page_that_sets_one_up(
     assert len(places) > 50
 
     for place in places:
-        for answer in (client.get(place), client.post(place, {"x": "y"})):
-            where = "/admin/" if place == "/admin/login/" else f"{SET_UP}?next={place}"
-            assert answer.status_code == 302, place
-            assert answer["location"].startswith(where), place
+        ask = client.post if place.endswith(("add/", "change/", "delete/")) else client.get
+        where = "/admin/" if place == "/admin/login/" else f"{SET_UP}?next={place}"
+        assert ask(place)["location"].startswith(where), place
 
 
 def test_a_session_from_before_the_second_factor_has_to_pass_it(client, operator, secret):
@@ -209,7 +208,8 @@ def test_a_code_that_set_it_up_is_used(client, operator, needed):
     give_password(client)
     client.get(SET_UP)
     secret = client.session["mfa.totp.secret"]
-    client.post(SET_UP, {"code": code(secret)})
+    codes = client.post(SET_UP, {"code": code(secret)}, follow=True)
+    assert codes.request["PATH_INFO"] == "/mfa/recovery-codes/"
     assert client.get("/admin/").status_code == 200
 
     other = Browser()
@@ -219,19 +219,55 @@ def test_a_code_that_set_it_up_is_used(client, operator, needed):
     assert give_code(other, code(secret, 1)).status_code == 302
 
 
-def test_what_changes_it_asks_an_old_session_for_the_password(client, operator, secret):
-    client.force_login(operator)
+def test_what_changes_it_asks_for_the_password_however_fresh_the_session_is(client, secret):
+    give_password(client)
+    give_code(client, code(secret))
 
     for path in ("/mfa/totp/deactivate/", "/mfa/recovery-codes/", "/mfa/recovery-codes/generate/"):
         assert unquote(client.get(path)["location"]) == f"/reauthenticate/?next={path}"
 
 
-def test_pages_with_secrets_are_kept_nowhere(client, operator, secret):
+def test_english_pages_of_it_are_english(client, operator, needed):
+    english = {"accept-language": "en"}
     give_password(client)
-    give_code(client, code(secret))
+    client.get("/admin/", headers=english)
+    pages = [client.get(path, headers=english) for path in (SET_UP, "/mfa/", "/reauthenticate/")]
+    set_up = {"code": code(client.session["mfa.totp.secret"])}
+    pages += [
+        client.post(SET_UP, {"code": "x"}, headers=english),
+        client.post(SET_UP, set_up, headers=english, follow=True),
+        *(
+            client.get(f"/mfa/{path}/", headers=english)
+            for path in ("totp/deactivate", "recovery-codes/generate")
+        ),
+        client.get("/mfa/", headers=english),
+    ]
+    client.post("/logout/")
+    give_password(client)
+    pages.append(client.get("/mfa/authenticate/", headers=english))
+
+    for page in pages:
+        assert page.status_code == 200
+        assert not re.findall("[А-Яа-яЁё]", page.content.decode().replace("Русский", ""))
+
+
+def test_pages_with_secrets_are_kept_nowhere(client, operator, secret):
+    client.force_login(operator)
+    client.post("/reauthenticate/", {"password": PASSWORD})
 
     for path in ("/mfa/", "/mfa/recovery-codes/", "/mfa/recovery-codes/download/"):
         assert "no-store" in client.get(path)["cache-control"]
+
+
+def test_whoever_turns_it_off_is_let_in_by_password_alone(client, operator, secret):
+    client.force_login(operator)
+    client.post("/reauthenticate/", {"password": PASSWORD})
+
+    client.post("/mfa/totp/deactivate/")
+
+    assert not Authenticator.objects.exists()
+    client.post("/logout/")
+    assert give_password(client)["location"] == "/admin/"
 
 
 def test_a_lost_one_is_forgotten_with_its_recovery_codes(client, operator, secret, needed):

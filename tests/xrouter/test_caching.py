@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from redis import Redis
 from redis.exceptions import ConnectionError as Disconnected
 
 from xrouter.caching import Absence, SharedCache, absence
@@ -51,5 +52,11 @@ def test_redis_is_asked_again_after_a_while_and_its_return_is_told_once(caplog):
 
 
 def test_queues_and_limits_in_the_same_database_are_not_cleared_along():
-    with pytest.raises(NotImplementedError):
-        cache(settings.REDIS_URL).clear()
+    ours = cache(settings.REDIS_URL)
+    ours.set("c", 1)
+    with Redis.from_url(settings.REDIS_URL) as redis:
+        redis.set("a queue", 1, ex=60)
+
+        ours.clear()
+
+        assert (ours.get("c"), redis.get("a queue")) == (None, b"1")
