@@ -101,6 +101,21 @@ def is_within(address: str, networks: Iterable[Network]) -> bool:
     return any(peer in network for network in networks)
 
 
+def sender_of(peer: str, forwarded: str, proxies: Iterable[Network]) -> str:
+    """Who is at the other end; a trusted proxy is believed about the last hop before it.
+
+    ``forwarded``: what X-Forwarded-For says, if anything.
+    """
+    if not is_within(peer, proxies):
+        return peer
+    claimed = forwarded.rpartition(",")[2].strip()
+    try:
+        ip_address(claimed)
+    except ValueError:
+        return peer
+    return claimed
+
+
 class Callers:
     """The callers one worker has seen. Bounded; safe to use from several threads."""
 

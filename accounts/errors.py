@@ -1,4 +1,4 @@
-"""Why a caller is not let in. Each sentence may be read by the customer.
+"""Why a caller is not let in. Each sentence of AccessDenied may be read by the customer.
 
 AccessDenied
 ├── MissingKey           no key came with the request
@@ -8,6 +8,8 @@ AccessDenied
 ├── AddressNotAllowed    the key is good, but not from this address
 ├── ModelNotAllowed      the key is good, but not for this model
 └── ClientBlocked        the key is good, the whole client is switched off
+
+SecondFactorUnreadable   for operators: the key that encrypted it is gone
 """
 
 
@@ -52,3 +54,10 @@ class ModelNotAllowed(AccessDenied):
 
 class ClientBlocked(AccessDenied):
     said = "Доступ вашей организации приостановлен. Обратитесь в поддержку."
+
+
+class SecondFactorUnreadable(Exception):
+    """Neither SECRET_KEY nor a fallback decrypts it: it has to be forgotten and set up anew."""
+
+    def __init__(self) -> None:
+        super().__init__("A second factor cannot be decrypted: XROUTER_SECRET_KEY is another one.")

@@ -31,7 +31,7 @@ class Guesses:
         """Raise TooManyGuesses if no further key is to be looked up for ``address`` now."""
         if not self._counted:
             return
-        over = self._left(_source(address)) + 1 - BURST
+        over = self._left(source_of(address)) + 1 - BURST
         if over > 0:
             raise TooManyGuesses(retry_after=over / PER_SECOND)
 
@@ -39,7 +39,7 @@ class Guesses:
         """``address`` has brought a key that nobody has. One without an address is not counted."""
         if not address:
             return
-        source = _source(address)
+        source = source_of(address)
         left = self._left(source)
         while len(self._counted) >= ROOM:
             self._counted.popitem(last=False)
@@ -51,7 +51,7 @@ class Guesses:
         return max(0.0, counted - (self._clock() - since) * PER_SECOND)
 
 
-def _source(address: str) -> str:
+def source_of(address: str) -> str:
     """Who ``address`` is: one customer of IPv6 has a network of 2**64 addresses."""
     try:
         peer = ip_address(address)

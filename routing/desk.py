@@ -8,14 +8,14 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import orjson
 from django.db import Error as DatabaseError
 
-from accounts.callers import Caller, Callers, is_within
+from accounts.callers import Caller, Callers, sender_of
 from accounts.errors import AccessDenied, MissingKey
 from billing.errors import BillingError
 from billing.money import as_roubles
@@ -226,11 +226,9 @@ class Desk:
             raise Unavailable from exc
 
     def _address(self, arrival: Arrival) -> str:
-        """Who is at the other end; a trusted proxy is believed about the last hop before it."""
-        if not self._proxies or not is_within(arrival.peer, self._proxies):
+        if not self._proxies:
             return arrival.peer
-        claimed = arrival.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return claimed if _is_address(claimed) else arrival.peer
+        return sender_of(arrival.peer, arrival.headers.get("x-forwarded-for", ""), self._proxies)
 
 
 def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
@@ -309,11 +307,3 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
     if ticket.dropped:
         headers["x-xrouter-dropped"] = ", ".join(ticket.dropped)
     return headers
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

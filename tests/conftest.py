@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.core.cache import caches
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 from django.utils import translation
@@ -20,6 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
     TransactionTestCase._fixture_teardown = _empty_the_database
     if hasattr(config, "workerinput"):
         _take_a_redis_database(int(config.workerinput["workerid"].removeprefix("gw")))
+
+
+@pytest.fixture(autouse=True)
+def _counting_from_nothing() -> None:
+    """What earlier tests have counted, and which codes they have used, stays with them until it expires."""
+    settings.CACHES["default"]["KEY_PREFIX"] = caches["default"].key_prefix = uuid4().hex
 
 
 @pytest.fixture(autouse=True)
@@ -48,4 +56,4 @@ def _empty_the_database(_: TransactionTestCase) -> None:
 def _take_a_redis_database(number: int) -> None:
     """Where several processes test at once, each has one; pytest-django does the same for PostgreSQL."""
     ours = re.sub(r"/\d+$", f"/{number + 1}", settings.REDIS_URL)
-    settings.REDIS_URL = os.environ["REDIS_URL"] = ours
+    settings.REDIS_URL = os.environ["REDIS_URL"] = settings.CACHES["default"]["LOCATION"] = ours

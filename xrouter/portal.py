@@ -6,14 +6,24 @@ from typing import Any
 
 from csp.decorators import csp_update
 from django.apps import apps
+from django.contrib import messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import BadRequest
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, path
+from django.shortcuts import redirect
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.sites import UnfoldAdminSite
 
 View = Callable[..., HttpResponse]
+
+# The pages that staff may have to pass before the portal opens, and what they are told there.
+ASKED_FOR = {
+    "mfa_activate_totp": _("Портал открывается тем, у кого есть второй фактор: подключите его."),
+    "mfa_reauthenticate": _("Портал открывается после второго фактора: введите код."),
+}
 
 # Unfold's Alpine evaluates what stands in attributes, and colours are a style in the page.
 LOOSER = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
@@ -25,10 +35,16 @@ class Portal(UnfoldAdminSite):
     index_template = "routing/desk/start.html"
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        return csp_update(LOOSER)(super().admin_view(_without_oddities(view), cacheable))
+        guarded = _behind_second_factor(_without_oddities(view))
+        return csp_update(LOOSER)(super().admin_view(guarded, cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return csp_update(LOOSER)(super().login)(request, extra_context)
+        """There is one way in, whatever is sent here: the one that asks for the second factor."""
+        if self.has_permission(request):
+            return redirect("admin:index")
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         # Before the addresses of each page's own history, which knows only what forms of the portal did.
@@ -64,3 +80,17 @@ def _without_oddities(view: View) -> View:
 
 def _is_year(text: str) -> bool:
     return text.isdecimal() and len(text) <= 4 and 1 <= int(text) < 9999
+
+
+def _behind_second_factor(view: View) -> View:
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        from accounts.second_factor import owed_page  # noqa: PLC0415 - the site is there before models are
+
+        owed = owed_page(request)
+        if owed is None:
+            return view(request, *args, **kwargs)
+        messages.warning(request, ASKED_FOR[owed])
+        return redirect_to_login(request.get_full_path(), reverse(owed))
+
+    return guarded

@@ -19,6 +19,8 @@ env.read_env(XROUTER_HOME / "environment")
 
 # --- Secrets -----------------------------------------------------------------------------------
 SECRET_KEY = env.str("XROUTER_SECRET_KEY")
+# Earlier ones, which sign and encrypt nothing new: sessions and second factors of their time stay good.
+SECRET_KEY_FALLBACKS = env.list("XROUTER_SECRET_KEY_FALLBACKS", default=[])
 # Keys that encrypt vendor credentials: "id:base64-of-32-bytes", the first encrypts, all decrypt.
 XROUTER_VAULT_KEYS = env.list("XROUTER_VAULT_KEYS")
 
@@ -32,6 +34,16 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     options="-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=5000",
 )
 REDIS_URL = env.str("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "xrouter.caching.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "pages",
+        # Seconds: a log-in asks some ten times, and does not wait long for a server that does not answer.
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+    },
+    "nowhere": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+}
 
 # --- Web ---------------------------------------------------------------------------------------
 DEBUG = env.bool("XROUTER_DEBUG", default=False)
@@ -76,6 +88,9 @@ INSTALLED_APPS = [
     "django_prometheus",
     "auditlog",
     "waffle",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "accounts",
     "providers",
     "billing",
@@ -96,6 +111,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.doorman.note_who_asks",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -134,10 +150,6 @@ WAFFLE_SWITCH_MODEL = "accounts.Switch"
 WAFFLE_SWITCH_DEFAULT = True
 WAFFLE_ENABLE_ADMIN_PAGES = False
 WAFFLE_CACHE_NAME = "nowhere"
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    "nowhere": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-}
 
 # --- People ------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -149,6 +161,21 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_ADAPTER = "accounts.signing_in.AccountAdapter"
+ACCOUNT_FORMS = {"login": "accounts.signing_in.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"  # an operator, who makes the login, knows the address
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
+# Wrong passwords and codes in a minute and a quarter of an hour: of one source, and for one account.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,40/15m/ip,10/15m/key"}
+MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "XRouter"
+MFA_TOTP_TOLERANCE = 1  # half a minute of a phone's clock; a code is good once all the same
 
 # --- Language and time -------------------------------------------------------------------------
 LANGUAGE_CODE = "ru"
@@ -252,6 +279,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("XROUTER_HTTPS", default=F
 if SESSION_COOKIE_SECURE:
     # TLS ends at the proxy. Without this, forms that came by HTTPS would look like another site's.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Whether staff need a second factor to open the portal. Who has one is asked for it in any case.
+XROUTER_STAFF_SECOND_FACTOR = env.bool("XROUTER_STAFF_SECOND_FACTOR", default=SESSION_COOKIE_SECURE)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -69,4 +69,5 @@ urlpatterns = [
 ]
 
 handler400 = "xrouter.views.bad_request"
+handler429 = "accounts.views.too_many_requests"  # asked for by allauth
 handler500 = "xrouter.views.server_error"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.utils.html import format_html
@@ -39,6 +41,10 @@ class MembershipInline(TabularInline):
     model = Membership
     extra = 0
     autocomplete_fields = ["user", "client"]
+
+
+# What allauth puts on the desk would show more than anybody needs, secrets (sealed) among it.
+admin.site.unregister([EmailAddress, Authenticator])
 
 
 @admin.register(User)

@@ -1,6 +1,5 @@
 """History: generations and what they cost, and what clients usually set."""
 
-
 from django.contrib import admin
 from django.utils.html import format_html_join
 

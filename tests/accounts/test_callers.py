@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts import callers
-from accounts.callers import Caller, Callers, load_caller
+from accounts.callers import Caller, Callers, load_caller, sender_of
 from accounts.errors import (
     AddressNotAllowed,
     ClientBlocked,
@@ -382,3 +382,18 @@ def test_a_blocked_client_is_found_as_such() -> None:
 
 def test_a_caller_does_not_show_the_hash_of_his_key(key: Key) -> None:
     assert repr(key.digest) not in repr(caller_of(key))
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "sender"),
+    [
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "nobody", "10.0.0.1"),
+        ("192.0.2.1", "203.0.113.7", "192.0.2.1"),
+        ("", "203.0.113.7", ""),
+    ],
+)
+def test_only_a_trusted_proxy_is_believed_about_its_last_hop(peer, forwarded, sender):
+    assert sender_of(peer, forwarded, [ip_network("10.0.0.0/8")]) == sender

@@ -6,17 +6,17 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.guesses import BURST
 from accounts.keys import Kind, new_key
+from tests.addresses import addresses, of_admin
 from tests.e2e.installation import Installation, Server, Twins, wait_until
 from tests.e2e.market import new_client
 from tests.e2e.raw import Reply, one, request
@@ -164,6 +164,15 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "": ("/", PUBLIC),
     "login/": ("/login/", PUBLIC),
     "logout/": ("/logout/", PUBLIC),
+    "reauthenticate/": ("/reauthenticate/", PERSON),
+    "mfa/": ("/mfa/", PERSON),
+    "mfa/authenticate/": ("/mfa/authenticate/", PERSON),
+    "mfa/reauthenticate/": ("/mfa/reauthenticate/", PERSON),
+    "mfa/totp/activate/": ("/mfa/totp/activate/", PERSON),
+    "mfa/totp/deactivate/": ("/mfa/totp/deactivate/", PERSON),
+    "mfa/recovery-codes/": ("/mfa/recovery-codes/", PERSON),
+    "mfa/recovery-codes/generate/": ("/mfa/recovery-codes/generate/", PERSON),
+    "mfa/recovery-codes/download/": ("/mfa/recovery-codes/download/", PERSON),
     "dashboard/": ("/dashboard/", PERSON),
     "dashboard/<int:pk>/": ("/dashboard/1/", PERSON),
     "dashboard/<int:pk>/movements/": ("/dashboard/1/movements/", PERSON),
@@ -208,22 +217,6 @@ POSTED = {
     "/v1/route/plan": HELLO,
 }
 OUTSIDE_ADMIN = "admin/login/"
-
-
-def addresses(patterns: list[Any] | None = None, before: str = "") -> Iterator[str]:
-    """Every address there is, as it is declared."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        place = before + str(pattern.pattern).replace(r"[\s\S]", ".").replace(r"\Z", "$")
-        if isinstance(pattern, URLResolver):
-            yield from addresses(pattern.url_patterns, place)
-        elif isinstance(pattern, URLPattern):
-            yield place
-
-
-def of_admin(place: str) -> str:
-    """An address of the admin with something in the place of what varies."""
-    example = re.sub(r"\(\?P<\w+>[^)]*\)|<[^>]*>", "1", place.replace("^", "").removesuffix("$"))
-    return "/" + example.replace(r"\.", ".")
 
 
 def test_every_address_is_in_the_table():

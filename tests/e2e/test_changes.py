@@ -230,6 +230,8 @@ def test_what_an_operator_stops_is_refused_by_every_worker_within_a_second(
     portal.send(f"/admin/accounts/{page.format(key=key, client=client.id)}", reason="e2e", grace="0")
 
     assert wait_until(lambda: told() == {refusal}, SOON)
+
+
 LOG_IN = (
     "from django.test import Client; from accounts.models import User; browser = Client(); "
     "browser.force_login(User.objects.create_superuser('portal@xrouter.example')); "

@@ -1,0 +1,66 @@
+"""The second factor: codes of an application on a phone, and codes on paper for when the phone is lost.
+
+Secrets of both are encrypted under a key made of ``SECRET_KEY``; ``SECRET_KEY_FALLBACKS`` decrypt, too.
+"""
+
+import base64
+import binascii
+import secrets
+
+from allauth.account.authentication import get_authentication_records
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from accounts.errors import SecondFactorUnreadable
+from accounts.models import User
+
+NONCE_BYTES = 12
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": _("Код не подошёл. Коды приложения меняются каждые полминуты и годятся один раз."),
+        "unverified_email": _("Сначала подтвердите адрес электронной почты."),
+    }
+
+    def encrypt(self, text: str) -> str:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = _cipher(settings.SECRET_KEY).encrypt(nonce, text.encode(), None)
+        return base64.b64encode(nonce + sealed).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Raises SecondFactorUnreadable."""
+        for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+            try:
+                sealed = base64.b64decode(encrypted_text, validate=True)
+                return _cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode()
+            except (InvalidTag, binascii.Error, ValueError):
+                continue
+        raise SecondFactorUnreadable
+
+
+def _cipher(secret_key: str) -> AESGCM:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"xrouter second factor")
+    return AESGCM(derived.derive(secret_key.encode()))
+
+
+def owed_page(request: HttpRequest) -> str | None:
+    """The name of the page that ``request.user``, who is staff, has to pass before the portal opens."""
+    if not Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
+        return "mfa_activate_totp" if settings.XROUTER_STAFF_SECOND_FACTOR else None
+    # A session from before the second factor was set up has not passed it, whoever's it is.
+    methods = {record["method"] for record in get_authentication_records(request, request.user)}
+    return None if "mfa" in methods else "mfa_reauthenticate"
+
+
+def forget_second_factor(user: User) -> None:
+    """For somebody who has lost it: the password alone lets in until there is a new one."""
+    Authenticator.objects.filter(user=user).delete()

@@ -1,0 +1,134 @@
+"""How people get in: what is asked of them, how often they may be wrong, and what they are told."""
+
+import secrets
+import time
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
+from allauth.account.forms import LoginForm
+from allauth.mfa.utils import is_mfa_enabled
+from django import forms
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.crypto import salted_hmac
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+
+from accounts.callers import Network, sender_of
+from accounts.guesses import source_of
+from accounts.models import User
+
+# Seconds after which somebody who was wrong too often may be wrong again: the longest window of the setting
+# ACCOUNT_RATE_LIMITS.
+WAIT = 15 * 60
+TOO_MANY = "too_many_login_attempts"
+
+# A browser in which the person has signed in before. Its mistakes are counted apart, so that strangers who
+# guess his password do not keep him out.
+DEVICE = "xrouter_device"
+DEVICE_AGE = 180 * 24 * 3600
+# Seconds for which somebody who signs in to set up a second factor is not asked for the password again.
+JUST_NOW = 5 * 60
+
+
+class SignInForm(LoginForm):
+    """Address and password. What is wrong is not told apart."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        login = self.fields["login"]
+        login.label = _("Электронная почта")
+        login.widget = forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"})
+        del self.fields["password"].widget.attrs["placeholder"]
+
+    def add_prefix(self, field_name: str) -> str:
+        # The name by which programs know the field.
+        return super().add_prefix("username" if field_name == "login" else field_name)
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """What XRouter decides otherwise than allauth."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": _("Неверная почта или пароль."),
+        "incorrect_password": _("Неверный пароль."),
+        TOO_MANY: _("Слишком много попыток. Повторите через 15 минут."),
+        "rate_limited": _("Слишком много попыток. Повторите через 15 минут."),
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_safe_url(self, url: str) -> bool:
+        """Only to the host that was asked, not to others that are allowed."""
+        host, is_secure = self.request.get_host(), self.request.is_secure()
+        return url_has_allowed_host_and_scheme(url, allowed_hosts={host}, require_https=is_secure)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return source_of(address_of(request))
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        user = super().authenticate(request, **credentials)
+        return user if user and user.is_active else None
+
+    def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
+        return redirect("login")
+
+    def post_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse:
+        response = super().post_login(request, user, **facts)
+        response.set_cookie(
+            DEVICE,
+            signing.dumps([_mark(user.email), secrets.token_hex(8)], salt=DEVICE),
+            max_age=DEVICE_AGE,
+            httponly=True,
+            samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
+        )
+        return response
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Not of somebody on the way from the password to a first second factor."""
+        is_first = not is_mfa_enabled(self.request.user) and self._has_just_signed_in()
+        return super().is_reauthentication_required(app=app, **kwargs) and not is_first
+
+    def _has_just_signed_in(self) -> bool:
+        records = get_authentication_records(self.request, self.request.user)
+        return bool(records) and time.time() - records[-1]["at"] < JUST_NOW
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Whose mistakes these are. Not by the host, as allauth has it: that is said by whoever asks."""
+        email = credentials.get("email", "").lower()
+        return f"{email}:{_device(request, email)}"
+
+
+def address_of(request: HttpRequest) -> str:
+    """The address that a request comes from, as the API sees it."""
+    peer, forwarded = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
+    return sender_of(peer, forwarded, _networks(tuple(settings.XROUTER_TRUSTED_PROXIES)))
+
+
+@lru_cache(maxsize=4)
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(text) for text in texts)
+
+
+def _device(request: HttpRequest, email: str) -> str:
+    """The number of a browser in which ``email`` has signed in; empty for any other."""
+    try:
+        mark, number = signing.loads(request.COOKIES.get(DEVICE, ""), salt=DEVICE, max_age=DEVICE_AGE)
+    except signing.BadSignature:
+        return ""
+    return number if mark == _mark(email) else ""
+
+
+def _mark(email: str) -> str:
+    return salted_hmac(DEVICE, email.lower(), algorithm="sha256").hexdigest()
