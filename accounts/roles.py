@@ -42,9 +42,21 @@ class StaffRole:
 _CATALOGUE = ("routing.model", "routing.endpoint", "routing.alias", "billing.tariff", "billing.rate")
 _VENDORS = ("providers.provider", "providers.credential")
 _USE = ("billing.generation", "billing.keyday", "billing.cap", "billing.hold", "billing.alert")
-_BOOKS = ("billing.account", "billing.transfer", "billing.payment", "billing.promocode", "billing.audit")
-_MACHINERY = ("monitoring.probe", "routing.catalogueversion", "billing.samplingmedian", "billing.shift")
+_BOOKS = (
+    *("billing.account", "billing.transfer", "billing.payment", "billing.proposal"),
+    *("billing.promocode", "billing.promobatch", "billing.audit"),
+)
+_HEALTH = (
+    *("monitoring.probe", "monitoring.balance", "monitoring.symptom"),
+    *("monitoring.incident", "monitoring.note"),
+)
+_MACHINERY = ("routing.catalogueversion", "billing.samplingmedian", "billing.shift")
 _WORDS = ("accounts.announcement", "accounts.switch")
+# Pages whose rows leave the installation as a file.
+_EXPORTED = (
+    *("account", "transfer", "payment", "hold", "keyday", "alert"),
+    *("audit", "generation", "proposal", "promocode"),
+)
 
 ROLES: dict[str, StaffRole] = {
     "viewer": StaffRole(
@@ -52,8 +64,8 @@ ROLES: dict[str, StaffRole] = {
         _("Видит всё, кроме людей и журнала; ничего не меняет и не выгружает."),
         dict.fromkeys(
             (
-                *("accounts.client", "accounts.apikey"),
-                *(*_CATALOGUE, *_VENDORS, *_USE, *_BOOKS, *_MACHINERY, *_WORDS),
+                *("accounts.client", "accounts.apikey", "accounts.visit"),
+                *(*_CATALOGUE, *_VENDORS, *_USE, *_BOOKS, *_HEALTH, *_MACHINERY, *_WORDS),
             ),
             READ,
         ),
@@ -68,31 +80,44 @@ ROLES: dict[str, StaffRole] = {
             "accounts.apikey": "view change",
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.cap"), READ),
             **dict.fromkeys(("routing.model", "routing.alias", "accounts.announcement"), READ),
+            **dict.fromkeys((*_HEALTH, "providers.provider", "accounts.visit"), READ),
+            "monitoring.incident": WRITE,
         },
+        ("accounts.block_client", "accounts.view_as_client", "providers.test_provider"),
     ),
     "billing": StaffRole(
         _("Бухгалтерия"),
         _("Счета, платежи, исправления, возвраты, промокоды, тарифы и сверки."),
         {
             **dict.fromkeys(("accounts.client", "accounts.apikey", "routing.model"), READ),
-            **dict.fromkeys((*_USE, *_BOOKS, "billing.promotry"), READ),
+            **dict.fromkeys((*_USE, *_BOOKS, *_HEALTH, "billing.promotry", "accounts.visit"), READ),
             "billing.account": "view change",
             "billing.payment": "view add",
             "billing.promocode": WRITE,
+            "billing.promobatch": WRITE,
             "billing.tariff": ALL,
             "billing.rate": ALL,
         },
-        ("billing.correct_balance", "billing.refund_generation"),
+        (
+            *("billing.correct_balance", "billing.refund_generation", "billing.confirm_movement"),
+            *(f"billing.export_{each}" for each in _EXPORTED),
+        ),
     ),
     "operator": StaffRole(
         _("Оператор"),
         _("Провайдеры и доступы к ним, модели, исполнители, цены, объявления и переключатели."),
         {
-            **dict.fromkeys(("accounts.client", "accounts.apikey"), READ),
+            **dict.fromkeys(("accounts.client", "accounts.apikey", "accounts.visit"), READ),
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.hold", *_MACHINERY), READ),
+            **dict.fromkeys(_HEALTH, READ),
+            "monitoring.incident": WRITE,
             **dict.fromkeys((*_CATALOGUE, *_VENDORS, "accounts.announcement"), ALL),
             "accounts.switch": "view change",
         },
+        (
+            *("accounts.block_client", "accounts.view_as_client", "accounts.rotate_apikey"),
+            *("providers.test_provider", "providers.switch_provider"),
+        ),
     ),
     "owner": StaffRole(_("Владелец"), _("Всё, в том числе сотрудники, роли и журнал."), is_everything=True),
 }

@@ -152,10 +152,13 @@ class ProviderAdmin(ModelAdmin):
             for form in formset.forms
             if form.cleaned_data.get("secret")
         ]
-        waiting = provider.credentials.exclude(pk__in=typed)
-        if count := waiting.update(awaits_secret=True):
+        waiting = list(provider.credentials.exclude(pk__in=typed))
+        for credential in waiting:  # one by one: the journal sees what is saved
+            credential.awaits_secret = True
+            credential.save(update_fields=["awaits_secret"])
+        if waiting:
             said = _("Адрес провайдера сменился. Доступов ждут секрета и не отправляются: %(count)d.")
-            self.message_user(request, said % {"count": count}, messages.WARNING)
+            self.message_user(request, said % {"count": len(waiting)}, messages.WARNING)
 
 
 @admin.register(Credential)

@@ -162,7 +162,8 @@ class ApiKeyAdmin(HasSteps, FindsByKey):
     @admin.action(description=_("Отключить"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         working = list(queryset.filter(disabled_at=None))
-        ApiKey.objects.filter(pk__in=[key.pk for key in working]).update(disabled_at=timezone.now())
-        for key in working:
+        for key in working:  # one by one: the journal sees what is saved, and nothing of an update
+            key.disabled_at = timezone.now()
+            key.save(update_fields=["disabled_at"])
             self.log_change(request, key, "Отключён")
         self.message_user(request, _("Отключено ключей: %d.") % len(working))

@@ -12,11 +12,14 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from redis.exceptions import RedisError
 
 from billing import today
 from billing.models import Audit, Hold, Shift
 from billing.templatetags.money import roubles
 from billing.today import Figures
+from monitoring import heartbeats
+from monitoring.models import Incident
 from monitoring.status import Condition, Status
 from monitoring.vitals import Vitals
 from providers.models import Provider
@@ -25,11 +28,13 @@ from routing.admin.sparkline import sparkline
 from routing.conditions import provider_statuses
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-ERRORS = 8
+ERRORS = INCIDENTS = 8
 # Seconds for which figures are good: the page is opened often, and adds up all of two days.
 FRESH = 10
 # A hold that is older than this has outlived every request, and who watches over holds does not work.
 LONGEST_HOLD = 900
+# Seconds: Celery's processes say that they live a few times a minute.
+LONGEST_SILENCE = 120
 CONDITIONS = {
     Condition.OPERATIONAL: (gettext_lazy("работает"), "success"),
     Condition.DEGRADED: (gettext_lazy("с перебоями"), "warning"),
@@ -72,6 +77,7 @@ def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "has_requests": bool(seen["hours"]),
         "providers": list(_providers(seen["latencies"], now)),
         "signs": list(_signs(now)),
+        "incidents": _incidents() if request.user.has_perm("monitoring.view_incident") else None,
         "errors": today.newest_errors(ERRORS, now - DAY) if sees_requests else None,
     }
 
@@ -192,10 +198,28 @@ def _signs(now: datetime) -> Iterator[Sign]:
         _("Старейший резерв"), _age(oldest) if oldest else _("нет"), oldest < LONGEST_HOLD, _list("hold")
     )
     yield _audit(Audit.objects.defer("report").order_by("-at").first(), now)
+    yield from _alive()
     workers = Shift.objects.filter(alive_until__gte=now).count()
     yield Sign(
         _("Веб-процессы"), _("работают: %s") % workers if workers else _("нет"), workers > 0, _list("shift")
     )
+
+
+def _alive() -> Iterator[Sign]:
+    """What Celery's processes last said of themselves."""
+    try:
+        seen = heartbeats.seen()
+    except RedisError:
+        yield Sign("Redis", _("не отвечает"), False, "")
+        return
+    for name, title in ((heartbeats.BEAT, _("Расписание (beat)")), (heartbeats.WORKER, _("Задачи (worker)"))):
+        silent = seen.get(name)
+        told = _("не запускался") if silent is None else _age(silent)
+        yield Sign(title, told, silent is not None and silent < LONGEST_SILENCE, "")
+
+
+def _incidents() -> list[Incident]:
+    return list(Incident.objects.open().select_related("provider").order_by("-opened_at")[:INCIDENTS])
 
 
 def _audit(last: Audit | None, now: datetime) -> Sign:

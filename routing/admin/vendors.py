@@ -21,7 +21,7 @@ from providers.models import Provider
 from routing import vendors
 from routing.admin.vendor_forms import TrialForm
 from routing.admin.vendor_words import BREAKERS, HOLDS, LABELS, STATES, WISHES
-from routing.models import Circuit, Endpoint
+from routing.models import Circuit
 
 PROBES = 50
 
@@ -213,9 +213,10 @@ class VendorAdmin(ProviderAdmin):
         provider = self._found(request, number)
         _demand(self.has_switch_permission(request))
         if request.method == "POST":
-            is_enabled = request.POST.get("to") == "on"
-            Provider.objects.filter(pk=provider.pk).update(is_enabled=is_enabled)
-            self.log_change(request, provider, str(_("Включён.") if is_enabled else _("Выведен из работы.")))
+            provider.is_enabled = request.POST.get("to") == "on"
+            provider.save(update_fields=["is_enabled"])
+            told = _("Включён.") if provider.is_enabled else _("Выведен из работы.")
+            self.log_change(request, provider, str(told))
             return redirect(self._address("state", provider))
         context = {"used": vendors.standing(provider).used, "action": _switch_words(provider)}
         return self._page(request, provider, "switch", context)
@@ -228,7 +229,8 @@ class VendorAdmin(ProviderAdmin):
             raise Http404
         words, told = WISHES[Circuit(wish)]
         if request.method == "POST":
-            Endpoint.objects.filter(pk=row.pk).update(circuit=wish)
+            row.circuit = wish
+            row.save(update_fields=["circuit"])
             self.log_change(request, provider, f"{row.model}: {words}.")
             said = _("%(model)s: предохранитель изменён.") % {"model": row.model}
             self.message_user(request, said, messages.SUCCESS)

@@ -10,6 +10,9 @@ from accounts.models import User
 from billing import ledger
 from billing.models import Audit
 from billing.money import roubles
+from monitoring import heartbeats
+from monitoring.models import Incident
+from monitoring.reach import nearby
 from tests.browsing import portal
 from tests.builders import (
     clerks_browser,
@@ -27,6 +30,8 @@ NOW = timezone.now
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered():
     cache.clear()
+    with nearby() as redis:
+        redis.delete(heartbeats.KEY)
 
 
 def opened(browser) -> dict:
@@ -68,6 +73,25 @@ def test_the_signs_are_red_where_something_is_wrong(db):
     assert not signs["Последняя сверка"].is_well
     assert not signs["Веб-процессы"].is_well
     assert signs["Старейший резерв"][1:3] == ("нет", True)
+
+
+def test_open_incidents_are_shown_to_those_who_may_see_incidents(db):
+    open_one = Incident.objects.create(title="YandexGPT не отвечает")
+    Incident.objects.create(title="Был сбой", closed_at=NOW() + timedelta(minutes=1))
+
+    assert opened(operators_browser())["incidents"] == [open_one]
+    assert opened(clerks_browser("view_incident"))["incidents"] == [open_one]
+    assert opened(clerks_browser())["incidents"] is None
+
+
+def test_celerys_processes_are_well_once_they_have_said_that_they_live(db):
+    before = {sign.title: sign for sign in opened(operators_browser())["signs"]}
+    heartbeats.tell(heartbeats.BEAT)
+    after = {sign.title: sign for sign in opened(clerks_browser())["signs"]}
+
+    assert before["Расписание (beat)"][1:3] == ("не запускался", False)
+    assert after["Расписание (beat)"].is_well
+    assert not after["Задачи (worker)"].is_well
 
 
 def test_an_installation_in_which_nothing_has_happened_says_so(db):
