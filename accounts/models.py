@@ -148,6 +148,7 @@ class Client(Limited):
         permissions = [
             ("block_client", "Может блокировать и разблокировать клиентов"),
             ("view_as_client", "Может смотреть кабинет глазами клиента"),
+            ("export_client", "Может выгружать клиентов"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(plan__in=Plan.values), name="client_plan_is_known"),

@@ -101,6 +101,7 @@ ROLES: dict[str, StaffRole] = {
         (
             *("billing.correct_balance", "billing.refund_generation", "billing.confirm_movement"),
             *(f"billing.export_{each}" for each in _EXPORTED),
+            "accounts.export_client",
         ),
     ),
     "operator": StaffRole(

@@ -16,6 +16,7 @@ from accounts.admin.clients import ClientAdmin
 from accounts.admin.keys import Disable, state_of
 from accounts.admin.panels import Panel
 from accounts.models import Client
+from billing.admin.export import Exports
 from billing.admin.keys import Rotate
 from billing.ledger import wallet_of
 from billing.models import KeyDay, TransferCode
@@ -146,7 +147,7 @@ class Generations(Panel):
         return {"generations": client.generations.all()[:LAST_GENERATIONS], "all": all_of_them}
 
 
-class ClientDesk(ClientAdmin):
+class ClientDesk(Exports, ClientAdmin):
     list_display = [
         "name",
         "inn",
@@ -158,7 +159,7 @@ class ClientDesk(ClientAdmin):
         "state",
         "preferences",
     ]
-    export_columns = list_display
+    exported = ["name", "inn", "plan", "is_active", "created_at", "wallet.balance", "wallet.held"]
     list_filter = [*ClientAdmin.list_filter, LowBalance]
     list_select_related = ["wallet"]
     panels = [Keys, Money, Usage, Generations, *ClientAdmin.panels]

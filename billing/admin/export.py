@@ -155,9 +155,9 @@ class Exports(ModelAdmin):
         field = model._meta.get_field(steps[-1])
         title = capfirst(str(field.verbose_name))
         if len(steps) > 1:
-            title = (
-                f"{capfirst(str(self.model._meta.get_field(steps[0]).verbose_name))}: {field.verbose_name}"
-            )
+            relation = self.model._meta.get_field(steps[0])
+            whose = getattr(relation, "verbose_name", relation.related_model._meta.verbose_name)
+            title = f"{capfirst(str(whose))}: {field.verbose_name}"
 
         def take(row: models.Model) -> Any:
             for step in steps[:-1]:

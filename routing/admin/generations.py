@@ -19,6 +19,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import display
 
+from billing.admin.export import Exports
 from billing.admin.records import GenerationAdmin
 from billing.models import Generation, GenerationStatus
 from billing.money import as_roubles
@@ -52,6 +53,21 @@ FACTS = [
     ("finish_reason", "native_finish_reason"),
     ("cost", "held"),
     ("streamed", "is_test"),
+]
+# Own cost is not among it: who may take the list away need not be one who may see that.
+EXPORTED = [
+    *(
+        "created_at",
+        "id",
+        "client",
+        "client.inn",
+        "model_requested",
+        "model",
+        "provider",
+        "streamed",
+        "status",
+    ),
+    *("http_status", "error_type", "tokens_prompt", "tokens_completion", "cost", "refunded", "duration_ms"),
 ]
 TABS = [
     (_("Попытки и выбор"), ["asked", "choice"]),
@@ -88,7 +104,8 @@ class ProviderFilter(DropdownFilter):
 
 
 @admin.register(Generation)
-class RoutedGenerationAdmin(GenerationAdmin):
+class RoutedGenerationAdmin(Exports, GenerationAdmin):
+    exported = EXPORTED
     list_filter_submit = True
     list_filter = [
         ("created_at", RangeDateTimeFilter),
