@@ -1,4 +1,4 @@
-"""Lists of the portal that leave it as CSV and are known to be complete only here; what CSV is: tests/billing."""
+"""Lists that leave the portal as CSV and are complete only here. What CSV is: see tests/billing."""
 
 import pytest
 from django.urls import reverse
