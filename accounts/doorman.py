@@ -5,7 +5,7 @@ from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.decorators import sync_and_async_middleware
@@ -21,13 +21,18 @@ def note_who_asks(get_response: Answering) -> Answering:
     if not iscoroutinefunction(get_response):
         return partial(_answer, get_response)
 
-    def begin(request: HttpRequest) -> Any:
-        # An asynchronous request is a task of its own, with a context of its own: there is nothing to undo.
-        asked_by.set(partial(who, request))
-        return get_response(request)
+    return _answer_later(get_response)
 
-    markcoroutinefunction(begin)
-    return begin
+
+def _answer_later(get_response: Answering) -> Answering:
+    async def answer(request: HttpRequest) -> Any:
+        token = asked_by.set(partial(who, request))
+        try:
+            return await get_response(request)
+        finally:  # who calls from a thread without a loop gets the context back
+            asked_by.reset(token)
+
+    return answer
 
 
 def _answer(get_response: Answering, request: HttpRequest) -> Any:

@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from accounts import journal
+
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
@@ -136,7 +138,9 @@ class HasSteps(ModelAdmin):
             if objection := step.objection(held):
                 return objection, None
             told, answer = step.take(request, held, typed)
-            self.log_change(request, held, ". ".join(filter(None, [told, typed.get("reason")])))
+            sentence = ". ".join(filter(None, [told, typed.get("reason")]))
+            self.log_change(request, held, sentence)
+            journal.note(held, {}, sentence)
             return "", answer
 
     def _name(self, page: str) -> str:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.views import ChangeList
 
+from accounts import journal
 from monitoring import balances, charts, trial
 from monitoring.models import Probe
 from providers.admin import ProviderAdmin
@@ -232,6 +233,7 @@ class VendorAdmin(ProviderAdmin):
             row.circuit = wish
             row.save(update_fields=["circuit"])
             self.log_change(request, provider, f"{row.model}: {words}.")
+            journal.note(provider, {}, f"{row.model}: {words}.")
             said = _("%(model)s: предохранитель изменён.") % {"model": row.model}
             self.message_user(request, said, messages.SUCCESS)
             return redirect(self._address("state", provider))

@@ -96,7 +96,8 @@ def _dates(model: type[models.Model]) -> dict[str, dict[str, str]]:
     page = admin.site._registry[model]
     named = [each[0] if isinstance(each, tuple) else each for each in page.list_filter]
     fields = {page.date_hierarchy, *(name for name in named if isinstance(name, str))} - {None}
-    moments = [name for name in sorted(fields) if isinstance(model._meta.get_field(name), models.DateField)]
+    own = sorted(name for name in fields if "__" not in name)
+    moments = [name for name in own if isinstance(model._meta.get_field(name), models.DateField)]
     years = {f"{name} in {year}": {f"{name}__year": year} for name in moments for year in YEARS}
     since = {
         f"{name} since {year}": {f"{name}__gte": f"{year}-01-01", f"{name}_from_0": f"01.01.{year}"}
