@@ -14,6 +14,7 @@ MODULES = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migra
 
 # Where the event loop may be: the story, its doors, the transports, what reads Redis on the request's way.
 ASYNC = {
+    "accounts/doorman.py",
     "providers/tokens.py",
     "providers/transports/aio.py",
     "providers/transports/names.py",
