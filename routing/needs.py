@@ -1,6 +1,7 @@
 """What a request asks of an endpoint: read off the chat once, without a word of what it says. Pure."""
 
 from collections.abc import Container, Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -56,7 +57,7 @@ def needs_of(chat: Chat, size: Size) -> Needs:
     fields, unheard = [], []
     for name, value in chat.items():
         if name in VENDOR_FIELDS:
-            if value or (value == 0 and value is not False):
+            if not _says_no(name, value):
                 fields.append(name)
         elif value and name in UNHEARD:
             unheard.append(name)
@@ -71,6 +72,11 @@ def needs_of(chat: Chat, size: Size) -> Needs:
         calls_any=requires_any(chat),
         is_streamed=bool(chat.get("stream")),
     )
+
+
+def _says_no(name: str, value: Any) -> bool:
+    """An empty object is a wish for the ordinary, but a bias for no token is none."""
+    return value is None or value is False or value == [] or (name == "logit_bias" and not value)
 
 
 def _limit(chat: Chat) -> int | None:

@@ -164,6 +164,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "": ("/", PUBLIC),
     "login/": ("/login/", PUBLIC),
     "logout/": ("/logout/", PUBLIC),
+    "looking/stop/": ("/looking/stop/", PUBLIC),
     "reauthenticate/": ("/reauthenticate/", PERSON),
     "mfa/": ("/mfa/", PERSON),
     "mfa/authenticate/": ("/mfa/authenticate/", PERSON),
