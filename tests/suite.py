@@ -1,4 +1,4 @@
-"""The whole suite: what may share the machine, what wants a half of it, and what counts moments, alone.
+"""The whole suite: what may share the machine, what wants half of it, what counts moments, the portal.
 
 With arguments it is pytest with these arguments, in one process.
 """
@@ -68,6 +68,32 @@ ALONE = (
     "tests/providers/twins/test_server.py",
     "tests/routing/test_turns.py",
 )
+# The operators' portal: five minutes of a core, most of them for drawing pages.
+PORTAL = (
+    "tests/accounts/test_journal.py",
+    "tests/accounts/test_notices.py",
+    "tests/accounts/test_portal_clients.py",
+    "tests/accounts/test_second_factor.py",
+    "tests/accounts/test_signing_in.py",
+    "tests/accounts/test_visits.py",
+    "tests/billing/test_admin_lists.py",
+    "tests/billing/test_admin_promo.py",
+    "tests/billing/test_admin_proposals.py",
+    "tests/billing/test_admin_untouchable.py",
+    "tests/billing/test_portal_money.py",
+    "tests/e2e/test_portal.py",
+    "tests/routing/test_demo.py",
+    "tests/routing/test_portal_catalogue.py",
+    "tests/routing/test_portal_pages.py",
+    "tests/routing/test_portal_vendors.py",
+    "tests/routing/test_start.py",
+    "tests/routing/test_vendors.py",
+    "tests/xrouter/test_admin_abuse.py",
+    "tests/xrouter/test_portal_roles.py",
+    "tests/xrouter/test_roles.py",
+)
+# Leaves the part of the portal out: the gate has a limit of time.
+WITHOUT_PORTAL = "--without-portal"
 # A database for each takes as long to make as a hundred tests take.
 MOST_PROCESSES = 4
 # A file stays in one process, which makes its fixtures once.
@@ -89,13 +115,14 @@ class GroupScheduling(LoadFileScheduling):
 
 def together() -> list[str]:
     """What comes first: all but the other two parts."""
-    others = {*waiting(), *ALONE}
+    others = {*waiting(), *ALONE, *PORTAL}
     return in_order(file for file in files_of("tests") if file not in others)
 
 
 def waiting() -> list[str]:
     """Tests of whole installations that mostly wait; their bounds allow for a busy machine."""
-    return in_order(file for file in files_of("tests/e2e") if file not in PATIENT_FILES)
+    others = {*PATIENT_FILES, *PORTAL}
+    return in_order(file for file in files_of("tests/e2e") if file not in others)
 
 
 def files_of(directory: str) -> Iterator[str]:
@@ -114,14 +141,17 @@ def parts() -> list[list[str]]:
         ["-n", str(many), *SHARED, *together()],
         ["-n", str(few), *SHARED, *waiting()],
         [*ALONE],
+        ["-n", str(few), *SHARED, *PORTAL],
     ]
 
 
 def main(arguments: list[str]) -> int:
-    if arguments:
+    # Programs that tests start would compile all of ours each time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if arguments and arguments != [WITHOUT_PORTAL]:
         return pytest.main(arguments)
     worst = 0
-    for part in parts():
+    for part in parts()[:-1] if arguments else parts():
         outcome = pytest.main(part, plugins=[Groups()])
         worst = max(worst, outcome)
         if outcome == pytest.ExitCode.INTERRUPTED:

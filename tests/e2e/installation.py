@@ -116,7 +116,6 @@ class Twins:
 
     program: Program
     url: str
-    _orders: list[Any] = field(default_factory=list, compare=False)  # since all was calm
 
     @property
     def port(self) -> int:
@@ -124,8 +123,6 @@ class Twins:
 
     def control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
-        if (method, path) == ("POST", "/__fault"):
-            self._orders.append(body)
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             return dict(json.load(answer))
@@ -155,9 +152,7 @@ class Twins:
             except OSError:
                 return False
 
-        if self._orders:
-            assert wait_until(is_calm)
-            self._orders.clear()
+        assert wait_until(is_calm)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Portal:
     def __init__(self, root: str) -> None:
         self._root = root
         self._session = requests.Session()
-        page = self.post("/admin/login/", username=OPERATOR, password=PASSWORD)
+        page = self.post("/login/", username=OPERATOR, password=PASSWORD)
         assert page.ok and "id_password" not in page.text
 
     def post(self, path: str, **form: Any) -> requests.Response:

@@ -12,7 +12,7 @@ from monitoring.tally import Tally
 from monitoring.vitals import Circuit
 from providers.errors import Refused
 from providers.upstreams import Login
-from routing import attempts
+from routing import search
 from tests.gateways import ANSWER, NOBODY, WHOLE, House, Script, card, login, route, saying, silent
 from tests.routing.test_attempts import endpoint, keys, outcomes, until
 from tests.servers import Line, Vendor, reply
@@ -103,7 +103,7 @@ async def asked_first(house: House) -> str:
 async def test_who_falls_silent_is_left_before_anybody_has_timed_out(
     three: list[Vendor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "OVERDUE", 0.3)
+    monkeypatch.setattr(search, "OVERDUE", 0.3)
     is_silent = asyncio.Event()
     three[0].script = streaming(is_silent)
     three[1].script = saying(*WHOLE)
@@ -128,7 +128,7 @@ async def test_who_falls_silent_is_left_before_anybody_has_timed_out(
 async def test_who_was_never_quick_is_not_overdue(
     three: list[Vendor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "OVERDUE", 0.05)
+    monkeypatch.setattr(search, "OVERDUE", 0.05)
     three[0].script = silent
     async with House(card(endpoint(three[0], "a"))) as house:
         waiting = [asyncio.create_task(house.stream()) for _ in range(4)]
