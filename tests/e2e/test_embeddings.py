@@ -261,10 +261,10 @@ def test_a_failure_is_free(express: Server, client: Client, twins: Twins, fault:
 def test_who_cannot_pay_is_told_so(door: Server, installation: Installation, twins: Twins):
     poor = new_client(installation, amount=1)
 
-    refused = embed(door, poor, "vectors/alone", ["[[tag=poor]]" + "слово " * 300])
+    refused = embed(door, poor, "vectors/alone", ["[[tag=poor-in-vectors]]" + "слово " * 300])
 
     assert refused.status_code == 402
-    assert not twins.journal("poor")
+    assert not twins.journal("poor-in-vectors")
     assert poor.is_at_rest()
 
 

@@ -227,10 +227,10 @@ def test_the_rich_are_not_trusted(installation: Installation, workers: Server, t
     assert wait_until(client.is_at_rest)
 
     client.pay(1 - client.wallet()["balance"])
-    heard = at_once(20, lambda _: ask(workers, client.key, chat("solo/openai", "[[tag=rich]]Привет")))
+    heard = at_once(20, lambda _: ask(workers, client.key, chat("solo/openai", "[[tag=rich-no-more]]Привет")))
 
     assert {one.status for one in heard} == {402}
-    assert twins.journal("rich") == []
+    assert twins.journal("rich-no-more") == []
     assert client.wallet()["balance"] == 1
 
 
