@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from tests.template import migrated_once
+
 # Of the tests of whole installations, those that wait for answers and count no seconds. Each group of them
 # is one process's, because to make an installation takes as long as dozens of tests take.
 PATIENT = (
@@ -150,8 +152,13 @@ def main(arguments: list[str]) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments and arguments != [WITHOUT_PORTAL]:
         return pytest.main(arguments)
+    with migrated_once():
+        return run(parts()[:-1] if arguments else parts())
+
+
+def run(parts: list[list[str]]) -> int:
     worst = 0
-    for part in parts()[:-1] if arguments else parts():
+    for part in parts:
         outcome = pytest.main(part, plugins=[Groups()])
         worst = max(worst, outcome)
         if outcome == pytest.ExitCode.INTERRUPTED:
