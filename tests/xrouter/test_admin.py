@@ -128,9 +128,12 @@ def test_every_model_is_on_the_desk(model):
 
 
 @each_model
-@pytest.mark.parametrize("query", ["", "?q=а", "?q=00000000-0000-0000-0000-000000000000"])
-def test_every_list_opens_and_can_be_searched(operator, rows, model, query):
-    assert operator.get(page(model, "changelist") + query).status_code == 200
+def test_every_list_opens_and_can_be_searched(operator, rows, model):
+    queries = ["", "?q=а", "?q=00000000-0000-0000-0000-000000000000"]
+
+    answers = [operator.get(page(model, "changelist") + query).status_code for query in queries]
+
+    assert answers == [200, 200, 200]
 
 
 @each_model
