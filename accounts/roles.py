@@ -118,6 +118,8 @@ ROLES: dict[str, StaffRole] = {
         (
             *("accounts.block_client", "accounts.view_as_client", "accounts.rotate_apikey"),
             *("providers.test_provider", "providers.switch_provider"),
+            # Support asks an operator: who talks to a client all day reads nobody's prompts.
+            *("accounts.keep_content", "routing.view_content"),
         ),
     ),
     "owner": StaffRole(_("Владелец"), _("Всё, в том числе сотрудники, роли и журнал."), is_everything=True),

@@ -14,8 +14,10 @@ from prometheus_client import REGISTRY
 
 from accounts.callers import Caller, Callers
 from accounts.keys import Kind, new_key
+from routing.contents.transcript import Transcript
 from routing.desk import LOOK_UPS, Arrival, Desk, Reply
 from routing.errors import BodyTimedOut, TooManyBytes
+from routing.express import Answer
 from tests.gateways import ANSWER, WHOLE, House, before, caller, card, route, saying, silent
 from tests.servers import Vendor, reply
 
@@ -34,6 +36,7 @@ class Reception:
         self.failure: Exception | None = None
         self.patience = 10.0  # seconds
         self.mark = ""
+        self.kept: list[Transcript] = []
         self.database = threading.Event()  # hangs until it is set
         self.database.set()
 
@@ -49,6 +52,7 @@ class Reception:
         *,
         peer: str = "203.0.113.7",
         flaw: Exception | None = None,
+        path: str = "chat",
         **headers: str | None,
     ) -> Reply:
         async def read_body() -> bytes:
@@ -66,8 +70,10 @@ class Reception:
             self.proxies,
             patience=self.patience,
             mark=self.mark,
+            keep=self.kept.append,
         )
-        return await desk.chat(Arrival(lower, peer, read_body))
+        answer: Answer = getattr(desk, path)
+        return await answer(Arrival(lower, peer, read_body))
 
     async def status(self, *args: Any, **kwargs: Any) -> int:
         return (await self.answer(*args, **kwargs)).status
