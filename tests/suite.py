@@ -34,6 +34,7 @@ PATIENT = (
         "tests/e2e/test_abuse_keys.py",
         "tests/e2e/test_abuse_tenants.py",
         "tests/e2e/test_account.py",
+        "tests/e2e/test_contents.py",
         "tests/e2e/test_openai_node.py",
         "tests/e2e/test_openai_python.py",
         "tests/e2e/test_promised.py",
@@ -70,6 +71,7 @@ ALONE = (
 )
 # The operators' portal: five minutes of a core, most of them for drawing pages.
 PORTAL = (
+    "tests/accounts/test_contents.py",
     "tests/accounts/test_journal.py",
     "tests/accounts/test_notices.py",
     "tests/accounts/test_portal_clients.py",
@@ -82,8 +84,10 @@ PORTAL = (
     "tests/billing/test_admin_untouchable.py",
     "tests/billing/test_portal_money.py",
     "tests/e2e/test_portal.py",
+    "tests/routing/test_admin_contents.py",
     "tests/routing/test_demo.py",
     "tests/routing/test_portal_catalogue.py",
+    "tests/routing/test_portal_contents.py",
     "tests/routing/test_portal_pages.py",
     "tests/routing/test_portal_vendors.py",
     "tests/routing/test_start.py",

@@ -22,7 +22,8 @@ class Events(Protocol):
 def question_of(body: bytes) -> Question | None:
     """What is kept of a request whose client wants that; None where the request itself says no."""
     # Read again: a chat made of a text has not all its fields.
-    return Question(body) if may_be_kept(read_object(body)) else None
+    asked = read_object(body)
+    return Question(body, asked) if may_be_kept(asked) else None
 
 
 class Overheard:

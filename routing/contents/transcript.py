@@ -32,7 +32,10 @@ class Question:
 
     __slots__ = ("is_cut", "text")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, asked: Json | None = None) -> None:
+        """``asked``: what ``body`` says."""
+        if asked is not None and len(body) > LONGEST:
+            body = orjson.dumps(asked)  # a Russian letter may have come as six bytes
         self.text = body[:LONGEST]
         self.is_cut = len(body) > LONGEST
 

@@ -23,7 +23,7 @@ from tests.builders import make_client
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
-SECRET = "тайна-7f3a"  # noqa: S105 - of a prompt
+SECRET = "тайна-7f3a"
 
 
 class Asked:

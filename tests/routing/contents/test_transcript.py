@@ -1,5 +1,6 @@
 """What is gathered of a request and its answer, and where it ends."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -121,6 +122,16 @@ def test_a_question_and_a_whole_answer_have_bounds(size):
     assert (len(given.question.text), len(given.answer)) == (LONGEST, LONGEST)
     assert given.question.is_cut is given.answer_is_cut is (size > LONGEST)
     assert given.size == 2 * LONGEST
+
+
+def test_a_long_question_is_cut_in_its_shortest_spelling():
+    asked = {"prompt": "ы" * (LONGEST // 3)}
+
+    escaped = Question(json.dumps(asked, indent=2).encode(), asked)
+    short = Question(escaped_short := json.dumps({"prompt": "ы"}).encode(), {"prompt": "ы"})
+
+    assert (escaped.text, escaped.is_cut) == (orjson.dumps(asked), False)
+    assert short.text == escaped_short
 
 
 @pytest.mark.parametrize("piece", ["ы" * 100, "a" * 7, "€" * 5000])
