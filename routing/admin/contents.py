@@ -28,6 +28,7 @@ PERMISSION = "routing.view_content"
 SHORTEST_REASON = 10
 # Members of a message that are read as they are; the others are read as JSON.
 WORDS = {"role", "content", "text"}
+NOT_KEPT = _("Содержание не хранится.")
 
 
 class LookForm(ReasonForm):
@@ -43,7 +44,7 @@ class LookForm(ReasonForm):
 class Look:
     """What the page of a step says; see ``accounts.admin.steps``."""
 
-    title, icon, hurts = _("Содержание запроса"), "visibility", False
+    title, icon, hurts = _("Посмотреть содержание"), "visibility", False
 
     @staticmethod
     def consequences(generation: Generation) -> list[Any]:
@@ -94,7 +95,7 @@ class ShowsContent(ModelAdmin):
         if content is not None and request.method == "POST" and form.is_valid():
             template, told = "routing/desk/content.html", _shown(row, content, form.cleaned_data["reason"])
         else:
-            objection = "" if content else _("Содержание не хранится.")
+            objection = "" if content else NOT_KEPT
             template = "accounts/desk/step.html"
             told = {
                 "step": Look,
@@ -109,7 +110,7 @@ class ShowsContent(ModelAdmin):
 def _state(request: HttpRequest, row: Generation) -> dict[str, Any]:
     content = shelf.in_force(row.pk)
     if content is None:
-        return {"told": _("Содержание не хранится.")}
+        return {"told": NOT_KEPT}
     until = timezone.localtime(shelf.until(content))
     told = _("Содержание хранится до %(until)s.") % {"until": f"{until:%d.%m.%Y %H:%M}"}
     if not request.user.has_perm(PERMISSION):
@@ -120,12 +121,14 @@ def _state(request: HttpRequest, row: Generation) -> dict[str, Any]:
 def _shown(row: Generation, content: Content, reason: str) -> dict[str, Any]:
     """What the page shows. The look is in the journal before anything is opened."""
     with transaction.atomic():
-        sentence = f"Просмотр содержания, клиент «{row.client}». {reason}"
+        sentence = f"Просмотр содержания, клиент «{row.client}». Причина: {reason}"
         journal.note(row, {}, sentence, journal.Change.Action.ACCESS)
     try:
         opened = shelf.opened(content)
     except VaultError as exc:
         return {"failure": str(exc)}
+    except Content.DoesNotExist:
+        return {"failure": NOT_KEPT}
     return {
         "reason": reason,
         "question": _blocks(opened.question),
@@ -143,7 +146,7 @@ def _blocks(text: bytes) -> list[Block]:
         return [Block("", text.decode(errors="replace"))] if text else []
     said = [*told.pop("messages", ()), *_answers(told)]
     said += [{"role": name, "content": told.pop(name)} for name in ("prompt", "input") if name in told]
-    return [*map(_block, said), Block(str(_("остальное")), _json(told))]
+    return [*map(_block, said), Block(str(_("Остальные поля")), _json(told))]
 
 
 def _answers(told: dict[str, Any]) -> list[dict[str, Any]]:

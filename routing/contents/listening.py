@@ -52,6 +52,9 @@ class Overheard:
         finally:
             self._end()
 
+    def __del__(self) -> None:
+        self._end()  # Django, whose customer leaves while it sends, drops what it has not read to its end
+
     def _hear(self, events: bytes) -> None:
         if self._transcript is None:
             return

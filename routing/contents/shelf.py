@@ -49,8 +49,9 @@ def put(transcripts: Sequence[Transcript]) -> int:
 
 
 def in_force(generation_id: UUID) -> Content | None:
-    """The content of a generation, if there is one that may still be shown."""
-    content = Content.objects.select_related("client").filter(pk=generation_id).first()
+    """The content of a generation, if there is one that may still be shown; ``opened`` reads what is in it."""
+    rows = Content.objects.select_related("client").defer("question", "answer")
+    content = rows.filter(pk=generation_id).first()
     if content is None:
         return None
     bound = oldest(content.client, timezone.now())
@@ -63,7 +64,7 @@ def until(content: Content) -> datetime:
 
 
 def opened(content: Content) -> Opened:
-    """What is in a row. Raises VaultError."""
+    """What is in a row. Raises VaultError, and DoesNotExist where it was deleted just now."""
     question, answer = (zlib.decompress(half) for half in content.opened())
     return Opened(question, answer, content.question_is_cut, content.answer_is_cut)
 

@@ -100,6 +100,9 @@ def test_an_operator_begins_prolongs_and_ends_it_and_the_journal_has_each(browse
     told = [entry.additional_data["sentence"] for entry in entries if entry.additional_data]
     assert len(told) == 3
     assert all(REASON in each for each in told)
+    history = browser.get(reverse("admin:accounts_client_history", args=[romashka_.pk])).content.decode()
+    assert "дней хранения содержания" in history.lower()
+    assert REASON in history
 
 
 def test_the_page_tells_what_is_so_and_what_will_happen(browser, romashka_):

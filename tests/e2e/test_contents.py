@@ -47,6 +47,15 @@ def kept(client: Client) -> dict[UUID, Any]:
     return {row["generation"]: opened(Content(**row)) for row in rows}
 
 
+def leave(server: Server, client: Client, word: str) -> UUID:
+    """Hang up in the middle of a stream."""
+    body = chat("slow/openai", f"[[tokens=200]][[chunks=50]][[delay_ms=20]]{word}", stream=True)
+    headers = {"Authorization": f"Bearer {client.key}"}
+    with requests.post(server.root + PATH, json=body, headers=headers, stream=True, timeout=10) as answer:
+        next(answer.iter_lines())
+        return number(answer)
+
+
 def all_before(server: Server, marker: Client) -> None:
     """Wait until what was asked before is written: a worker writes in the order of what ended."""
     last = ask(server, marker.key, chat("solo/openai", "последний"))
@@ -112,6 +121,15 @@ def test_what_went_wrong_is_kept_as_far_as_it_came(door: Server, asking: Client,
         assert told["choices"][0]["message"]["content"] == broken.text != ""
 
 
+def test_of_a_stream_whose_customer_leaves_what_went_out_is_kept(door: Server, asking: Client):
+    left = leave(door, asking, new_word())
+
+    assert wait_until(lambda: left in kept(asking))
+    told = words(kept(asking)[left].answer)["choices"][0]
+    assert told["message"]["content"]
+    assert told["finish_reason"] is None
+
+
 # Of everybody else nothing ----------------------------------------------------------------------------
 
 
@@ -152,14 +170,7 @@ def test_whatever_fails_leaves_nothing_of_what_was_said_anywhere(
         answer = post(door, other.key, body, path=path)
         assert b"[DONE]" in answer.content or not answer.ok, body
     assert post(door, poor.key, chat("solo/openai", word)).status_code == 402
-    with requests.post(
-        door.root + PATH,
-        json=chat("slow/openai", f"[[tokens=200]][[chunks=50]][[delay_ms=20]]{word}", stream=True),
-        headers={"Authorization": f"Bearer {other.key}"},
-        stream=True,
-        timeout=10,
-    ) as left:
-        next(left.iter_content(None))
+    leave(door, other, word)
     assert wait_until(lambda: other.records(cancelled=True))
     all_before(door, asking)
 

@@ -1,6 +1,7 @@
 """What comes over the desk: keys in every shape, addresses behind proxies, bodies of every kind."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -503,6 +504,18 @@ async def test_of_a_stream_whose_reader_leaves_is_kept_what_he_was_given(desk: R
 
     (kept,) = desk.kept
     assert answered(kept)["choices"][0]["message"] in ({}, {"content": "При"}, {"content": "Привет"})
+
+
+async def test_of_a_stream_that_is_dropped_unread_what_went_out_is_kept(desk: Reception) -> None:
+    keeping(desk)
+    desk.server.script = saying(*WHOLE)
+    answer = await desk.answer(STREAM)
+    await anext(answer.events)
+
+    del answer
+    gc.collect()
+
+    assert len(desk.kept) == 1
 
 
 @pytest.mark.parametrize("body", [CHAT, STREAM], ids=["whole", "streamed"])
