@@ -49,7 +49,7 @@ def put(transcripts: Sequence[Transcript]) -> int:
 
 
 def in_force(generation_id: UUID) -> Content | None:
-    """The content of a generation, if there is one that may still be shown; ``opened`` reads what is in it."""
+    """The content of a generation that may still be shown; ``opened`` reads what is in it."""
     rows = Content.objects.select_related("client").defer("question", "answer")
     content = rows.filter(pk=generation_id).first()
     if content is None:
