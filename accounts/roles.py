@@ -61,7 +61,7 @@ _EXPORTED = (
 ROLES: dict[str, StaffRole] = {
     "viewer": StaffRole(
         _("Наблюдатель"),
-        _("Видит всё, кроме людей и журнала; ничего не меняет и не выгружает."),
+        _("Видит всё, кроме людей, журнала и содержания запросов; ничего не меняет и не выгружает."),
         dict.fromkeys(
             (
                 *("accounts.client", "accounts.apikey", "accounts.visit"),
@@ -106,7 +106,10 @@ ROLES: dict[str, StaffRole] = {
     ),
     "operator": StaffRole(
         _("Оператор"),
-        _("Провайдеры и доступы к ним, модели, исполнители, цены, объявления и переключатели."),
+        _(
+            "Провайдеры и доступы к ним, модели, исполнители, цены, объявления и переключатели;"
+            " содержание запросов, если клиент попросил его хранить."
+        ),
         {
             **dict.fromkeys(("accounts.client", "accounts.apikey", "accounts.visit"), READ),
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.hold", *_MACHINERY), READ),

@@ -84,16 +84,20 @@ class Scribe:
 
     def _write(self, batch: Sequence[Transcript]) -> bool:
         try:
-            wanted = self._put(batch)
+            wanted = self._put_and_let_go(batch)
         except Exception as exc:  # noqa: BLE001 - the last edge: a thread that ended would lose all that follows
             self._lose(len(batch), type(exc).__name__)
             return False
-        finally:
-            connection.close()
         metrics.CONTENTS["kept"].inc(wanted)
         if late := len(batch) - wanted:
             metrics.CONTENTS["unwanted"].inc(late)
         return True
+
+    def _put_and_let_go(self, batch: Sequence[Transcript]) -> int:
+        try:
+            return self._put(batch)
+        finally:
+            connection.close()
 
     def _lose(self, count: int, error: str) -> None:
         metrics.CONTENTS["lost"].inc(count)
