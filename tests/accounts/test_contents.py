@@ -94,7 +94,7 @@ def test_an_operator_begins_prolongs_and_ends_it_and_the_journal_has_each(browse
     assert (begun.keeps_content, begun.content_days) == (True, 3)
     assert (prolonged.content_since, prolonged.content_days) == (begun.content_since, 14)
     assert not fresh(romashka_).keeps_content
-    entries = Change.objects.filter(object_pk=str(romashka_.pk)).order_by("pk")
+    entries = Change.objects.get_for_object(romashka_).order_by("pk")
     changed = [set(entry.changes) for entry in entries if entry.changes and "name" not in entry.changes]
     assert changed == [{"content_days", "content_since"}, {"content_days"}, {"content_since"}]
     told = [entry.additional_data["sentence"] for entry in entries if entry.additional_data]
