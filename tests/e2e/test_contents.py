@@ -193,6 +193,23 @@ def test_what_is_kept_can_be_read_nowhere_but_through_the_vault(
     assert word not in door.program.said()
 
 
+def test_where_it_cannot_be_written_it_is_lost_and_the_answer_is_not(
+    installation: Installation, express: Server, asking: Client
+):
+    installation.query("ALTER TABLE routing_content RENAME TO routing_content_away")
+    try:
+        heard = ask(express, asking.key, chat("solo/openai", f"[[echo]]{(word := new_word())}"))
+        assert wait_until(lambda: express.program.events("contents are lost"))
+    finally:
+        installation.query("ALTER TABLE routing_content_away RENAME TO routing_content")
+    all_before(express, asking)
+
+    assert (heard.status, heard.text) == (200, word)
+    assert number(heard) not in kept(asking)
+    assert word not in express.program.said()
+    assert 'xrouter_contents_total{outcome="lost"}' in requests.get(f"{express.root}/metrics", timeout=5).text
+
+
 # From one moment to the next --------------------------------------------------------------------------
 
 
