@@ -8,11 +8,12 @@ from typing import Any, Self
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Concat, Length, Lower
 from django.db.models.lookups import Exact, StartsWith
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts import keys
 from accounts.journal import Change  # noqa: F401 - a model of this app in a module of its own
@@ -83,6 +84,11 @@ class Plan(models.TextChoices):
     PAID = "paid", "платный"
 
 
+# Days for which what a client's requests said may be kept, where it asked for that.
+MOST_CONTENT_DAYS = 30
+USUAL_CONTENT_DAYS = 7
+
+
 def limit(name: str) -> models.PositiveIntegerField:
     return models.PositiveIntegerField(name, null=True, blank=True, validators=[MinValueValidator(1)])
 
@@ -138,6 +144,16 @@ class Client(Limited):
         "активен", default=True, help_text="Ключи неактивного клиента не работают."
     )
     routing = preferences("Что указано в запросе или у ключа, важнее.")
+    content_since = models.DateTimeField(
+        _("содержание запросов хранится с"), null=True, blank=True, editable=False
+    )
+    content_days = models.PositiveSmallIntegerField(
+        _("дней хранения содержания"),
+        default=USUAL_CONTENT_DAYS,
+        db_default=USUAL_CONTENT_DAYS,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_CONTENT_DAYS)],
+        editable=False,
+    )
     created_at = models.DateTimeField("создан", default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="clients", verbose_name="люди")
 
@@ -149,14 +165,24 @@ class Client(Limited):
             ("block_client", "Может блокировать и разблокировать клиентов"),
             ("view_as_client", "Может смотреть кабинет глазами клиента"),
             ("export_client", "Может выгружать клиентов"),
+            ("keep_content", "Может включать и выключать хранение содержания запросов"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(plan__in=Plan.values), name="client_plan_is_known"),
             models.CheckConstraint(condition=LIMITS_ARE_POSITIVE, name="client_limits_are_positive"),
+            models.CheckConstraint(
+                condition=models.Q(content_days__gte=1, content_days__lte=MOST_CONTENT_DAYS),
+                name="client_content_days_are_known",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def keeps_content(self) -> bool:
+        """Whether what its requests say is kept: it asked for that."""
+        return self.content_since is not None
 
 
 class Role(models.TextChoices):

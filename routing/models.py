@@ -16,6 +16,7 @@ from accounts.models import Client, Plan
 from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
 from routing.classifier import KINDS
+from routing.contents.models import Content  # noqa: F401 - a model of this app in a module of its own
 from routing.scoring import BEST, GENERAL
 from routing.wishes import SUFFIXES, split_suffix
 

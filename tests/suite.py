@@ -36,6 +36,7 @@ PATIENT = (
         "tests/e2e/test_abuse_keys.py",
         "tests/e2e/test_abuse_tenants.py",
         "tests/e2e/test_account.py",
+        "tests/e2e/test_contents.py",
         "tests/e2e/test_openai_node.py",
         "tests/e2e/test_openai_python.py",
         "tests/e2e/test_promised.py",
@@ -73,6 +74,7 @@ ALONE = (
 # The operators' portal draws pages while tests of whole installations wait. All of it is one process's, so
 # that it never takes more than one core from them.
 PORTAL = (
+    "tests/accounts/test_contents.py",
     "tests/accounts/test_journal.py",
     "tests/accounts/test_notices.py",
     "tests/accounts/test_portal_clients.py",
@@ -84,8 +86,10 @@ PORTAL = (
     "tests/billing/test_admin_proposals.py",
     "tests/billing/test_admin_untouchable.py",
     "tests/billing/test_portal_money.py",
+    "tests/routing/test_admin_contents.py",
     "tests/routing/test_demo.py",
     "tests/routing/test_portal_catalogue.py",
+    "tests/routing/test_portal_contents.py",
     "tests/routing/test_portal_pages.py",
     "tests/routing/test_portal_vendors.py",
     "tests/routing/test_start.py",

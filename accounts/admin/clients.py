@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilt
 from unfold.decorators import display
 
 from accounts import visits
+from accounts.admin import contents
 from accounts.admin.limited import PREFERENCES, ROUTING
 from accounts.admin.panels import Panel
 from accounts.admin.search import FindsByKey, clients_like
@@ -116,12 +117,12 @@ class ClientAdmin(HasSteps, FindsByKey):
     list_per_page = 50
     search_fields = ["name", "inn"]
     search_help_text = _("Название, ИНН, почта человека или начало ключа.")
-    readonly_fields = ["state_told", "created_at"]
-    steps = [Look(), Block(), Unblock()]
+    readonly_fields = ["state_told", "content_told", "created_at"]
+    steps = [Look(), Block(), Unblock(), *contents.STEPS]
     inlines = [MemberInline]
     panels: list[type[Panel]] = [Visits]
     fieldsets = [
-        (None, {"fields": [("name", "inn"), ("plan", "state_told"), "created_at"]}),
+        (None, {"fields": [("name", "inn"), ("plan", "state_told"), ("created_at", "content_told")]}),
         (_("Лимиты"), {"fields": LIMITS, "description": _("Пусто — как в тарифе доступа.")}),
         ROUTING,
     ]
@@ -164,6 +165,10 @@ class ClientAdmin(HasSteps, FindsByKey):
     @display(description=_("состояние"))
     def state_told(self, client: Client) -> Any:
         return self.state(client)[1]
+
+    @display(description=_("содержание запросов"))
+    def content_told(self, client: Client) -> Any:
+        return contents.told(client)
 
     @display(description=_("предпочтения"), empty_value="—")
     def preferences(self, client: Client) -> str | None:

@@ -25,6 +25,7 @@ from billing.models import Generation, GenerationStatus
 from billing.money import as_roubles
 from providers.models import Provider
 from routing.admin import decisions
+from routing.admin.contents import ShowsContent
 from routing.statements import Record
 
 COLOURS = {
@@ -104,7 +105,7 @@ class ProviderFilter(DropdownFilter):
 
 
 @admin.register(Generation)
-class RoutedGenerationAdmin(Exports, GenerationAdmin):
+class RoutedGenerationAdmin(ShowsContent, Exports, GenerationAdmin):
     exported = EXPORTED
     list_filter_submit = True
     list_filter = [
