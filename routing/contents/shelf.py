@@ -71,9 +71,8 @@ def opened(content: Content) -> Opened:
 
 def forget() -> int:
     """Delete what is not in force, a batch at a time; how many there were. Two may do it at once."""
-    now = (
-        timezone.now()
-    )  # before clients are read: what begins with a new consent is not deleted by the old one
+    # Before clients are read: what begins with a new consent is not deleted by the old one.
+    now = timezone.now()
     clients = list(Client.objects.filter(Exists(Content.objects.filter(client=OuterRef("pk")))))
     return sum(sum(_batches(client, oldest(client, now) or now)) for client in clients)
 
