@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework import exceptions as framework
@@ -298,7 +298,11 @@ class GenerationDetail(V1View):
 
 
 class Schema(V1View, SpectacularJSONAPIView):
-    """The OpenAPI document."""
+    """The OpenAPI document: as all the API says, in Russian, whatever the reader's pages are in."""
+
+    def _get_schema_response(self, request: Request) -> Response:
+        with translation.override("ru"):
+            return super()._get_schema_response(request)
 
 
 class Nowhere(V1View):

@@ -74,7 +74,7 @@ def page(name: str, key: Any) -> str:
 def test_a_generation_tells_whom_it_asked_and_what_became_of_that():
     told = page("billing_generation", decided(furnished(), attempts=ASKED).pk)
 
-    assert "a pro-1 Провайдер не ответил вовремя. (TimedOut) 3000" in told
+    assert "a pro-1 Провайдер не ответил вовремя. (TimedOut) 3 000" in told
     assert "b pro-2 ответил 250" in told
 
 
