@@ -35,7 +35,8 @@ class Probe(models.Model):
         indexes = [models.Index(fields=["provider", "-at"], name="probe_of_provider")]
 
     def __str__(self) -> str:
-        return f"{self.provider}: {_('ответил') if self.ok else self.kind or _('не ответил')}"
+        told = _("ответил") if self.ok else self.kind or _("не ответил")
+        return f"{self.provider}: {told}"
 
 
 class Balance(models.Model):

@@ -81,7 +81,7 @@ class SwitchForm(forms.ModelForm):
     class Meta:
         model = Switch
         fields = ["active"]
-        labels = {"active": _("включено")}
+        labels = {"active": _("Включено")}
         help_texts = {"active": ""}
 
 

@@ -8,7 +8,7 @@ from unfold.admin import TabularInline
 
 from billing.admin.desk import Desk, MoneyInline
 from billing.models import Cap
-from billing.money import as_roubles
+from billing.templatetags.money import plain_roubles
 
 
 class WithSpent:
@@ -21,7 +21,7 @@ class WithSpent:
 
     @admin.display(description=_("потрачено за период, ₽"), ordering="spent")
     def spent(self, cap: Cap) -> str | None:
-        return None if cap.pk is None else as_roubles(cap.spent)
+        return None if cap.pk is None else plain_roubles(cap.spent)
 
 
 class CapInline(WithSpent, MoneyInline, TabularInline):

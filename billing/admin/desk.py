@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 
 from billing.admin.pages import Bounded
 from billing.fields import MicroField
-from billing.money import Micro, as_roubles
+from billing.money import Micro
 from billing.templatetags.money import grouped, plain_roubles, signed_roubles
 
 Column = Callable[[models.Model], str]
@@ -38,7 +38,7 @@ def column(model: type[models.Model], name: str, tell: Callable[[Any], str]) -> 
 
 def in_roubles(model: type[models.Model], name: str) -> Column:
     """The amount ``name`` as the admin shows it to those who may only read it."""
-    return column(model, name, as_roubles)
+    return column(model, name, plain_roubles)
 
 
 def moment_told(moment: datetime) -> SafeString:
@@ -59,7 +59,7 @@ def signed_money(amount: Micro) -> SafeString:
 
 # How a page shows a field of this kind that is only read, and how a list does.
 READ: dict[type[models.Field], Callable[[Any], str]] = {
-    MicroField: as_roubles,
+    MicroField: plain_roubles,
     models.PositiveIntegerField: grouped,
     models.PositiveBigIntegerField: grouped,
 }

@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Client
 
@@ -26,7 +27,7 @@ class Alert(models.Model):
     sent_at = models.DateTimeField(_("отправлено"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("предупреждение")
+        verbose_name = pgettext_lazy("model", "предупреждение")
         verbose_name_plural = _("предупреждения")
         ordering = ["-id"]
         permissions = [("export_alert", _("Может выгружать предупреждения"))]

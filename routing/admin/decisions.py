@@ -101,7 +101,8 @@ def outcome(recorded: str) -> str:
     kind = getattr(providers, recorded, None)
     if isinstance(kind, type) and issubclass(kind, providers.UpstreamError):
         return f"{gettext(kind.said)} ({recorded})"
-    return f"{gettext('Ошибка на нашей стороне.')} ({recorded})"
+    ours = gettext("Ошибка на нашей стороне.")
+    return f"{ours} ({recorded})"
 
 
 def choice(generation: Generation) -> SafeString:

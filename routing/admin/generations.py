@@ -42,6 +42,7 @@ KINDS = {
     "reasoning": _("токены рассуждений"),
     "request": _("за запрос"),
 }
+PLUS = "\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}"
 # Who may see transfers may see what providers take of us.
 FINANCE = "billing.view_transfer"
 OURS = {"own_cost", "margin"}
@@ -147,7 +148,7 @@ class RoutedGenerationAdmin(Exports, GenerationAdmin):
 
     @display(description=_("токены"))
     def tokens(self, generation: Generation) -> str:
-        return f"{grouped(generation.tokens_prompt)} + {grouped(generation.tokens_completion)}"
+        return PLUS.join(map(grouped, (generation.tokens_prompt, generation.tokens_completion)))
 
     def get_fieldsets(self, request: HttpRequest, obj: Generation | None = None) -> list[Any]:
         shown = super().get_fieldsets(request, obj)

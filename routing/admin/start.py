@@ -113,11 +113,12 @@ def _card(title: str, now: Any, before: Any, shown: Any, *, more_is_worse: bool 
         return Card(title, shown(now), shown(before), "", is_worse=False)
     change = (now - before) / abs(before) * 100
     is_worse = (change > 0) is more_is_worse and abs(change) >= 1
-    return Card(title, shown(now), shown(before), f"{change:+.0f} %".replace("-", "−"), is_worse)
+    told = _("%s %%") % f"{change:+.0f}".replace("-", "−")
+    return Card(title, shown(now), shown(before), told, is_worse)
 
 
 def _share(share: float | None) -> str:
-    return "—" if share is None else f"{number_format(share * 100, decimal_pos=1)} %"
+    return "—" if share is None else _("%s %%") % number_format(share * 100, decimal_pos=1)
 
 
 def _kopecks(amount: int) -> str:

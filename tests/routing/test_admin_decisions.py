@@ -121,7 +121,7 @@ def test_a_generation_without_a_decision_says_so():
 def test_a_version_of_the_catalogue_is_a_table_of_its_endpoints():
     told = page("routing_catalogueversion", furnished().version)
 
-    assert re.search(r"family/pro a upstream-\d+ 1, 100 32768, 8192 0\.5 / 1\.5 0\.2 / 0\.3 61", told)
+    assert re.search(r"family/pro a upstream-\d+ 1, 100 32 768 / 8 192 0\.5 / 1\.5 0\.2 / 0\.3 61", told)
     assert "{" not in told.partition("Исполнители")[2]
 
 
