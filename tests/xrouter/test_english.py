@@ -15,6 +15,7 @@ from django.contrib.admin.utils import label_for_field
 from django.db import models
 from django.test import RequestFactory
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import override
 from django.utils.translation.template import templatize
 
@@ -79,6 +80,15 @@ def _said(desk: admin.ModelAdmin) -> Iterator[Any]:
         yield from (title for title, _options in desk.get_fieldsets(request))
         for field in desk.get_form(request).base_fields.values():
             yield from (field.label, field.help_text)
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model._meta.label)
+def test_labels_take_their_colours_from_words_that_no_language_changes(model):
+    desk = admin.site._registry[model]
+    columns = [getattr(desk, name, None) for name in desk.list_display if isinstance(name, str)]
+    colours = [each.label for each in columns if isinstance(getattr(each, "label", None), dict)]
+
+    assert [key for each in colours for key in each if isinstance(key, Promise) or russian(key)] == []
 
 
 # --- Pages -----------------------------------------------------------------------------------------
