@@ -11,7 +11,7 @@ from asgiref.sync import async_to_sync
 from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView
@@ -301,7 +301,7 @@ class GenerationDetail(V1View):
 
 
 class Schema(V1View, SpectacularJSONAPIView):
-    """The OpenAPI document, the same for all."""
+    """The OpenAPI document: as all the API says, in Russian, whatever the reader's pages are in."""
 
     def _get_schema_response(self, request: Request) -> HttpResponse:
         renderer: type[BaseRenderer] = type(request.accepted_renderer)
@@ -311,7 +311,8 @@ class Schema(V1View, SpectacularJSONAPIView):
 @cache
 def _document(renderer: type[BaseRenderer]) -> bytes:
     # Kept: to make it takes a quarter of a second of CPU, and anybody may ask.
-    return bytes(renderer().render(SchemaGenerator().get_schema(public=True)))
+    with translation.override("ru"):
+        return bytes(renderer().render(SchemaGenerator().get_schema(public=True)))
 
 
 class Nowhere(V1View):

@@ -181,6 +181,7 @@ MFA_TOTP_TOLERANCE = 1  # half a minute of a phone's clock; a code is good once 
 LANGUAGE_CODE = "ru"
 LANGUAGES = [("ru", "Русский"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "xrouter.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Europe/Moscow"

@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RangeDateFilter
@@ -43,7 +44,7 @@ class Block(Step):
         client.is_active = False
         client.save(update_fields=["is_active"])
         messages.success(request, _("Клиент заблокирован."))
-        return "Заблокирован", None
+        return gettext("Заблокирован"), None
 
 
 class Unblock(Step):
@@ -60,7 +61,7 @@ class Unblock(Step):
         client.is_active = True
         client.save(update_fields=["is_active"])
         messages.success(request, _("Клиент разблокирован."))
-        return "Разблокирован", None
+        return gettext("Разблокирован"), None
 
 
 class Look(Step):
@@ -83,8 +84,8 @@ class Look(Step):
 
     def take(self, request: HttpRequest, client: Client, typed: dict[str, Any]) -> tuple[Any, HttpResponse]:
         visit = visits.begin(request, client, typed["reason"])
-        until = timezone.localtime(visit.ends_at)
-        return f"Просмотр глазами клиента до {until:%d.%m.%Y %H:%M}", redirect("dashboard")
+        until = f"{timezone.localtime(visit.ends_at):%d.%m.%Y %H:%M}"
+        return gettext("Просмотр глазами клиента до %(until)s") % {"until": until}, redirect("dashboard")
 
 
 class MemberInline(TabularInline):

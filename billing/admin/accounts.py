@@ -25,7 +25,7 @@ class AccountForm(LockingForm):
         cleaned = super().clean()
         limit, least = cleaned.get("credit_limit"), self.now.held - self.now.balance
         if limit is not None and limit < least:
-            used = f"Не меньше {as_roubles(least)} ₽: столько уже потрачено в долг или зарезервировано."
+            used = _("Не меньше %s ₽: столько уже потрачено в долг или зарезервировано.") % as_roubles(least)
             self.add_error("credit_limit", used)
         return cleaned
 

@@ -23,12 +23,12 @@ PRICES = {
     "embedding": _("Эмбеддинги"),
     "request": _("За запрос, ₽"),
 }
-FIXED = "Ставка, которая вступила в силу, не меняется и не удаляется. Новая цена — это новая ставка."
+FIXED = _("Ставка, которая вступила в силу, не меняется и не удаляется. Новая цена — это новая ставка.")
 
 
 class RateForm(forms.ModelForm):
     class Meta:
-        help_texts = {"starts_at": "Не раньше, чем сейчас: прошедшее время значит «сразу»."}
+        help_texts = {"starts_at": _("Не раньше, чем сейчас: прошедшее время значит «сразу».")}
 
     def clean_starts_at(self) -> datetime:
         """Nothing gets another price for the time that is over."""

@@ -46,9 +46,11 @@ class PromoCodeForm(LockingForm):
         cleaned = super().clean()
         most = cleaned.get("max_uses")
         if most is not None and most < self.now.used:
-            self.add_error("max_uses", f"Не меньше {self.now.used}: столько клиентов его уже использовали.")
+            self.add_error(
+                "max_uses", _("Не меньше %s: столько клиентов его уже использовали.") % self.now.used
+            )
         if "amount" in self.changed_data and self.now.used:
-            self.add_error("amount", "Код уже использовали: сумма не меняется.")
+            self.add_error("amount", _("Код уже использовали: сумма не меняется."))
         return cleaned
 
 
@@ -75,7 +77,7 @@ class PromoCodeAdmin(Exports, Desk):
 
     @admin.display(description=gettext_lazy("использован"), ordering="used")
     def uses(self, promo: PromoCode) -> str:
-        return f"{promo.used} из {promo.max_uses}"
+        return _("%(used)s из %(max_uses)s") % {"used": promo.used, "max_uses": promo.max_uses}
 
     def get_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[str]:
         name = "word" if obj is not None and obj.batch_id else "code"

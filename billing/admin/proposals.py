@@ -137,7 +137,7 @@ class ProposalAdmin(AddsUp, Exports, History):
         try:
             sentence = self._decline(request, number) if declines else self._confirm(request, number)
         except BillingError as exc:
-            told = _("Ничего не проведено. {why}").format(why=exc)
+            told = _("Ничего не проведено. {why}").format(why=_(str(exc)))
             self.message_user(request, told, messages.ERROR)
         else:
             record(request, Proposal, sentence, asked)

@@ -69,8 +69,8 @@ class Proposal(models.Model):
         verbose_name_plural = _("предложения")
         ordering = ["-id"]
         permissions = [
-            ("confirm_movement", "Может ставить вторую подпись под движением денег"),
-            ("export_proposal", "Может выгружать предложения"),
+            ("confirm_movement", _("Может ставить вторую подпись под движением денег")),
+            ("export_proposal", _("Может выгружать предложения")),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -1,6 +1,5 @@
 """The operators' desk for models: each with its endpoints, names, prices and readers on one page."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -12,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline, TabularInline
@@ -26,6 +26,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 
 from accounts.models import Plan
 from billing.models import Rate
+from billing.templatetags.money import grouped
 from routing.admin.copies import CopyPage
 from routing.admin.endpoints import OBJECTS, ROWS, EndpointForm, KnownSelect
 from routing.admin.foresight import ForesightPage
@@ -64,11 +65,13 @@ class AliasInline(TabularInline):
 class ModelForm(forms.ModelForm):
     quality = MarksField(
         label=_("Качество"),
-        help_text=_(
-            "От 0 до 100. Общая оценка действует для задач, у которых нет своей. "
-            "По оценкам выбирает %(auto)s; ни одной — не выбирает никогда."
-        )
-        % {"auto": AUTO},
+        help_text=format_lazy(
+            _(
+                "От 0 до 100. Общая оценка действует для задач, у которых нет своей. "
+                "По оценкам выбирает {auto}; ни одной — не выбирает никогда."
+            ),
+            auto=AUTO,
+        ),
     )
     plans = forms.MultipleChoiceField(
         label=_("Тарифы доступа"),
@@ -208,7 +211,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
 
     @admin.display(description=_("контекст / ответ"), ordering="context_length")
     def sizes(self, model: Model) -> str:
-        return f"{_thousands(model.context_length)} / {_thousands(model.max_output)}"
+        return f"{grouped(model.context_length)} / {grouped(model.max_output)}"
 
     @display(description=_("работа"), ordering="is_enabled", label={"on": "success", "off": "danger"})
     def state(self, model: Model) -> tuple[str, str]:
@@ -256,7 +259,3 @@ def _number_of(rows: QuerySet[Any]) -> Coalesce:
     """Of a model's own. Not by a join: a filter of the list would be on the same rows."""
     mine = rows.filter(model=OuterRef("pk")).order_by().values("model")
     return Coalesce(Subquery(mine.annotate(number=Count("pk")).values("number")), 0)
-
-
-def _thousands(tokens: int) -> str:
-    return f"{Decimal(tokens):,}".replace(",", " ")

@@ -208,7 +208,7 @@ def _told(margin: Margin) -> dict[str, Any]:
         "price": _amount(margin.part, margin.price),
         "own": None if margin.own is None else _amount(margin.part, margin.own),
         "left": None if margin.left is None else _signed(_amount(margin.part, margin.left)),
-        "share": None if margin.share is None else f"{margin.share:.0%}".replace("-", "−").replace("%", " %"),
+        "share": None if margin.share is None else gettext("%s %%") % _signed(f"{margin.share * 100:.0f}"),
         "is_loss": margin.is_loss,
     }
 
