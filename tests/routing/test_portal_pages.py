@@ -1,11 +1,14 @@
 """The catalogue's pages in the operators' portal, without a browser: who may do what, and what is refused."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -29,6 +32,7 @@ from tests.builders import (
     make_tariff,
     operators_browser,
 )
+from tests.database import somebody_waits
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +105,33 @@ def test_a_price_for_later_starts_then(operator, model):
     assert model.tariff.rates.filter(starts_at__gt=timezone.now()).count() == 1
     assert "уже назначена цена" in again.content.decode()
     assert "назначена" in operator.get(page("model_change", model.pk)).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_prices_for_one_moment_at_once_the_second_one_is_told_of_the_first(model):
+    day = timezone.localtime() + timedelta(days=2)
+    starts = {"starts_at_0": f"{day:%d.%m.%Y}", "starts_at_1": "00:00:00"}
+    pages = {page("model_price", model.pk): "step", reverse("admin:billing_rate_add"): "_save"}
+    first, others = operators_browser(), [clerks_browser("view_model", "add_rate") for _ in pages]
+
+    def save(browser: Browser, address: str) -> str:
+        form = {**PRICE, **starts, "tariff": model.tariff_id, pages[address]: "save"}
+        try:
+            return browser.post(address, form).content.decode()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as second:
+        with transaction.atomic():
+            first.post(page("model_price", model.pk), {**PRICE, **starts, "step": "save"})
+            told = second.map(save, others, pages)
+            while somebody_waits() < 2:
+                time.sleep(0.01)
+        of_prices, of_rates = told
+
+    assert "На это время уже назначена цена" in of_prices
+    assert "уже существует" in of_rates
+    assert model.tariff.rates.filter(starts_at__gt=timezone.now()).count() == 1
 
 
 @pytest.mark.parametrize("wrong", [{"prompt": "-1"}, {"prompt": ""}, {"prompt": "много"}])
