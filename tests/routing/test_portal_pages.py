@@ -18,6 +18,7 @@ from billing.models import Rate
 from billing.money import roubles
 from providers.models import Provider
 from routing import plane
+from routing.admin.models import ModelForm
 from routing.catalogue import load_catalogue
 from routing.models import Endpoint, Model
 from tests.builders import (
@@ -168,6 +169,7 @@ def test_prices_are_for_those_who_may_add_rates_and_own_costs_for_those_who_may_
 
 def test_a_copy_has_the_endpoints_and_readers_and_is_off(operator, model):
     client = make_client()
+    Model.objects.filter(pk=model.pk).update(visible_to="clients")
     model.clients.add(client)
     make_endpoint(model, weight=7)
 
@@ -176,7 +178,7 @@ def test_a_copy_has_the_endpoints_and_readers_and_is_off(operator, model):
     copy = Model.objects.get(slug="family/copy")
     assert (copy.is_enabled, copy.quality, copy.tariff) == (False, {"general": 61}, model.tariff)
     assert [each.weight for each in copy.endpoints.all()] == [7]
-    assert [*copy.clients.all()] == [client] and not copy.aliases.exists()
+    assert (copy.visible_to, [*copy.clients.all()]) == ("clients", [client]) and not copy.aliases.exists()
     assert (model.endpoints.count(), Model.objects.get(pk=model.pk).slug) == (1, "family/pro")
 
 
@@ -197,8 +199,9 @@ def test_copies_are_for_those_who_may_add(model):
 
 def test_readers_are_on_the_models_page_and_in_the_list(operator, model):
     model.clients.add(make_client(), make_client())
-    Model.objects.filter(pk=model.pk).update(plans=["paid"])
+    Model.objects.filter(pk=model.pk).update(visible_to="both", plans=["paid"])
     make_model("family/all")
+    make_model("family/nobodys", visible_to="both", plans=["paid"])
 
     listed = operator.get(page("model_changelist")).content.decode()
     shown = operator.get(page("model_change", model.pk)).context["adminform"].form
@@ -208,9 +211,19 @@ def test_readers_are_on_the_models_page_and_in_the_list(operator, model):
     found = operator.get(page("model_changelist"), filters).content.decode()
 
     assert (cells(found, "served"), cells(found, "readers")) == (["2"], ["платный, 2 клиентам"])
-    assert cells(listed, "readers") == ["всем", "платный, 2 клиентам"]
-    assert cells(listed, "price") == ["0.5 / 0.5", "0.5 / 0.5"]
+    assert cells(listed, "readers") == ["всем", "никому", "платный, 2 клиентам"]
+    assert cells(listed, "price") == ["0.5 / 0.5"] * 3
     assert shown["plans"].value() == ["paid"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "refused"),
+    [("all", {"plans", "clients"}), ("plans", {"clients"}), ("clients", {"plans"}), ("both", set())],
+)
+def test_a_list_of_readers_that_would_have_no_part_is_refused(model, chosen, refused):
+    typed = {"visible_to": chosen, "plans": ["paid"], "clients": [make_client().pk]}
+
+    assert {*ModelForm(typed, instance=model).errors} & {"visible_to", *typed} == refused
 
 
 def test_no_page_takes_more_queries_for_more_rows(operator, model, django_assert_max_num_queries):
@@ -311,7 +324,7 @@ def test_it_is_asked_as_a_key_or_a_client(operator, here):
 
 
 def test_a_plan_that_may_not_see_the_model_has_none(operator, here):
-    Model.objects.update(plans=["paid"])
+    Model.objects.update(visible_to="plans", plans=["paid"])
     here._snapshot.catalogue = load_catalogue(with_twins=False)
 
     assert "не найдена" in str(asked(operator, plan=Plan.FREE).context["form"].errors)
