@@ -62,21 +62,37 @@ class Kind(models.TextChoices):
     EMBEDDINGS = "embeddings", _("векторы текстов")
 
 
+class Readers(models.TextChoices):
+    """Which of a model's lists say whom it is for. One that says so and is empty says: nobody."""
+
+    ALL = "all", _("всем")
+    PLANS = "plans", _("тем, чей тариф доступа отмечен")
+    CLIENTS = "clients", _("названным клиентам")
+    BOTH = "both", _("названным клиентам на отмеченных тарифах")
+
+
+# By which lists go.
+BY_PLAN = frozenset({Readers.PLANS, Readers.BOTH})
+BY_CLIENT = frozenset({Readers.CLIENTS, Readers.BOTH})
+
+
 class ModelQuerySet(models.QuerySet["Model"]):
     def shown_to(self, plan: str = "", client_id: int | None = None) -> Self:
         """What a client of ``plan`` may see; what everybody may, where neither is said.
 
         Requests ask ``catalogue.Card.is_for`` the same.
         """
-        whose = Q(plans=[]) | Q(plans__contains=[plan])
-        named = Model.clients.through.objects.filter(model_id=OuterRef("pk"))
-        return self.filter(whose, ~Exists(named) | Exists(named.filter(client_id=client_id)))
+        named = Model.clients.through.objects.filter(model_id=OuterRef("pk"), client_id=client_id)
+        return self.filter(
+            ~Q(visible_to__in=BY_PLAN) | Q(plans__contains=[plan]),
+            ~Q(visible_to__in=BY_CLIENT) | Exists(named),
+        )
 
 
 class Model(models.Model):
     """What customers ask for and what it costs them.
 
-    It is for those whose plan is in ``plans`` and who are in ``clients``, where these name anybody.
+    ``visible_to`` says for whom it is, and whether ``plans`` and ``clients`` have a part in it.
     """
 
     slug = models.CharField(
@@ -128,19 +144,26 @@ class Model(models.Model):
     )
     created_at = models.DateTimeField(_("появилась"), default=timezone.now)
     is_enabled = models.BooleanField(_("включена"), default=True)
+    visible_to = models.CharField(
+        _("кому видна"),
+        max_length=7,
+        choices=Readers,
+        default=Readers.ALL,
+        help_text=_("Для остальных такой модели нет."),
+    )
     plans = ArrayField(
         models.CharField(max_length=4, choices=Plan),
         verbose_name=_("видна на тарифах доступа"),
         default=list,
         blank=True,
-        help_text=_("Ничего не отмечено — на всех."),
+        help_text=_("Если видна по тарифам: ничего не отмечено — никому."),
     )
     clients = models.ManyToManyField(
         Client,
         blank=True,
         related_name="models_of_its_own",
         verbose_name=_("видна клиентам"),
-        help_text=_("Пусто — всем. Для остальных такой модели нет."),
+        help_text=_("Если видна названным: пусто — никому."),
     )
 
     objects = ModelQuerySet.as_manager()
@@ -157,6 +180,14 @@ class Model(models.Model):
             models.CheckConstraint(condition=Q(kind__in=Kind.values), name="model_kind_is_known"),
             models.CheckConstraint(
                 condition=Q(plans__contained_by=Plan.values), name="model_plans_are_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(visible_to__in=Readers.values), name="model_readers_are_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(plans=[]) | Q(visible_to__in=sorted(BY_PLAN)),
+                name="model_plans_have_a_part",
+                violation_error_message=_("Тарифы доступа отмечены, но по ним модель не видна."),
             ),
             models.CheckConstraint(
                 condition=Q(context_length__gt=0, context_length__gte=models.F("max_output")),

@@ -95,6 +95,7 @@ PORTAL = (
     "tests/routing/test_start.py",
     "tests/routing/test_vendors.py",
     "tests/xrouter/test_admin_abuse.py",
+    "tests/xrouter/test_portal_axe.py",
     "tests/xrouter/test_portal_roles.py",
     "tests/xrouter/test_roles.py",
 )

@@ -173,6 +173,7 @@ ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
 # Wrong passwords and codes in a minute and a quarter of an hour: of one source, and for one account.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,40/15m/ip,10/15m/key"}
 MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_FORMS = {"activate_totp": "accounts.second_factor.ActivateForm"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "XRouter"
 MFA_TOTP_TOLERANCE = 1  # half a minute of a phone's clock; a code is good once all the same

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -117,6 +117,7 @@ class ClientAdmin(HasSteps, FindsByKey):
     list_filter_submit = True
     list_per_page = 50
     search_fields = ["name", "inn"]
+    like = staticmethod(clients_like)
     search_help_text = _("Название, ИНН, почта человека или начало ключа.")
     readonly_fields = ["state_told", "content_told", "created_at"]
     steps = [Look(), Block(), Unblock(), *contents.STEPS]
@@ -127,9 +128,6 @@ class ClientAdmin(HasSteps, FindsByKey):
         (_("Лимиты"), {"fields": LIMITS, "description": _("Пусто — как в тарифе доступа.")}),
         ROUTING,
     ]
-
-    def like(self, term: str) -> Q:
-        return clients_like(term)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         keys = ApiKey.objects.filter(client=OuterRef("pk")).order_by().values("client")

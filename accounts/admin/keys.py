@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Field, Q, QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -99,6 +99,7 @@ class ApiKeyAdmin(HasSteps, FindsByKey):
     list_select_related = ["client"]
     list_per_page = 50
     search_fields = ["prefix", "label", "client__name"]
+    like = staticmethod(keys_like)
     search_help_text = _("Начало ключа, его название или название клиента.")
     autocomplete_fields = ["client"]
     actions = ["disable"]
@@ -123,9 +124,6 @@ class ApiKeyAdmin(HasSteps, FindsByKey):
         (_("Лимиты"), {"fields": LIMITS, "description": _("Пусто — без отдельного лимита.")}),
         ROUTING,
     ]
-
-    def like(self, term: str) -> Q:
-        return keys_like(term)
 
     @display(
         description=_("состояние"),

@@ -32,6 +32,8 @@ class RateForm(forms.ModelForm):
 
     def clean_starts_at(self) -> datetime:
         """Nothing gets another price for the time that is over."""
+        tariff = self.cleaned_data.get("tariff")  # on a tariff's own page its rates know it already
+        Tariff.objects.hold(tariff.pk if tariff else self.instance.tariff_id)
         return max(self.cleaned_data["starts_at"], timezone.now())
 
 

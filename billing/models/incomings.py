@@ -1,15 +1,18 @@
 """What fills wallets: payments, and promo codes, one by one or in batches, with the tries to guess them."""
 
+from datetime import timedelta
+from typing import Self
+
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client, User
 from billing.fields import MicroField
-from billing.money import as_roubles
+from billing.money import Micro, as_roubles
 
 # Of a code of a batch, the first characters that lists show.
 SHOWN_OF_CODE = 4
@@ -57,6 +60,22 @@ class PromoBatch(models.Model):
     def __str__(self) -> str:
         return self.note
 
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether it needs a second signature and has none: its codes stay off."""
+        return hasattr(self, "proposal") and self.proposal.state != "confirmed"
+
+
+class PromoCodeQuerySet(models.QuerySet["PromoCode"]):
+    def alone(self, by: User, within: timedelta) -> Self:
+        """What ``by`` has issued, or raised, without a second signature."""
+        own = self.filter(issued_by=by, issued_at__gt=Now() - within)
+        return own.filter(batch__proposal__isnull=True)
+
+    def worth(self) -> Micro:
+        """What they bring if everybody uses them."""
+        return int(self.aggregate(sum=Sum(F("amount") * F("max_uses"), default=0))["sum"])
+
 
 class PromoCode(models.Model):
     """A word that puts our money into a wallet, once for each client."""
@@ -81,6 +100,18 @@ class PromoCode(models.Model):
         related_name="codes",
         verbose_name=_("партия"),
     )
+    issued_by = models.ForeignKey(
+        User,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("кто выпустил или поднял"),
+    )
+    issued_at = models.DateTimeField(_("когда"), null=True, blank=True, editable=False)
+
+    objects = PromoCodeQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("промокод")
@@ -94,6 +125,11 @@ class PromoCode(models.Model):
 
     def __str__(self) -> str:
         return self.code if self.batch_id is None else self.masked()
+
+    @property
+    def worth(self) -> Micro:
+        """What it brings if everybody uses it."""
+        return self.amount * self.max_uses
 
     def masked(self) -> str:
         """Enough to find it in a list, too little to use it."""

@@ -14,11 +14,19 @@ from billing.fields import MicroField
 from billing.pricing import Price
 
 
+class TariffQuerySet(models.QuerySet["Tariff"]):
+    def hold(self, pk: int | None) -> None:
+        """Until the transaction ends: of two who name one moment the second one sees the first one's rate."""
+        self.select_for_update(no_key=True).filter(pk=pk).first()
+
+
 class Tariff(models.Model):
     """A price of models, which changes in time by new rates."""
 
     slug = models.SlugField(pgettext_lazy("slug", "имя"), max_length=50, unique=True)
     name = models.CharField(_("название"), max_length=100)
+
+    objects = TariffQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("тариф")

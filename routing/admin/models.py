@@ -32,7 +32,7 @@ from routing.admin.endpoints import OBJECTS, ROWS, EndpointForm, KnownSelect
 from routing.admin.foresight import ForesightPage
 from routing.admin.marks import MarksField
 from routing.admin.prices import ADD_RATE, PricesPage, per_thousand, rates_of
-from routing.models import AUTO, Alias, Endpoint, Kind, Model
+from routing.models import AUTO, BY_CLIENT, BY_PLAN, Alias, Endpoint, Kind, Model, Readers
 from routing.scoring import GENERAL
 
 
@@ -62,6 +62,9 @@ class AliasInline(TabularInline):
     tab = True
 
 
+UNHEEDED = _("Этот список сейчас ничего не значит: выберите выше, кому видна модель, или очистите его.")
+
+
 class ModelForm(forms.ModelForm):
     quality = MarksField(
         label=_("Качество"),
@@ -78,19 +81,27 @@ class ModelForm(forms.ModelForm):
         choices=Plan,
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_("Ничего не отмечено — на всех."),
     )
 
     class Meta:
         model = Model
         fields = "__all__"
         help_texts = {
-            "clients": _(
-                "Пусто — всем. Если указаны и тарифы, и клиенты, модель видит тот, кто подходит по обоим. "
-                "Для остальных её нет: ни в списках, ни по имени, ни в автоматическом выборе."
+            "visible_to": _(
+                "Для остальных её нет: ни в списках, ни по имени, ни в автоматическом выборе. "
+                "Если в нужном списке никого, модель не видна никому."
             )
         }
         widgets = {"description": UnfoldAdminTextareaWidget({"rows": 3})}
+
+    def clean(self) -> dict[str, Any]:
+        """Names that have no part in it would look as if they kept the others out."""
+        typed = super().clean()
+        chosen = typed.get("visible_to")
+        for name, counting in (("plans", BY_PLAN), ("clients", BY_CLIENT)):
+            if chosen and typed.get(name) and chosen not in counting:
+                self.add_error(name, UNHEEDED)
+        return typed
 
 
 def _tab(title: Any, *fields: Any) -> tuple[Any, dict[str, Any]]:
@@ -116,6 +127,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
         ("kind", ChoicesDropdownFilter),
         ("endpoints__provider", RelatedDropdownFilter),
         ("tariff", AutocompleteSelectFilter),
+        ("visible_to", ChoicesDropdownFilter),
         ("clients", AutocompleteSelectFilter),
         ("version", ChoicesDropdownFilter),
     ]
@@ -142,7 +154,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
         _tab(_("Размеры"), ("context_length", "max_output"), ("characters_per_token", "max_images")),
         _tab(_("Цены"), "tariff", "rates"),
         _tab(_("Качество"), "quality"),
-        _tab(_("Кому видна"), "plans", "clients"),
+        _tab(_("Кому видна"), "visible_to", "plans", "clients"),
         _tab(
             _("Прочее"),
             ("tokenizer", "instruct_type"),
@@ -198,12 +210,17 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
     def served(self, model: Any) -> tuple[int, str]:
         return model.serving, str(model.serving)
 
-    @display(description=_("видна"), label={"all": "", "some": "warning"})
+    @display(description=_("видна"), label={"all": "", "some": "warning", "none": "danger"})
     def readers(self, model: Any) -> tuple[str, str]:
-        told = [str(Plan(plan).label) for plan in model.plans]
-        if named := model.readers_named:
-            told.append(ngettext("%(n)d клиенту", "%(n)d клиентам", named) % {"n": named})
-        return ("some", ", ".join(told)) if told else ("all", gettext("всем"))
+        if model.visible_to == Readers.ALL:
+            return "all", gettext("всем")
+        told = []
+        if model.visible_to in BY_PLAN:
+            told.append(", ".join(str(Plan(plan).label) for plan in model.plans))
+        if model.visible_to in BY_CLIENT:
+            named = model.readers_named
+            told.append(named and ngettext("%(n)d клиенту", "%(n)d клиентам", named) % {"n": named})
+        return ("some", ", ".join(told)) if all(told) else ("none", gettext("никому"))
 
     @admin.display(description=_("качество"), empty_value="—")
     def general_quality(self, model: Model) -> float | None:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0007_opted_in_contents"),
-        ("routing", "0008_visibility_of_models"),
+        ("routing", "0009_readers_of_models"),
     ]
 
     operations = [
