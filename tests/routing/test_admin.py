@@ -122,7 +122,7 @@ def test_an_answer_longer_than_the_context_is_an_error_at_its_field(operator):
     inlines = {
         f"{name}-{count}_FORMS": 0 for name in ("endpoints", "aliases") for count in ("TOTAL", "INITIAL")
     }
-    kinds = {"kind": "chat", "modality": "t"}
+    kinds = {"kind": "chat", "modality": "t", "visible_to": "all"}
 
     answer = operator.post(
         reverse("admin:routing_model_change", args=[model.pk]), {**form, **sizes, **inlines, **kinds}
