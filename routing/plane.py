@@ -26,6 +26,7 @@ from routing.desk import HOP, Desk
 from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
 from routing.planner import Planner
+from routing.porter import Porter
 from routing.pulse import Pulse
 from routing.slots import Slots
 from routing.snapshot import Snapshot
@@ -67,6 +68,7 @@ class Plane:
         self.desk = Desk(
             self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES, mark=mark
         )
+        self.porter = Porter(self._snapshot.callers, self.desk)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""
