@@ -26,8 +26,8 @@ HEAD_FIELDS = 200
 TURNED_AWAY = b"HTTP/1.1 429 Too Many Requests\r\n"
 # Seconds by which a refusal at a glance is late, so that nobody who goes on and on takes all our time; and
 # how many wait so long at a time: further ones are told at once.
-LATE = 1.0
-LATE_ROOM = 1_000
+LATE = 2.0
+LATE_ROOM = 5_000
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 29\r\nconnection: close\r\n\r\n"
