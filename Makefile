@@ -4,6 +4,8 @@ PYTEST_ARGS ?=
 FUZZ_ARGS ?= --seed 1 --cases 10000
 CHAOS_ARGS ?= --kill-web 5-15 --kill-celery 60 --kill-redis 60 --restart-postgres 60
 VENV := .venv/bin/python
+# Modules are compiled when they are first imported, and then once and for all.
+unexport PYTHONDONTWRITEBYTECODE
 SERVED := $(VENV) -m xrouter.services --
 # Settings for what needs them but no server: nothing listens at these addresses.
 NOWHERE := env XROUTER_SECRET_KEY=check XROUTER_VAULT_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= \

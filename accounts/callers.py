@@ -46,6 +46,7 @@ class Caller:
     key_limits: Limits = UNLIMITED  # of this key alone, beside the client's
     # ``provider`` objects for requests that do not say otherwise: the key's, the client's; none is empty.
     defaults: tuple[Mapping[str, Any], ...] = ()
+    keeps_content: bool = False  # the client asked for what its requests say to be kept
 
     def check(self, address: str) -> None:
         """Raise unless the key is in force for a request from ``address``."""
@@ -81,6 +82,7 @@ def load_caller(prefix: str) -> Caller | None:
         client_limits=key.client.limits,
         key_limits=key.limits,
         defaults=_defaults(key),
+        keeps_content=key.client.keeps_content,
     )
 
 

@@ -13,6 +13,11 @@ SecondFactorUnreadable   for operators: the key that encrypted it is gone
 """
 
 
+def gettext_noop(sentence: str) -> str:
+    """A mark for ``makemessages``: portal pages translate it. Django's own is not for this module to know."""
+    return sentence
+
+
 class AccessDenied(Exception):
     """The caller may not do this. The text is a sentence the customer may read."""
 
@@ -49,11 +54,11 @@ class AddressNotAllowed(AccessDenied):
 
 
 class ModelNotAllowed(AccessDenied):
-    said = "Этому API-ключу не разрешена запрошенная модель."
+    said = gettext_noop("Этому API-ключу не разрешена запрошенная модель.")
 
 
 class ClientBlocked(AccessDenied):
-    said = "Доступ вашей организации приостановлен. Обратитесь в поддержку."
+    said = gettext_noop("Доступ вашей организации приостановлен. Обратитесь в поддержку.")
 
 
 class SecondFactorUnreadable(Exception):

@@ -5,6 +5,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.preferences import Preferences, validate_preferences
 
@@ -12,11 +14,14 @@ from accounts.preferences import Preferences, validate_preferences
 class PreferencesField(forms.JSONField):
     """A ``provider`` object; nothing typed is an empty one."""
 
-    default_error_messages = {"invalid": "Это не JSON: проверьте кавычки (только двойные), запятые и скобки."}
+    default_error_messages = {
+        "invalid": _("Это не JSON: проверьте кавычки (только двойные), запятые и скобки.")
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.help_text = f"{self.help_text} Поля: {', '.join(Preferences.__struct_fields__)}."
+        fields = format_lazy(_("Поля: {fields}."), fields=", ".join(Preferences.__struct_fields__))
+        self.help_text = format_lazy("{} {}", self.help_text, fields)
 
     def to_python(self, value: Any) -> Any:
         if value in self.empty_values:

@@ -57,14 +57,19 @@ class Change(AbstractLogEntry):
             self.actor, self.actor_email = who.person, who.person.email
 
 
-def note(row: models.Model, changes: Mapping[str, Sequence[Any]], sentence: str = "") -> Change:
+def note(
+    row: models.Model,
+    changes: Mapping[str, Sequence[Any]],
+    sentence: str = "",
+    action: int = Change.Action.UPDATE,
+) -> Change:
     """Write down what was done to ``row`` otherwise than by saving it.
 
     ``changes``: what it is called, or the name of a field → before and after.
     """
     return Change.objects.log_create(
         row,
-        action=Change.Action.UPDATE,
+        action=action,
         changes={name: list(pair) for name, pair in changes.items()},
         additional_data={"sentence": sentence} if sentence else None,
     )

@@ -8,11 +8,13 @@ from typing import Any, Self
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Concat, Length, Lower
 from django.db.models.lookups import Exact, StartsWith
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts import keys
 from accounts.journal import Change  # noqa: F401 - a model of this app in a module of its own
@@ -46,11 +48,13 @@ class UserManager(BaseUserManager):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    email = LowerCaseEmailField("электронная почта", unique=True)
-    name = models.CharField("имя", max_length=150, blank=True)
-    is_active = models.BooleanField("активен", default=True, help_text="Неактивный человек не может войти.")
-    is_staff = models.BooleanField("сотрудник", default=False, help_text="Может входить в админку.")
-    date_joined = models.DateTimeField("зарегистрирован", default=timezone.now, editable=False)
+    email = LowerCaseEmailField(_("электронная почта"), unique=True)
+    name = models.CharField(_("имя"), max_length=150, blank=True)
+    is_active = models.BooleanField(
+        _("активен"), default=True, help_text=_("Неактивный человек не может войти.")
+    )
+    is_staff = models.BooleanField(_("сотрудник"), default=False, help_text=_("Может входить в админку."))
+    date_joined = models.DateTimeField(_("зарегистрирован"), default=timezone.now, editable=False)
 
     objects = UserManager()
 
@@ -58,10 +62,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     EMAIL_FIELD = "email"
 
     class Meta:
-        verbose_name = "человек"
-        verbose_name_plural = "люди"
+        verbose_name = _("человек")
+        verbose_name_plural = _("люди")
         ordering = ["email"]
-        permissions = [("change_roles", "Может назначать сотрудников и их роли")]
+        permissions = [("change_roles", _("Может назначать сотрудников и их роли"))]
         constraints = [
             models.CheckConstraint(
                 condition=Exact(models.F("email"), Lower("email")), name="user_email_is_lower_case"
@@ -79,8 +83,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Plan(models.TextChoices):
-    FREE = "free", "бесплатный"
-    PAID = "paid", "платный"
+    FREE = "free", _("бесплатный")
+    PAID = "paid", _("платный")
+
+
+# Days for which what a client's requests said may be kept, where it asked for that.
+MOST_CONTENT_DAYS = 30
+USUAL_CONTENT_DAYS = 7
 
 
 def limit(name: str) -> models.PositiveIntegerField:
@@ -90,11 +99,11 @@ def limit(name: str) -> models.PositiveIntegerField:
 class Limited(models.Model):
     """What has limits of its own; an empty one does not limit."""
 
-    requests_per_second = limit("запросов в секунду")
-    requests_per_minute = limit("запросов в минуту")
-    requests_per_day = limit("запросов в сутки")
-    tokens_per_minute = limit("токенов в минуту")
-    concurrent_requests = limit("одновременных запросов")
+    requests_per_second = limit(_("запросов в секунду"))
+    requests_per_minute = limit(_("запросов в минуту"))
+    requests_per_day = limit(_("запросов в сутки"))
+    tokens_per_minute = limit(_("токенов в минуту"))
+    concurrent_requests = limit(_("одновременных запросов"))
 
     class Meta:
         abstract = True
@@ -112,11 +121,11 @@ LIMITS_ARE_POSITIVE = models.Q(**{f"{name}__gte": 1 for name in LIMITS})
 def preferences(told: str) -> models.JSONField:
     """The ``provider`` object for requests that do not say otherwise."""
     return models.JSONField(
-        "предпочтения маршрутизации",
+        _("предпочтения маршрутизации"),
         default=dict,
         blank=True,
         validators=[validate_preferences],
-        help_text=f'Как provider в запросе, например {{"sort": "price"}}. {told}',
+        help_text=format_lazy("{} {}", _('Как provider в запросе, например {"sort": "price"}.'), told),
     )
 
 
@@ -126,54 +135,76 @@ class Client(Limited):
     Its limits take the place of its plan's.
     """
 
-    name = models.CharField("название", max_length=200, unique=True)
+    name = models.CharField(_("название"), max_length=200, unique=True)
     inn = models.CharField(
-        "ИНН",
+        _("ИНН"),
         max_length=12,
         blank=True,
-        validators=[RegexValidator(r"^(\d{10}|\d{12})$", "ИНН — 10 или 12 цифр.")],
+        validators=[RegexValidator(r"^(\d{10}|\d{12})$", _("ИНН — 10 или 12 цифр."))],
     )
-    plan = models.CharField("тариф доступа", max_length=4, choices=Plan, default=Plan.FREE)
+    plan = models.CharField(_("тариф доступа"), max_length=4, choices=Plan, default=Plan.FREE)
     is_active = models.BooleanField(
-        "активен", default=True, help_text="Ключи неактивного клиента не работают."
+        _("активен"), default=True, help_text=_("Ключи неактивного клиента не работают.")
     )
-    routing = preferences("Что указано в запросе или у ключа, важнее.")
-    created_at = models.DateTimeField("создан", default=timezone.now, editable=False)
-    members = models.ManyToManyField(User, through="Membership", related_name="clients", verbose_name="люди")
+    routing = preferences(_("Что указано в запросе или у ключа, важнее."))
+    content_since = models.DateTimeField(
+        _("содержание запросов хранится с"), null=True, blank=True, editable=False
+    )
+    content_days = models.PositiveSmallIntegerField(
+        _("дней хранения содержания"),
+        default=USUAL_CONTENT_DAYS,
+        db_default=USUAL_CONTENT_DAYS,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_CONTENT_DAYS)],
+        editable=False,
+    )
+    created_at = models.DateTimeField(_("создан"), default=timezone.now, editable=False)
+    members = models.ManyToManyField(
+        User, through="Membership", related_name="clients", verbose_name=_("люди")
+    )
 
     class Meta:
-        verbose_name = "клиент"
-        verbose_name_plural = "клиенты"
+        verbose_name = _("клиент")
+        verbose_name_plural = _("клиенты")
         ordering = ["name"]
         permissions = [
-            ("block_client", "Может блокировать и разблокировать клиентов"),
-            ("view_as_client", "Может смотреть кабинет глазами клиента"),
-            ("export_client", "Может выгружать клиентов"),
+            ("block_client", _("Может блокировать и разблокировать клиентов")),
+            ("view_as_client", _("Может смотреть кабинет глазами клиента")),
+            ("export_client", _("Может выгружать клиентов")),
+            ("keep_content", _("Может включать и выключать хранение содержания запросов")),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(plan__in=Plan.values), name="client_plan_is_known"),
             models.CheckConstraint(condition=LIMITS_ARE_POSITIVE, name="client_limits_are_positive"),
+            models.CheckConstraint(
+                condition=models.Q(content_days__gte=1, content_days__lte=MOST_CONTENT_DAYS),
+                name="client_content_days_are_known",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def keeps_content(self) -> bool:
+        """Whether what its requests say is kept: it asked for that."""
+        return self.content_since is not None
+
 
 class Role(models.TextChoices):
-    OWNER = "owner", "владелец"
-    ADMIN = "admin", "администратор"
-    DEVELOPER = "developer", "разработчик"
-    ACCOUNTANT = "accountant", "бухгалтер"
+    OWNER = "owner", _("владелец")
+    ADMIN = "admin", _("администратор")
+    DEVELOPER = "developer", _("разработчик")
+    ACCOUNTANT = "accountant", _("бухгалтер")
 
 
 class Membership(models.Model):
-    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name="человек")
-    client = models.ForeignKey(Client, models.CASCADE, related_name="memberships", verbose_name="клиент")
-    role = models.CharField("роль", max_length=10, choices=Role, default=Role.DEVELOPER)
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("человек"))
+    client = models.ForeignKey(Client, models.CASCADE, related_name="memberships", verbose_name=_("клиент"))
+    role = models.CharField(_("роль"), max_length=10, choices=Role, default=Role.DEVELOPER)
 
     class Meta:
-        verbose_name = "участие"
-        verbose_name_plural = "участие"
+        verbose_name = _("участие")
+        verbose_name_plural = _("участие")
         constraints = [
             models.UniqueConstraint(fields=["user", "client"], name="membership_once_per_client"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_is_known"),
@@ -184,8 +215,8 @@ class Membership(models.Model):
 
 
 class KeyKind(models.TextChoices):
-    LIVE = keys.Kind.LIVE.value, "боевой"
-    TEST = keys.Kind.TEST.value, "тестовый"
+    LIVE = keys.Kind.LIVE.value, _("боевой")
+    TEST = keys.Kind.TEST.value, _("тестовый")
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -212,7 +243,7 @@ def validate_network(text: str) -> None:
     try:
         ip_network(text)
     except ValueError as exc:
-        raise ValidationError("«%(text)s» — не IP-адрес и не сеть.", params={"text": text}) from exc
+        raise ValidationError(_("«%(text)s» — не IP-адрес и не сеть."), params={"text": text}) from exc
 
 
 class ApiKey(Limited):
@@ -221,36 +252,38 @@ class ApiKey(Limited):
     Its limits are for this key alone, beside those of the client.
     """
 
-    client = models.ForeignKey(Client, models.CASCADE, related_name="keys", verbose_name="клиент")
-    label = models.CharField("название", max_length=100, help_text="Для чего этот ключ.")
+    client = models.ForeignKey(Client, models.CASCADE, related_name="keys", verbose_name=_("клиент"))
+    label = models.CharField(_("название"), max_length=100, help_text=_("Для чего этот ключ."))
     kind = models.CharField(
-        "вид",
+        _("вид"),
         max_length=4,
         choices=KeyKind,
         default=KeyKind.LIVE,
-        help_text="На запросы с тестовым ключом отвечают двойники провайдеров.",
+        help_text=_("На запросы с тестовым ключом отвечают двойники провайдеров."),
     )
-    prefix = models.CharField("начало", max_length=keys.PREFIX_LENGTH, unique=True, editable=False)
-    digest = models.BinaryField("хеш", max_length=32)
-    expires_at = models.DateTimeField("действует до", null=True, blank=True, help_text="Пусто — бессрочно.")
-    disabled_at = models.DateTimeField("отключён", null=True, blank=True, help_text="Пусто — работает.")
+    prefix = models.CharField(_("начало"), max_length=keys.PREFIX_LENGTH, unique=True, editable=False)
+    digest = models.BinaryField(_("хеш"), max_length=32)
+    expires_at = models.DateTimeField(
+        _("действует до"), null=True, blank=True, help_text=_("Пусто — бессрочно.")
+    )
+    disabled_at = models.DateTimeField(_("отключён"), null=True, blank=True, help_text=_("Пусто — работает."))
     allowed_models = ArrayField(
         models.CharField(max_length=200),
-        verbose_name="разрешённые модели",
+        verbose_name=_("разрешённые модели"),
         default=list,
         blank=True,
-        help_text="Через запятую, например gigachat/pro. Пусто — все.",
+        help_text=_("Через запятую, например gigachat/pro. Пусто — все."),
     )
     allowed_addresses = ArrayField(
         models.CharField(max_length=50, validators=[validate_network]),
-        verbose_name="разрешённые адреса",
+        verbose_name=_("разрешённые адреса"),
         default=list,
         blank=True,
-        help_text="Адреса и сети через запятую, например 203.0.113.0/24. Пусто — любые.",
+        help_text=_("Адреса и сети через запятую, например 203.0.113.0/24. Пусто — любые."),
     )
-    routing = preferences("Что указано в запросе, важнее; что здесь — важнее, чем у клиента.")
-    last_used_at = models.DateTimeField("последний запрос", null=True, blank=True, editable=False)
-    created_at = models.DateTimeField("создан", default=timezone.now, editable=False)
+    routing = preferences(_("Что указано в запросе, важнее; что здесь — важнее, чем у клиента."))
+    last_used_at = models.DateTimeField(_("последний запрос"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("создан"), default=timezone.now, editable=False)
     created_by = models.ForeignKey(
         User,
         models.SET_NULL,
@@ -258,7 +291,7 @@ class ApiKey(Limited):
         blank=True,
         editable=False,
         related_name="+",
-        verbose_name="кем создан",
+        verbose_name=_("кем создан"),
     )
     successor = models.OneToOneField(
         "self",
@@ -267,16 +300,16 @@ class ApiKey(Limited):
         blank=True,
         editable=False,
         related_name="predecessor",
-        verbose_name="заменён ключом",
+        verbose_name=_("заменён ключом"),
     )
 
     objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "API-ключ"
-        verbose_name_plural = "API-ключи"
+        verbose_name = _("API-ключ")
+        verbose_name_plural = _("API-ключи")
         ordering = ["-created_at"]
-        permissions = [("rotate_apikey", "Может перевыпускать ключи")]
+        permissions = [("rotate_apikey", _("Может перевыпускать ключи"))]
         constraints = [
             models.CheckConstraint(condition=models.Q(kind__in=KeyKind.values), name="key_kind_is_known"),
             models.CheckConstraint(condition=LIMITS_ARE_POSITIVE, name="key_limits_are_positive"),
@@ -313,18 +346,18 @@ class VisitQuerySet(models.QuerySet["Visit"]):
 class Visit(models.Model):
     """An operator looks at the pages of a client as its owner sees them. Kept for good."""
 
-    operator = models.ForeignKey(User, models.PROTECT, related_name="visits", verbose_name="кто смотрел")
-    client = models.ForeignKey(Client, models.PROTECT, related_name="visits", verbose_name="чьими глазами")
-    reason = models.CharField("причина", max_length=300)
-    began_at = models.DateTimeField("с", default=timezone.now)
-    ends_at = models.DateTimeField("самое позднее до")
-    ended_at = models.DateTimeField("закончено раньше", null=True, blank=True)
+    operator = models.ForeignKey(User, models.PROTECT, related_name="visits", verbose_name=_("кто смотрел"))
+    client = models.ForeignKey(Client, models.PROTECT, related_name="visits", verbose_name=_("чьими глазами"))
+    reason = models.CharField(_("причина"), max_length=300)
+    began_at = models.DateTimeField(_("с"), default=timezone.now)
+    ends_at = models.DateTimeField(_("самое позднее до"))
+    ended_at = models.DateTimeField(_("закончено раньше"), null=True, blank=True)
 
     objects = VisitQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "просмотр глазами клиента"
-        verbose_name_plural = "просмотры глазами клиента"
+        verbose_name = _("просмотр глазами клиента")
+        verbose_name_plural = _("просмотры глазами клиента")
         ordering = ["-began_at"]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from msgspec import Meta, Struct
 
 from accounts.misfit import misfit
@@ -104,14 +105,15 @@ def validate_preferences(value: Any) -> None:
     if unknown := sorted(_unknown(value)):
         known = ", ".join(_beside(unknown[0]))
         raise ValidationError(
-            "Неизвестно: %(unknown)s. Есть %(known)s.", params={"unknown": ", ".join(unknown), "known": known}
+            _("Неизвестно: %(unknown)s. Есть %(known)s."),
+            params={"unknown": ", ".join(unknown), "known": known},
         )
     if not _can_be_kept(value):
         raise ValidationError(
-            "Здесь бесконечность, половина символа или нулевой символ: их нельзя сохранить."
+            _("Здесь бесконечность, половина символа или нулевой символ: их нельзя сохранить.")
         )
     if not is_country(value.get("region") or ""):
-        raise ValidationError("Поле region: нужны две латинские буквы страны, например ru.")
+        raise ValidationError(_("Поле region: нужны две латинские буквы страны, например ru."))
 
 
 def usable(value: Any, whose: str) -> Mapping[str, Any]:

@@ -61,7 +61,7 @@ _EXPORTED = (
 ROLES: dict[str, StaffRole] = {
     "viewer": StaffRole(
         _("Наблюдатель"),
-        _("Видит всё, кроме людей и журнала; ничего не меняет и не выгружает."),
+        _("Видит всё, кроме людей, журнала и содержания запросов; ничего не меняет и не выгружает."),
         dict.fromkeys(
             (
                 *("accounts.client", "accounts.apikey", "accounts.visit"),
@@ -106,7 +106,10 @@ ROLES: dict[str, StaffRole] = {
     ),
     "operator": StaffRole(
         _("Оператор"),
-        _("Провайдеры и доступы к ним, модели, исполнители, цены, объявления и переключатели."),
+        _(
+            "Провайдеры и доступы к ним, модели, исполнители, цены, объявления и переключатели;"
+            " содержание запросов, если клиент попросил его хранить."
+        ),
         {
             **dict.fromkeys(("accounts.client", "accounts.apikey", "accounts.visit"), READ),
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.hold", *_MACHINERY), READ),
@@ -118,6 +121,8 @@ ROLES: dict[str, StaffRole] = {
         (
             *("accounts.block_client", "accounts.view_as_client", "accounts.rotate_apikey"),
             *("providers.test_provider", "providers.switch_provider"),
+            # Support asks an operator: who talks to a client all day reads nobody's prompts.
+            *("accounts.keep_content", "routing.view_content"),
         ),
     ),
     "owner": StaffRole(_("Владелец"), _("Всё, в том числе сотрудники, роли и журнал."), is_everything=True),

@@ -1,15 +1,20 @@
 """The second factor: codes of an application on a phone, and codes on paper for when the phone is lost.
 
-Secrets of both are encrypted under a key made of ``SECRET_KEY``; ``SECRET_KEY_FALLBACKS`` decrypt, too.
+Secrets of both are encrypted under a key made of ``SECRET_KEY``; ``SECRET_KEY_FALLBACKS`` decrypt, too. So is
+one that waits in a session for its first code.
 """
 
 import base64
 import binascii
 import secrets
+from typing import Any
 
 from allauth.account.authentication import get_authentication_records
-from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -47,6 +52,29 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         raise SecondFactorUnreadable
 
 
+class ActivateForm(ActivateTOTPForm):
+    """The library would leave the secret in the session, a row of the database, as it is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        session, adapter = context.request.session, get_adapter()
+        waiting = _opened(session.get(SECRET_SESSION_KEY, ""))
+        if not waiting:
+            session.pop(SECRET_SESSION_KEY, None)
+        super().__init__(*args, **kwargs)
+        if self.is_bound and waiting:
+            self.secret = waiting
+        else:
+            session[SECRET_SESSION_KEY] = adapter.encrypt(self.secret)
+
+
+def _opened(sealed: str) -> str:
+    """Empty for what cannot be read any more: there will be another secret."""
+    try:
+        return get_adapter().decrypt(sealed)
+    except SecondFactorUnreadable:
+        return ""
+
+
 def _cipher(secret_key: str) -> AESGCM:
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"xrouter second factor")
     return AESGCM(derived.derive(secret_key.encode()))
@@ -59,6 +87,10 @@ def owed_page(request: HttpRequest) -> str | None:
     # A session from before the second factor was set up has not passed it, whoever's it is.
     methods = {record["method"] for record in get_authentication_records(request, request.user)}
     return None if "mfa" in methods else "mfa_reauthenticate"
+
+
+def has_second_factor(user: User) -> bool:
+    return Authenticator.objects.filter(user=user).exists()
 
 
 def forget_second_factor(user: User) -> None:

@@ -24,13 +24,16 @@ def draw(prefix: str = "") -> str:
 def issue(
     batch: PromoBatch, *, amount: Micro, count: int, max_uses: int, expires_at: datetime | None
 ) -> list[PromoCode]:
-    """Save the batch with ``count`` codes."""
+    """Save the batch with ``count`` codes, which are off: see ``billing.proposals.submit``."""
     batch.save()
     words: set[str] = set()
     while len(words) < count:
         words.add(draw(batch.prefix))
     facts = {"amount": amount, "max_uses": max_uses, "expires_at": expires_at, "note": batch.note}
-    return PromoCode.objects.bulk_create(PromoCode(code=word, batch=batch, **facts) for word in sorted(words))
+    issued = {"issued_by": batch.created_by, "issued_at": batch.created_at, "is_enabled": False}
+    return PromoCode.objects.bulk_create(
+        PromoCode(code=word, batch=batch, **facts, **issued) for word in sorted(words)
+    )
 
 
 def switch(batch: PromoBatch, *, on: bool) -> int:

@@ -17,6 +17,7 @@ BillingError
 import math
 from typing import Any
 
+from accounts.errors import gettext_noop
 from billing.limits import Standing
 from billing.money import Micro, as_roubles
 
@@ -40,7 +41,7 @@ LIMITED = {
 class BillingError(Exception):
     """``standing``: how far the caller's limits of rate are used, where that is known."""
 
-    said = "Операция со счётом невозможна."
+    said = gettext_noop("Операция со счётом невозможна.")
     standing: Standing | None = None
 
     def __init__(self, said: str = "") -> None:
@@ -95,24 +96,24 @@ class TellerAway(BillingError):
 
 
 class TooMuch(BillingError):
-    said = "Сумма больше, чем можно списать или вернуть."
+    said = gettext_noop("Сумма больше, чем можно списать или вернуть.")
 
 
 class PromoRefused(BillingError):
-    said = "Такого промокода нет, или он уже не действует."
+    said = gettext_noop("Такого промокода нет, или он уже не действует.")
 
 
 class TooManyTries(BillingError):
-    said = "Слишком много попыток. Повторите через час."
+    said = gettext_noop("Слишком много попыток. Повторите через час.")
 
 
 class NotYours(BillingError):
-    said = "Это предложили вы сами: вторую подпись ставит другой оператор."
+    said = gettext_noop("Это предложили вы сами: вторую подпись ставит другой оператор.")
 
 
 class ProposalOver(BillingError):
-    said = "По этому предложению уже решено."
+    said = gettext_noop("По этому предложению уже решено.")
 
 
 class CauseReused(BillingError):
-    said = "Операция с таким основанием уже проведена, но с другой суммой или другим счётом."
+    said = gettext_noop("Операция с таким основанием уже проведена, но с другой суммой или другим счётом.")

@@ -13,6 +13,7 @@ import orjson
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from accounts.models import Client
 from billing.errors import CauseReused, PromoRefused, TooMuch
@@ -152,7 +153,7 @@ def refund(generation: Generation, amount: Micro, *, cause: str, note: str = "",
     # One UPDATE checks and takes: two refunds at once cannot give back the same rouble.
     owed = Generation.objects.filter(pk=generation.pk, refunded__lte=F("cost") - amount)
     if not owed.update(refunded=F("refunded") + amount):
-        raise TooMuch("Вернуть можно не больше, чем списано за эту генерацию.")
+        raise TooMuch(gettext_noop("Вернуть можно не больше, чем списано за эту генерацию."))
     return transfer
 
 
@@ -169,7 +170,7 @@ def redeem(client: Client, code: str, *, by: str = "") -> Transfer:
         raise PromoRefused
     cause = f"promo {promo.pk} client {client.pk}"
     if Transfer.objects.filter(cause=cause).exists():
-        raise PromoRefused("Этот промокод вы уже использовали.")
+        raise PromoRefused(gettext_noop("Этот промокод вы уже использовали."))
     if promo.used >= promo.max_uses:
         raise PromoRefused
     promo.used += 1

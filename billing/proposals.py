@@ -1,6 +1,7 @@
-"""Two people for large movements: one operator asks, another one signs, and only then the ledger moves money.
+"""Two people for large sums: one operator asks, another one signs, and only then it is done.
 
-What one operator has moved for one client alone counts together, so that no sum gets by in slices.
+What one operator has moved for one client alone counts together, and so do the promo codes that he has
+issued: no sum gets by in slices. An overdraft counts as what it is afterwards.
 """
 
 from collections.abc import Callable
@@ -14,17 +15,28 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from billing import ledger
+from billing import batches, ledger
 from billing.errors import BillingError, CauseReused, NotYours, ProposalOver, TooMuch
-from billing.models import Generation, Payment, Proposal, ProposalKind, ProposalState, TransferCode
+from billing.models import (
+    Account,
+    Generation,
+    Payment,
+    PromoCode,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    TransferCode,
+)
 from billing.money import MICRO_PER_ROUBLE, Micro
 
 # How long a proposal waits: a week has a working day for everybody.
 WAITS = timedelta(days=7)
 # The time in which one operator's movements for one client are added up.
 TOGETHER = timedelta(hours=24)
+NOT_RAISED = gettext_lazy("Овердрафт уже не меньше.")
 BY_HAND = [TransferCode.TOP_UP, TransferCode.CORRECTION, TransferCode.REFUND]
 
 Figure = tuple[str, Micro, Micro]
@@ -37,7 +49,7 @@ def threshold() -> Micro:
 
 @transaction.atomic
 def submit(asked: Proposal) -> Proposal:
-    """Move at once what one may move alone: it has a ``transfer`` then and is not kept. Else keep it waiting.
+    """Do what one may do alone, and do not keep it; ``transfer`` is what has moved. Else keep it waiting.
 
     Raises BillingError.
     """
@@ -49,9 +61,20 @@ def submit(asked: Proposal) -> Proposal:
 
 def needs_second(asked: Proposal) -> bool:
     """Whether somebody else has to sign. The answer holds until the transaction ends."""
-    # Locked, so that movements of one operator at the same time are added up one after the other.
-    User.objects.select_for_update(no_key=True).get(pk=asked.asked_by_id)
-    return abs(asked.amount) + _moved_alone(asked) > threshold()
+    _hold(asked.asked_by_id)
+    return abs(asked.amount) + MOVES[asked.kind].alone(asked) > threshold()
+
+
+def may_issue(worth: Micro, by: User, number: int | None) -> bool:
+    """Whether ``by`` alone may issue a promo code of ``worth``, or raise code ``number`` to it; likewise."""
+    _hold(by.pk)
+    others = PromoCode.objects.alone(by, TOGETHER).exclude(pk=number)
+    return worth + others.worth() <= threshold()
+
+
+def may_overdraw(wallet: Account, limit: Micro) -> bool:
+    """Whether one operator may set the overdraft of ``wallet`` alone: it falls, or is no large sum."""
+    return limit <= max(wallet.credit_limit, threshold())
 
 
 def ask(asked: Proposal) -> Proposal:
@@ -71,7 +94,7 @@ def ask(asked: Proposal) -> Proposal:
 
 @transaction.atomic
 def confirm(number: int, by: User) -> Proposal:
-    """Sign and move. Raises NotYours, ProposalOver, or what the ledger says now; then nothing has changed."""
+    """Sign and do. Raises NotYours, ProposalOver, or what the ledger says now; then nothing has changed."""
     proposal = _open(number)
     if proposal.asked_by_id == by.pk:
         raise NotYours
@@ -81,7 +104,7 @@ def confirm(number: int, by: User) -> Proposal:
 
 @transaction.atomic
 def decline(number: int, by: User, why: str) -> Proposal:
-    """End it without a movement; who asked may take it back so. Raises ProposalOver."""
+    """End it, nothing done; who asked may take it back so. Raises ProposalOver."""
     proposal = _open(number)
     proposal.decision = why
     return _end(proposal, ProposalState.DECLINED, by)
@@ -98,20 +121,23 @@ def expire() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """``objection`` is what the ledger would say, as far as one can see beforehand; empty for nothing."""
+    """``alone``: what its operator has done of the kind lately without a second signature.
+    ``objection`` is what the ledger would say, as far as one can see beforehand; empty for nothing.
+    """
 
+    alone: Callable[[Proposal], Micro]
     carry_out: Callable[[Proposal], Any]
     figures: Callable[[Proposal], list[Figure]]
     objection: Callable[[Proposal], str]
 
 
 def carry_out(proposal: Proposal) -> Any:
-    """The transfer. Raises BillingError."""
+    """The transfer, if money moves. Raises BillingError."""
     return MOVES[proposal.kind].carry_out(proposal)
 
 
 def figures(proposal: Proposal) -> list[Figure]:
-    """What the movement changes: its name, the amount now, the step to the amount afterwards."""
+    """What it changes: its name, the amount now, the step to the amount afterwards."""
     return MOVES[proposal.kind].figures(proposal)
 
 
@@ -141,6 +167,33 @@ def _credit(asked: Proposal) -> Any:
     if not is_new:
         raise CauseReused(_("Платёж с этим номером уже зачислен."))
     return ledger.credit(payment)
+
+
+def _put_into_circulation(asked: Proposal) -> None:
+    if said := _is_over(asked):
+        raise BillingError(said)
+    batches.switch(asked.batch, on=True)
+
+
+def _raise_overdraft(asked: Proposal) -> None:
+    wallet = Account.objects.select_for_update(no_key=True).get(client=asked.client)
+    if wallet.credit_limit >= asked.amount:
+        raise BillingError(NOT_RAISED)
+    wallet.credit_limit = asked.amount
+    wallet.save(update_fields=["credit_limit"])
+
+
+def _of_batch(asked: Proposal) -> list[Figure]:
+    return [(_("Можно получить по кодам партии «{batch}»").format(batch=asked.batch), 0, asked.amount)]
+
+
+def _of_overdraft(asked: Proposal) -> list[Figure]:
+    wallet = ledger.wallet_of(asked.client)
+    step = asked.amount - wallet.credit_limit
+    return [
+        (_("Овердрафт"), wallet.credit_limit, step),
+        (_("Свободно для запросов"), wallet.available, step),
+    ]
 
 
 def _of_wallet(asked: Proposal) -> list[Figure]:
@@ -178,14 +231,13 @@ def _is_credited(asked: Proposal) -> str:
     return _("Платёж с этим номером уже зачислен.") if known else ""
 
 
-MOVES = {
-    ProposalKind.CORRECTION: Move(_correct, _of_wallet, _takes_too_much),
-    ProposalKind.REFUND: Move(_refund, _of_generation, _gives_too_much),
-    ProposalKind.PAYMENT: Move(_credit, _of_wallet, _is_credited),
-}
+def _is_over(asked: Proposal) -> str:
+    valid = asked.batch.codes.exclude(expires_at__lte=timezone.now()).exists()
+    return "" if valid else _("Срок этих кодов уже прошёл.")
 
 
-# --- Steps ---------------------------------------------------------------------------------------------
+def _is_not_raised(asked: Proposal) -> str:
+    return str(NOT_RAISED) if ledger.wallet_of(asked.client).credit_limit >= asked.amount else ""
 
 
 def _moved_alone(asked: Proposal) -> Micro:
@@ -201,6 +253,31 @@ def _moved_alone(asked: Proposal) -> Micro:
     return int(alone.aggregate(sum=Sum("amount", default=0))["sum"])
 
 
+def _issued_alone(asked: Proposal) -> Micro:
+    return PromoCode.objects.alone(asked.asked_by, TOGETHER).exclude(batch=asked.batch).worth()
+
+
+def _nothing(_asked: Proposal) -> Micro:
+    return 0
+
+
+MOVES = {
+    ProposalKind.CORRECTION: Move(_moved_alone, _correct, _of_wallet, _takes_too_much),
+    ProposalKind.REFUND: Move(_moved_alone, _refund, _of_generation, _gives_too_much),
+    ProposalKind.PAYMENT: Move(_moved_alone, _credit, _of_wallet, _is_credited),
+    ProposalKind.PROMO: Move(_issued_alone, _put_into_circulation, _of_batch, _is_over),
+    ProposalKind.OVERDRAFT: Move(_nothing, _raise_overdraft, _of_overdraft, _is_not_raised),
+}
+
+
+# --- Steps ---------------------------------------------------------------------------------------------
+
+
+def _hold(operator: int) -> None:
+    # Locked, so that what one operator does at the same time is added up one after the other.
+    User.objects.select_for_update(no_key=True).get(pk=operator)
+
+
 def _same(kept: Proposal, asked: Proposal) -> Proposal:
     if any(getattr(kept, fact) != getattr(asked, fact) for fact in ("kind", "client_id", "amount")):
         raise CauseReused
@@ -210,7 +287,7 @@ def _same(kept: Proposal, asked: Proposal) -> Proposal:
 
 def _open(number: int) -> Proposal:
     # Locked: of two who decide at once the second one sees what the first one has decided.
-    proposal = Proposal.objects.select_for_update(of=("self",)).select_related("client", "asked_by")
+    proposal = Proposal.objects.select_for_update(of=("self",)).select_related("client", "batch", "asked_by")
     found = proposal.filter(pk=number).first()
     if found is None:
         raise BillingError(_("Такого предложения нет."))

@@ -6,7 +6,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
@@ -40,7 +41,9 @@ class ProbeAdmin(History):
 
     @admin.display(description=_("время ответа, мс"), ordering="latency_ms")
     def latency(self, probe: Probe) -> str:
-        return "—" if probe.latency_ms is None else f"{probe.latency_ms:.0f}"
+        return (
+            "—" if probe.latency_ms is None else number_format(round(probe.latency_ms), force_grouping=True)
+        )
 
 
 @admin.register(Balance)
@@ -49,8 +52,8 @@ class BalanceAdmin(History):
     list_select_related = ["credential__provider"]
 
     @admin.display(description=_("меньше всего, токенов"), empty_value="—")
-    def least(self, balance: Balance) -> int | None:
-        return balance.least
+    def least(self, balance: Balance) -> str | None:
+        return None if balance.least is None else number_format(balance.least, force_grouping=True)
 
 
 @admin.register(Symptom)
@@ -126,7 +129,7 @@ class IncidentForm(forms.ModelForm):
         widgets = {"impact": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
 
-STATES = {"open": _("открыт"), "well": _("проходит"), "closed": _("закрыт")}
+STATES = {"open": pgettext_lazy("state", "открыт"), "well": _("проходит"), "closed": _("закрыт")}
 
 
 def state_of(incident: Incident) -> str:
@@ -138,7 +141,7 @@ def state_of(incident: Incident) -> str:
 @admin.register(Incident)
 class IncidentAdmin(ModelAdmin):
     form = IncidentForm
-    list_display = ["headline", "state", "kind", "subject", "opened_at", "lasted", "opener", "owner"]
+    list_display = ["headline", "state", "kind", "whose", "opened_at", "lasted", "opener", "owner"]
     list_filter = [StateFilter, "kind", "provider", "opened_at"]
     search_fields = ["title", "impact", "subject"]
     show_full_result_count = False
@@ -171,6 +174,10 @@ class IncidentAdmin(ModelAdmin):
     @admin.display(description=_("состояние"))
     def told_state(self, incident: Incident) -> Any:
         return STATES[state_of(incident)]
+
+    @admin.display(description=_("у кого"), ordering="subject")
+    def whose(self, incident: Incident) -> str:
+        return gettext(incident.subject)  # a provider's name stays as it is
 
     @admin.display(description=_("длится"))
     def lasted(self, incident: Incident) -> Any:

@@ -24,7 +24,7 @@ def share(value: float | None) -> str:
         if value in {0.0, 1.0} or 0.05 <= percent < 99.95
         else (99.9 if value > 0.5 else 0.1)
     )
-    return f"{number_format(shown, 0 if shown == int(shown) else 1)} %"
+    return _("%s %%") % number_format(shown, 0 if shown == int(shown) else 1)
 
 
 def milliseconds(value: float | None) -> str:

@@ -125,6 +125,15 @@ COST = Series(
 )
 OWN_COST = Series(Counter("xrouter_own_cost_roubles", "What providers take from us for it.", ["provider"]))
 
+CONTENTS = Series(
+    Counter(
+        "xrouter_contents",
+        "Requests whose clients asked for what they say to be kept. outcome: kept; unwanted: the client has "
+        "stopped it meanwhile; full: the worker had no room; lost: the database did not take it.",
+        ["outcome"],
+    )
+)
+
 # --- Providers: as the planner sees them ---------------------------------------------------------------
 
 BREAKER = Series(

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from providers.models import Credential, Provider
 
@@ -13,49 +14,52 @@ class Probe(models.Model):
     """One question to a provider, asked by us to see whether it answers. History."""
 
     provider = models.ForeignKey(
-        Provider, models.CASCADE, db_index=False, related_name="probes", verbose_name="провайдер"
+        Provider, models.CASCADE, db_index=False, related_name="probes", verbose_name=_("провайдер")
     )
-    endpoint = models.CharField("модель у провайдера", max_length=200, blank=True)
-    ok = models.BooleanField("ответил")
+    endpoint = models.CharField(_("модель у провайдера"), max_length=200, blank=True)
+    ok = models.BooleanField(_("ответил"))
     credential = models.ForeignKey(
-        Credential, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="доступ"
+        Credential, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("доступ")
     )
     asked_by = models.CharField(
-        "кто спросил", max_length=150, blank=True, help_text="Пусто — проба по расписанию."
+        _("кто спросил"), max_length=150, blank=True, help_text=_("Пусто — проба по расписанию.")
     )
-    kind = models.CharField("вид ошибки", max_length=50, blank=True)
-    latency_ms = models.FloatField("время ответа, мс", null=True, blank=True)
-    at = models.DateTimeField("когда", default=timezone.now, db_index=True)
+    kind = models.CharField(_("вид ошибки"), max_length=50, blank=True)
+    latency_ms = models.FloatField(_("время ответа, мс"), null=True, blank=True)
+    at = models.DateTimeField(_("когда"), default=timezone.now, db_index=True)
 
     class Meta:
-        verbose_name = "проба"
-        verbose_name_plural = "пробы"
+        verbose_name = _("проба")
+        verbose_name_plural = _("пробы")
         ordering = ["-at"]
         indexes = [models.Index(fields=["provider", "-at"], name="probe_of_provider")]
 
     def __str__(self) -> str:
-        return f"{self.provider}: {'ответил' if self.ok else self.kind or 'не ответил'}"
+        told = _("ответил") if self.ok else self.kind or _("не ответил")
+        return f"{self.provider}: {told}"
 
 
 class Balance(models.Model):
     """What of the prepaid packages of a credential was left when the vendor was last asked."""
 
     credential = models.OneToOneField(
-        Credential, models.CASCADE, related_name="balance", verbose_name="доступ"
+        Credential, models.CASCADE, related_name="balance", verbose_name=_("доступ")
     )
     packages = models.JSONField(
-        "остаток, токенов", default=dict, help_text="По моделям, как их зовёт провайдер."
+        _("остаток, токенов"), default=dict, help_text=_("По моделям, как их зовёт провайдер.")
     )
     has_packages = models.BooleanField(
-        "предоплата", default=True, help_text="Нет — провайдер берёт по факту."
+        _("предоплата"), default=True, help_text=_("Нет — провайдер берёт по факту.")
     )
-    kind = models.CharField("вид ошибки", max_length=50, blank=True, help_text="Почему остаток прежний.")
-    read_at = models.DateTimeField("прочитан", null=True)
-    tried_at = models.DateTimeField("спрошен", default=timezone.now)
+    kind = models.CharField(
+        _("вид ошибки"), max_length=50, blank=True, help_text=_("Почему остаток прежний.")
+    )
+    read_at = models.DateTimeField(_("прочитан"), null=True)
+    tried_at = models.DateTimeField(_("спрошен"), default=timezone.now)
 
     class Meta:
-        verbose_name = "остаток"
-        verbose_name_plural = "остатки"
+        verbose_name = _("остаток")
+        verbose_name_plural = _("остатки")
         ordering = ["credential"]
 
     def __str__(self) -> str:
@@ -75,23 +79,23 @@ class Balance(models.Model):
 class Symptom(models.Model):
     """Something that is not well just now and may become an incident."""
 
-    cause = models.CharField("причина", max_length=100, primary_key=True)
-    since = models.DateTimeField("с какого времени")
+    cause = models.CharField(_("причина"), max_length=100, primary_key=True)
+    since = models.DateTimeField(_("с какого времени"))
 
     class Meta:
-        verbose_name = "признак"
-        verbose_name_plural = "признаки"
+        verbose_name = _("признак")
+        verbose_name_plural = _("признаки")
 
     def __str__(self) -> str:
         return self.cause
 
 
 class Kind(models.TextChoices):
-    DOWN = "down", "не работает"
-    DEGRADED = "degraded", "сбои"
-    BALANCE = "balance", "кончается предоплата"
-    BOOKS = "books", "сверка не сошлась"
-    OTHER = "other", "другое"
+    DOWN = "down", _("не работает")
+    DEGRADED = "degraded", _("сбои")
+    BALANCE = "balance", _("кончается предоплата")
+    BOOKS = "books", _("сверка не сошлась")
+    OTHER = "other", _("другое")
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -103,27 +107,32 @@ class Incident(models.Model):
     """Something that was not well for a while, found by the machine or told by people. History."""
 
     provider = models.ForeignKey(
-        Provider, models.SET_NULL, null=True, blank=True, related_name="incidents", verbose_name="провайдер"
+        Provider,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="incidents",
+        verbose_name=_("провайдер"),
     )
-    subject = models.CharField("у кого", max_length=100, default="система")
-    kind = models.CharField("что", max_length=10, choices=Kind, default=Kind.OTHER)
-    title = models.CharField("название", max_length=200)
-    impact = models.TextField("как это задевает клиентов", blank=True)
-    cause = models.CharField("причина", max_length=100, blank=True, editable=False)
-    opened_at = models.DateTimeField("открыт", default=timezone.now)
-    opened_by = models.CharField("кем открыт", max_length=150, blank=True, editable=False)
-    well_since = models.DateTimeField("в порядке с", null=True, blank=True, editable=False)
-    closed_at = models.DateTimeField("закрыт", null=True, blank=True)
-    closed_by = models.CharField("кем закрыт", max_length=150, blank=True, editable=False)
-    times = models.PositiveIntegerField("сколько раз", default=1, editable=False)
-    acknowledged_by = models.CharField("кто занимается", max_length=150, blank=True, editable=False)
-    acknowledged_at = models.DateTimeField("принят", null=True, blank=True, editable=False)
+    subject = models.CharField(_("у кого"), max_length=100, default="система")
+    kind = models.CharField(_("что"), max_length=10, choices=Kind, default=Kind.OTHER)
+    title = models.CharField(_("название"), max_length=200)
+    impact = models.TextField(_("как это задевает клиентов"), blank=True)
+    cause = models.CharField(_("причина"), max_length=100, blank=True, editable=False)
+    opened_at = models.DateTimeField(_("открыт"), default=timezone.now)
+    opened_by = models.CharField(_("кем открыт"), max_length=150, blank=True, editable=False)
+    well_since = models.DateTimeField(_("в порядке с"), null=True, blank=True, editable=False)
+    closed_at = models.DateTimeField(_("закрыт"), null=True, blank=True)
+    closed_by = models.CharField(_("кем закрыт"), max_length=150, blank=True, editable=False)
+    times = models.PositiveIntegerField(_("сколько раз"), default=1, editable=False)
+    acknowledged_by = models.CharField(_("кто занимается"), max_length=150, blank=True, editable=False)
+    acknowledged_at = models.DateTimeField(_("принят"), null=True, blank=True, editable=False)
 
     objects = IncidentQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "инцидент"
-        verbose_name_plural = "инциденты"
+        verbose_name = _("инцидент")
+        verbose_name_plural = _("инциденты")
         ordering = ["-opened_at", "-id"]
         indexes = [
             models.Index(fields=["-opened_at"], name="incident_latest"),
@@ -163,14 +172,14 @@ class Incident(models.Model):
 class Note(models.Model):
     """What happened with an incident: a word of a person, or of the machine. Never changed."""
 
-    incident = models.ForeignKey(Incident, models.CASCADE, related_name="notes", verbose_name="инцидент")
-    at = models.DateTimeField("когда", default=timezone.now)
-    author = models.CharField("кто", max_length=150, blank=True, help_text="Пусто — система.")
-    text = models.TextField("что")
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="notes", verbose_name=_("инцидент"))
+    at = models.DateTimeField(_("когда"), default=timezone.now)
+    author = models.CharField(_("кто"), max_length=150, blank=True, help_text=_("Пусто — система."))
+    text = models.TextField(_("что"))
 
     class Meta:
-        verbose_name = "запись об инциденте"
-        verbose_name_plural = "записи об инцидентах"
+        verbose_name = _("запись об инциденте")
+        verbose_name_plural = _("записи об инцидентах")
         ordering = ["at", "id"]
 
     def __str__(self) -> str:

@@ -18,9 +18,9 @@ from providers.models import Credential, Provider
 
 class CredentialForm(forms.ModelForm):
     secret = SecretField(
-        label="Новый секрет",
+        label=_("Новый секрет"),
         required=False,
-        help_text=(
+        help_text=_(
             'GigaChat: {"authorization_key": "…", "scope": "GIGACHAT_API_PERS"}. '
             'YandexGPT: {"api_key": "…"} или {"service_account_key": {…}}. '
             'Остальные: {"api_key": "…"}. Сохранённый секрет не показывается; пусто — не менять. '
@@ -35,7 +35,7 @@ class CredentialForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if self.instance.pk is None and not cleaned.get("secret") and "secret" not in self.errors:
-            self.add_error("secret", "У нового доступа должен быть секрет.")
+            self.add_error("secret", _("У нового доступа должен быть секрет."))
         self._check_secret(cleaned)
         return cleaned
 
@@ -131,7 +131,7 @@ class ProviderAdmin(ModelAdmin):
     autocomplete_fields = ["twin_of"]
     inlines = [CredentialInline]
 
-    @admin.display(description="учится", boolean=True, ordering="collects_data")
+    @admin.display(description=_("учится"), boolean=True, ordering="collects_data")
     def learns(self, provider: Provider) -> bool:
         return provider.collects_data
 

@@ -21,12 +21,17 @@ UpstreamError            another endpoint may be tried
 """
 
 
+def gettext_noop(sentence: str) -> str:
+    """A mark for ``makemessages``: portal pages translate it. Django's own is not for this module to know."""
+    return sentence
+
+
 class UpstreamError(Exception):
     """A vendor did not give a usable answer. The text is a sentence the customer may read."""
 
     retryable = True  # may another endpoint be tried?
     repeatable = False  # may the same one, at once? Nothing was answered, so nothing can be doubled
-    said = "Провайдер не смог ответить на запрос."
+    said = gettext_noop("Провайдер не смог ответить на запрос.")
 
     def __init__(self, said: str = "", *, detail: str = "") -> None:
         """``said`` may reach the customer; ``detail`` goes to the operator's log, never with a secret."""
@@ -36,7 +41,7 @@ class UpstreamError(Exception):
 
 class Unreachable(UpstreamError):
     repeatable = True
-    said = "Не удалось соединиться с провайдером."
+    said = gettext_noop("Не удалось соединиться с провайдером.")
 
 
 class Misaddressed(UpstreamError):
@@ -45,11 +50,11 @@ class Misaddressed(UpstreamError):
 
 class Stale(UpstreamError):
     repeatable = True
-    said = "Соединение с провайдером оборвалось."
+    said = gettext_noop("Соединение с провайдером оборвалось.")
 
 
 class TimedOut(UpstreamError):
-    said = "Провайдер не ответил вовремя."
+    said = gettext_noop("Провайдер не ответил вовремя.")
 
 
 class NotRead(TimedOut):
@@ -57,7 +62,7 @@ class NotRead(TimedOut):
 
 
 class Busy(UpstreamError):
-    said = "Провайдер перегружен."
+    said = gettext_noop("Провайдер перегружен.")
 
     def __init__(self, said: str = "", *, detail: str = "", retry_after: float | None = None) -> None:
         super().__init__(said, detail=detail)
@@ -65,7 +70,7 @@ class Busy(UpstreamError):
 
 
 class DeadCredential(UpstreamError):
-    said = "Провайдер временно недоступен."
+    said = gettext_noop("Провайдер временно недоступен.")
 
 
 class TokenRefused(DeadCredential):
@@ -73,11 +78,11 @@ class TokenRefused(DeadCredential):
 
 
 class Misconfigured(UpstreamError):
-    said = "Модель у провайдера сейчас недоступна."
+    said = gettext_noop("Модель у провайдера сейчас недоступна.")
 
 
 class Broken(UpstreamError):
-    said = "Провайдер ответил ошибкой."
+    said = gettext_noop("Провайдер ответил ошибкой.")
 
 
 class Conflict(Broken):
@@ -85,31 +90,31 @@ class Conflict(Broken):
 
 
 class Truncated(UpstreamError):
-    said = "Ответ провайдера оборвался."
+    said = gettext_noop("Ответ провайдера оборвался.")
 
 
 class Rejected(UpstreamError):
     retryable = False
-    said = "Провайдер отклонил запрос."
+    said = gettext_noop("Провайдер отклонил запрос.")
 
 
 class ContextTooLong(Rejected):
     # Agents look for the English phrase, whatever the language of the rest.
-    said = (
+    said = gettext_noop(
         "This model's maximum context length is exceeded. "
         "Запрос вместе с ответом не помещается в контекст модели: сократите сообщения или max_tokens."
     )
 
 
 class Refused(Rejected):
-    said = "Провайдер отказался отвечать на этот запрос: так решила его модерация."
+    said = gettext_noop("Провайдер отказался отвечать на этот запрос: так решила его модерация.")
 
 
 class Uncalled(Rejected):
     retryable = True
-    said = "Модель ответила без вызова функции, которого требует tool_choice."
+    said = gettext_noop("Модель ответила без вызова функции, которого требует tool_choice.")
 
 
 class TooLarge(Rejected):
     retryable = True
-    said = "Запрос слишком велик для провайдера."
+    said = gettext_noop("Запрос слишком велик для провайдера.")

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils.translation import gettext_lazy as _
 
 from providers.models import validate_object
 
@@ -13,7 +14,9 @@ class ObjectField(forms.JSONField):
     """A JSON object; nothing typed is an empty one."""
 
     default_validators = [validate_object]
-    default_error_messages = {"invalid": "Это не JSON: проверьте кавычки (только двойные), запятые и скобки."}
+    default_error_messages = {
+        "invalid": _("Это не JSON: проверьте кавычки (только двойные), запятые и скобки.")
+    }
 
     def to_python(self, value: Any) -> Any:
         if value in self.empty_values:

@@ -17,6 +17,8 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThan
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from providers import vault
 from providers.adapters import ADAPTERS
@@ -41,17 +43,17 @@ def validate_url(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _port = parts.port
     except ValueError as exc:
-        raise ValidationError("«%(url)s» — не адрес.", params={"url": url}) from exc
+        raise ValidationError(_("«%(url)s» — не адрес."), params={"url": url}) from exc
     if not parts.hostname or parts.scheme not in {"http", "https"} or url.split() != [url]:
-        raise ValidationError("Нужен адрес вида https://host/path.")
+        raise ValidationError(_("Нужен адрес вида https://host/path."))
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValidationError("Без TLS можно обращаться только к своей машине: нужен https.")
+        raise ValidationError(_("Без TLS можно обращаться только к своей машине: нужен https."))
     if _is_nobodys(parts.hostname):
-        raise ValidationError("По этому адресу не может быть провайдера: он служебный.")
+        raise ValidationError(_("По этому адресу не может быть провайдера: он служебный."))
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValidationError("В адресе не может быть имени, пароля, параметров и якоря.")
+        raise ValidationError(_("В адресе не может быть имени, пароля, параметров и якоря."))
 
 
 def _is_loopback(host: str) -> bool:
@@ -92,13 +94,13 @@ def validate_certificates(pem: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError, TypeError) as exc:  # TypeError: a letter that is not ASCII
-        raise ValidationError("Здесь нет сертификатов в формате PEM.") from exc
+        raise ValidationError(_("Здесь нет сертификатов в формате PEM.")) from exc
 
 
 def validate_object(value: Any) -> None:
     """Accept a JSON object that the database keeps."""
     if not isinstance(value, dict):
-        raise ValidationError("Нужен объект JSON: {…}.")
+        raise ValidationError(_("Нужен объект JSON: {…}."))
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         text.encode()
@@ -107,10 +109,10 @@ def validate_object(value: Any) -> None:
         RecursionError,
     ) as exc:  # UnicodeEncodeError, half of a surrogate pair, is a ValueError
         raise ValidationError(
-            "Здесь бесконечность, половина символа или слишком глубокая вложенность."
+            _("Здесь бесконечность, половина символа или слишком глубокая вложенность.")
         ) from exc
     if NUL.search(text):
-        raise ValidationError("Здесь нулевой символ (\\u0000): его нельзя сохранить.")
+        raise ValidationError(_("Здесь нулевой символ (\\u0000): его нельзя сохранить."))
 
 
 def validate_timeouts(value: Any) -> None:
@@ -119,13 +121,15 @@ def validate_timeouts(value: Any) -> None:
     known = {field.name for field in dataclasses.fields(Timeouts)}
     if unknown := ", ".join(sorted(value.keys() - known)):
         raise ValidationError(
-            "Неизвестно: %(unknown)s. Есть %(known)s.",
+            _("Неизвестно: %(unknown)s. Есть %(known)s."),
             params={"unknown": unknown, "known": ", ".join(sorted(known))},
         )
     if not all(
         type(seconds) in {int, float} and 0 < seconds <= LONGEST_TIMEOUT for seconds in value.values()
     ):
-        raise ValidationError(f"Нужны числа секунд больше нуля и не больше {LONGEST_TIMEOUT}.")
+        raise ValidationError(
+            _("Нужны числа секунд больше нуля и не больше %(most)s."), params={"most": LONGEST_TIMEOUT}
+        )
 
 
 def validate_options(adapter: str, options: Any) -> None:
@@ -140,55 +144,60 @@ class Provider(models.Model):
     """A vendor account."""
 
     slug = models.SlugField(
-        "имя", max_length=50, unique=True, help_text="Коротко, латиницей: видно клиентам."
+        pgettext_lazy("slug", "имя"),
+        max_length=50,
+        unique=True,
+        help_text=_("Коротко, латиницей: видно клиентам."),
     )
-    name = models.CharField("название", max_length=100)
-    adapter = models.CharField("протокол", max_length=50, choices=adapter_choices)
+    name = models.CharField(_("название"), max_length=100)
+    adapter = models.CharField(_("протокол"), max_length=50, choices=adapter_choices)
     base_url = models.CharField(
-        "адрес",
+        _("адрес"),
         max_length=500,
         validators=[validate_url],
-        help_text="https; без TLS — только своя машина. Частная сеть годится: там бывают свои модели.",
+        help_text=_("https; без TLS — только своя машина. Частная сеть годится: там бывают свои модели."),
     )
     auth_url = models.CharField(
-        "адрес выдачи токенов",
+        _("адрес выдачи токенов"),
         max_length=500,
         blank=True,
         validators=[validate_url],
-        help_text="Целиком. Пусто, если ключ не обменивают на токен.",
+        help_text=_("Целиком. Пусто, если ключ не обменивают на токен."),
     )
     ca_bundle = models.TextField(
-        "корневые сертификаты",
+        _("корневые сертификаты"),
         blank=True,
         validators=[validate_certificates],
-        help_text="PEM; им доверяют только для этого провайдера. Пусто — системные.",
+        help_text=_("PEM; им доверяют только для этого провайдера. Пусто — системные."),
     )
-    options = models.JSONField("настройки протокола", default=dict, blank=True, validators=[validate_object])
+    options = models.JSONField(
+        _("настройки протокола"), default=dict, blank=True, validators=[validate_object]
+    )
     timeouts = models.JSONField(
-        "время ожидания, с",
+        _("время ожидания, с"),
         default=dict,
         blank=True,
         validators=[validate_timeouts],
-        help_text="Что отличается от обычного: connect, first_byte, first_token, between_tokens, total.",
+        help_text=_("Что отличается от обычного: connect, first_byte, first_token, between_tokens, total."),
     )
     region = models.CharField(
-        "страна",
+        _("страна"),
         max_length=2,
         default="ru",
-        validators=[RegexValidator(REGION, "Две строчные латинские буквы ISO 3166, например ru.")],
-        help_text="Где обрабатываются запросы; две буквы ISO 3166.",
+        validators=[RegexValidator(REGION, _("Две строчные латинские буквы ISO 3166, например ru."))],
+        help_text=_("Где обрабатываются запросы; две буквы ISO 3166."),
     )
     collects_data = models.BooleanField(
-        "учится на запросах клиентов",
+        _("учится на запросах клиентов"),
         default=False,
-        help_text="Таких не спрашивают, если клиент просит data_collection: deny.",
+        help_text=_("Таких не спрашивают, если клиент просит data_collection: deny."),
     )
-    is_enabled = models.BooleanField("включён", default=True)
+    is_enabled = models.BooleanField(_("включён"), default=True)
     least_balance = models.PositiveBigIntegerField(
-        "предупреждать об остатке меньше, токенов",
+        _("предупреждать об остатке меньше, токенов"),
         null=True,
         blank=True,
-        help_text="Предоплаченный остаток любой модели по любому доступу. Пусто — не предупреждать.",
+        help_text=_("Предоплаченный остаток любой модели по любому доступу. Пусто — не предупреждать."),
     )
     twin_of = models.OneToOneField(
         "self",
@@ -196,17 +205,17 @@ class Provider(models.Model):
         null=True,
         blank=True,
         related_name="twin",
-        verbose_name="двойник провайдера",
-        help_text="Заполнено у двойника: кого он изображает.",
+        verbose_name=_("двойник провайдера"),
+        help_text=_("Заполнено у двойника: кого он изображает."),
     )
 
     class Meta:
-        verbose_name = "провайдер"
-        verbose_name_plural = "провайдеры"
+        verbose_name = _("провайдер")
+        verbose_name_plural = _("провайдеры")
         ordering = ["slug"]
         permissions = [
-            ("test_provider", "Может проверять провайдеров запросом"),
-            ("switch_provider", "Может выводить провайдеров из работы и управлять предохранителями"),
+            ("test_provider", _("Может проверять провайдеров запросом")),
+            ("switch_provider", _("Может выводить провайдеров из работы и управлять предохранителями")),
         ]
         constraints = [
             models.CheckConstraint(
@@ -223,7 +232,7 @@ class Provider(models.Model):
 
     def clean(self) -> None:
         if self.twin_of_id and self.twin_of_id == self.pk:
-            raise ValidationError({"twin_of": "Провайдер не может быть двойником самого себя."})
+            raise ValidationError({"twin_of": _("Провайдер не может быть двойником самого себя.")})
         validate_options(self.adapter, self.options)
 
     @property
@@ -254,33 +263,35 @@ class Credential(models.Model):
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     provider = models.ForeignKey(
-        Provider, models.CASCADE, related_name="credentials", verbose_name="провайдер"
+        Provider, models.CASCADE, related_name="credentials", verbose_name=_("провайдер")
     )
-    label = models.CharField("название", max_length=100)
-    ciphertext = models.BinaryField("зашифрованный секрет")
-    vault_key_id = models.CharField("ключ хранилища", max_length=50, editable=False)
+    label = models.CharField(_("название"), max_length=100)
+    ciphertext = models.BinaryField(_("зашифрованный секрет"))
+    vault_key_id = models.CharField(_("ключ хранилища"), max_length=50, editable=False)
     slots = models.PositiveIntegerField(
-        "одновременных ответов",
+        _("одновременных ответов"),
         default=1,
         validators=[MinValueValidator(1)],
-        help_text="Сколько ответов провайдер готовит по этому договору одновременно.",
+        help_text=_("Сколько ответов провайдер готовит по этому договору одновременно."),
     )
-    is_enabled = models.BooleanField("включён", default=True)
+    is_enabled = models.BooleanField(_("включён"), default=True)
     awaits_secret = models.BooleanField(
-        "ждёт секрета",
+        _("ждёт секрета"),
         default=False,
         editable=False,
-        help_text="Адрес провайдера сменился: прежний секрет никуда не отправляют, пока его не введут снова.",
+        help_text=_(
+            "Адрес провайдера сменился: прежний секрет никуда не отправляют, пока его не введут снова."
+        ),
     )
-    created_at = models.DateTimeField("создан", auto_now_add=True)
-    updated_at = models.DateTimeField("изменён", auto_now=True)
+    created_at = models.DateTimeField(_("создан"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("изменён"), auto_now=True)
 
     # Whether there is another secret in this object than in its row.
     _is_sealed_anew = False
 
     class Meta:
-        verbose_name = "доступ к провайдеру"
-        verbose_name_plural = "доступы к провайдерам"
+        verbose_name = _("доступ к провайдеру")
+        verbose_name_plural = _("доступы к провайдерам")
         ordering = ["provider", "id"]
         constraints = [
             models.UniqueConstraint(fields=["provider", "label"], name="credential_label_once_per_provider"),

@@ -1,8 +1,8 @@
-"""Encryption of vendor credentials: AES-256-GCM under a ring of keys that live outside the database.
+"""Encryption of vendor credentials, and of what requests said where their client asked for it to be kept.
 
-The first key of ``XROUTER_VAULT_KEYS`` encrypts, all of them decrypt: to rotate, put a new one in
-front, run ``manage.py rotate_vault``, then drop the old one. Each ciphertext is bound to its row
-(``context``), so that it cannot be moved to another.
+AES-256-GCM under a ring of keys that live outside the database. The first key of ``XROUTER_VAULT_KEYS``
+encrypts, all of them decrypt: to rotate, put a new one in front, run ``manage.py rotate_vault``, then drop
+the old one. Each ciphertext is bound to its row (``context``), so that it cannot be moved to another.
 """
 
 import base64

@@ -66,8 +66,8 @@ def revived(description: Mapping[str, Any], version: str = "") -> Catalogue:
         card = Card(
             **{name: each[name] for name in CARD},
             kind=each.get("kind", "chat"),
-            plans=frozenset(each.get("plans", ())),
-            clients=frozenset(each.get("clients", ())),
+            plans=frozenset(each["plans"]) if "plans" in each else None,
+            clients=frozenset(each["clients"]) if "clients" in each else None,
             names=frozenset(each["names"]),
             routes=tuple(map(_revived_route, each["routes"])),
             twin_routes=tuple(map(_revived_route, each["twin_routes"])),
@@ -82,8 +82,8 @@ def _card(card: Card) -> dict[str, Any]:
         "kind": card.kind,
         "names": sorted(card.names),
         # Only where it is not for all: catalogues of which nobody is left out stay the versions they were.
-        **({"plans": sorted(card.plans)} if card.plans else {}),
-        **({"clients": sorted(card.clients)} if card.clients else {}),
+        **({"plans": sorted(card.plans)} if card.plans is not None else {}),
+        **({"clients": sorted(card.clients)} if card.clients is not None else {}),
         "routes": [_route(route) for route in card.routes],
         "twin_routes": [_route(route) for route in card.twin_routes],
     }

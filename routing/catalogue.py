@@ -9,7 +9,7 @@ from billing.models import Rate
 from billing.pricing import UNPRICED, Price, PriceList
 from providers.models import Provider
 from providers.upstreams import Upstream
-from routing.models import Alias, Endpoint, Model
+from routing.models import BY_CLIENT, BY_PLAN, Alias, Endpoint, Model
 from routing.route import Route
 
 
@@ -24,8 +24,8 @@ class Card:
     routes: tuple[Route, ...]
     twin_routes: tuple[Route, ...]
     kind: str = "chat"  # what it is asked for: chat or embeddings
-    plans: frozenset[str] = frozenset()  # whose clients it is for; empty for all
-    clients: frozenset[int] = frozenset()  # whom alone it is for; empty for all
+    plans: frozenset[str] | None = None  # whose clients it is for; None for all, empty for nobody
+    clients: frozenset[int] | None = None  # whom alone it is for; likewise
 
     @property
     def may_be_chosen(self) -> bool:
@@ -34,11 +34,13 @@ class Card:
 
     @property
     def is_for_all(self) -> bool:
-        return not self.plans and not self.clients
+        return self.plans is None and self.clients is None
 
     def is_for(self, plan: str, client_id: int) -> bool:
         """Whether it is there for such a client. Of the same mind as ``ModelQuerySet.shown_to``."""
-        return (not self.plans or plan in self.plans) and (not self.clients or client_id in self.clients)
+        return (self.plans is None or plan in self.plans) and (
+            self.clients is None or client_id in self.clients
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Catalogue:
         """The model that such a client calls ``name``, if it is for him; of nobody, if for all."""
         card = self.cards.get(name.lower())
         # Nearly every model is for all: not a call for each.
-        if card is None or not (card.plans or card.clients) or card.is_for(plan, client_id):
+        if card is None or (card.plans is None and card.clients is None) or card.is_for(plan, client_id):
             return card
         return None
 
@@ -109,7 +111,11 @@ def load_catalogue(*, with_twins: bool) -> Catalogue:
         clients[model_id].add(client_id)
     cards: dict[str, Card] = {}
     for model in Model.objects.filter(is_enabled=True).prefetch_related("endpoints"):
-        card = replace(_card(model, aliases[model.pk], stock), clients=frozenset(clients[model.pk]))
+        card = replace(
+            _card(model, aliases[model.pk], stock),
+            plans=frozenset(model.plans) if model.visible_to in BY_PLAN else None,
+            clients=frozenset(clients[model.pk]) if model.visible_to in BY_CLIENT else None,
+        )
         cards.update(dict.fromkeys(card.names, card))
     return Catalogue(cards)
 
@@ -137,7 +143,6 @@ def _card(model: Model, aliases: set[str], stock: _Stock) -> Card:
         routes=tuple(routes),
         twin_routes=tuple(twin_routes),
         kind=model.kind,
-        plans=frozenset(model.plans),
     )
 
 

@@ -25,8 +25,11 @@ from providers.errors import UpstreamError
 from providers.wire import Chat, Texts
 from routing.bridge import in_thread
 from routing.call import Call, call_from
+from routing.contents.listening import Keep, Overheard, question_of
+from routing.contents.transcript import Question, Transcript
 from routing.embeddings.reading import read_texts
 from routing.embeddings.story import Embedder
+from routing.embeddings.ticket import EmbeddingsTicket
 from routing.envelope import envelope, row_of
 from routing.errors import Circular, NotJson, RequestError, Unavailable
 from routing.gateway import Gateway
@@ -98,7 +101,7 @@ class Reply:
     status: int
     headers: dict[str, str]
     body: bytes = b""
-    events: Begun | None = None
+    events: Begun | Overheard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +141,15 @@ class Desk:
         *,
         patience: float = LOOK_UP,
         mark: str = "",
+        keep: Keep = lambda _transcript: None,
     ) -> None:
-        """``patience``: seconds that a look-up in the database may take. ``mark``: what HOP says of us."""
+        """``patience``: seconds that a look-up in the database may take. ``mark``: what HOP says of us.
+
+        ``keep``: where the contents go that clients asked to have kept.
+        """
         self._patience = patience
         self._mark = mark
+        self._keep = keep
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
         self._turnstile = Turnstile()
         self._callers = callers
@@ -191,6 +199,9 @@ class Desk:
 
     async def _infer(self, arrival: Arrival, call: Call, read: Read) -> Reply:
         ticket = await self._let_in(arrival, call, read, self._gateway.admit)
+        return await (self._inferred(ticket) if ticket.transcript is None else self._overheard(ticket))
+
+    async def _inferred(self, ticket: Ticket) -> Reply:
         try:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
@@ -203,10 +214,28 @@ class Desk:
 
     async def _embeddings(self, arrival: Arrival, call: Call) -> Reply:
         ticket = await self._let_in(arrival, call, _as_texts, self._embedder.admit)
+        return await (self._embedded(ticket) if ticket.transcript is None else self._overheard(ticket))
+
+    async def _embedded(self, ticket: EmbeddingsTicket) -> Reply:
         try:
             return _whole(await self._embedder.embed(ticket), ticket)
         except (RequestError, UpstreamError) as exc:
             return _in_vain(exc, ticket)
+
+    async def _overheard(self, ticket: Ticket) -> Reply:
+        """The reply to a request whose client wants its contents kept; they are, whatever comes of it."""
+        transcript: Any = ticket.transcript
+        is_about_texts = isinstance(ticket, EmbeddingsTicket)
+        try:
+            reply = await (self._embedded(ticket) if is_about_texts else self._inferred(ticket))
+        except BaseException:  # a customer who left before the answer has asked all the same
+            self._keep(transcript)
+            raise
+        if reply.events is not None:
+            return replace(reply, events=Overheard(reply.events, transcript, self._keep))
+        transcript.deliver(b"" if is_about_texts and reply.status == 200 else reply.body)
+        self._keep(transcript)
+        return reply
 
     async def _plan(self, arrival: Arrival, call: Call) -> Reply:
         caller = await self._caller(arrival.headers, call)
@@ -222,9 +251,13 @@ class Desk:
             body = await json_body(arrival)
             place = await self._turnstile.enter(caller.client_id)
             try:
-                return await admit(caller, *read(body, call))
+                asked, call, question = _read(body, call, read, caller)
+                ticket = await admit(caller, asked, call)
             finally:
                 self._turnstile.leave(place)
+            if question is not None:
+                ticket.transcript = Transcript(ticket, caller.client_id, question)
+            return ticket
         except CustomerLeft:
             raise
         except Exception as exc:
@@ -282,6 +315,12 @@ INFERENCE = {
     "/v1/completions": Desk.text,
     "/v1/embeddings": Desk.embeddings,
 }
+
+
+def _read(body: bytes, call: Call, read: Read, caller: Caller) -> tuple[Asked, Call, Question | None]:
+    """What is asked, how it is to be answered, and what is to be kept of it; None for most."""
+    asked, call = read(body, call)
+    return asked, call, question_of(body) if caller.keeps_content else None
 
 
 def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:

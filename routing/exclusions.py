@@ -6,6 +6,7 @@ The first rule that holds is the one that is told. ``docs/routing.md`` lists the
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from accounts.errors import gettext_noop
 from accounts.preferences import is_country
 from routing.needs import Needs
 from routing.quote import Quote
@@ -27,19 +28,19 @@ class Rule(NamedTuple):
 
 Exclusion = tuple[Route, Rule]
 
-NO_CREDENTIALS = Rule("no_credentials", "нет действующих ключей доступа")
-SWITCHED_OFF = Rule("circuit_open", "отключён оператором")
-NO_PRICE = Rule("no_price", "цена ещё не назначена")
-NOT_IN_ONLY = Rule("only", "не входит в provider.only")
-IGNORED = Rule("ignore", "исключён в provider.ignore")
-TRAINS = Rule("data_collection", "учится на запросах, а provider.data_collection это запрещает")
-NO_TOOLS = Rule("tools", "модель не вызывает функции")
-NO_RESIZING = Rule("dimensions", "не меняет размер векторов")
-NO_IMAGES = Rule("vision", "модель не принимает изображения")
-TOO_LONG = Rule("context_length", "запрос не помещается в контекст модели")
-TOO_DEAR = Rule("max_price", "дороже, чем provider.max_price")
-NOT_FREE = Rule("free", "не бесплатна")
-NOT_FIRST = Rule("allow_fallbacks", "provider.allow_fallbacks запрещает замену")
+NO_CREDENTIALS = Rule("no_credentials", gettext_noop("нет действующих ключей доступа"))
+SWITCHED_OFF = Rule("circuit_open", gettext_noop("отключён оператором"))
+NO_PRICE = Rule("no_price", gettext_noop("цена ещё не назначена"))
+NOT_IN_ONLY = Rule("only", gettext_noop("не входит в provider.only"))
+IGNORED = Rule("ignore", gettext_noop("исключён в provider.ignore"))
+TRAINS = Rule("data_collection", gettext_noop("учится на запросах, а provider.data_collection это запрещает"))
+NO_TOOLS = Rule("tools", gettext_noop("модель не вызывает функции"))
+NO_RESIZING = Rule("dimensions", gettext_noop("не меняет размер векторов"))
+NO_IMAGES = Rule("vision", gettext_noop("модель не принимает изображения"))
+TOO_LONG = Rule("context_length", gettext_noop("запрос не помещается в контекст модели"))
+TOO_DEAR = Rule("max_price", gettext_noop("дороже, чем provider.max_price"))
+NOT_FREE = Rule("free", gettext_noop("не бесплатна"))
+NOT_FIRST = Rule("allow_fallbacks", gettext_noop("provider.allow_fallbacks запрещает замену"))
 
 
 def excluded_by(route: Route, needs: Needs, wishes: Wishes, together: int) -> Rule | None:

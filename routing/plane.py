@@ -22,6 +22,7 @@ from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.bridge import in_thread
 from routing.catalogue import load_catalogue
+from routing.contents.scribe import Scribe
 from routing.desk import HOP, Desk
 from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
@@ -65,9 +66,9 @@ class Plane:
         gateway = self._gateway = Gateway(planner, self._transport, attempts, self._admission)
         embedder = Embedder(planner, self._transport, attempts, self._admission)
         self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
-        self.desk = Desk(
-            self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES, mark=mark
-        )
+        self._scribe = Scribe()
+        told: Any = {"mark": mark, "keep": self._scribe.keep}
+        self.desk = Desk(self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES, **told)
         self.porter = Porter(self._snapshot.callers, self.desk)
 
     async def open(self) -> None:
@@ -77,6 +78,7 @@ class Plane:
         self._counting = asyncio.create_task(self._windows.run())
         self._watching = asyncio.create_task(self.health.run())
         self._telling = asyncio.create_task(self._pulse.run())
+        self._scribe.start()
 
     async def foresee(self, caller: Caller, chat: Chat, *, is_public: bool) -> dict[str, Any]:
         """What ``Gateway.foreseen`` tells, on the event loop: health is the loop's."""
@@ -92,12 +94,14 @@ class Plane:
         self._snapshot.stop()
         # Requests that the server has given up are ending just now; what they delivered is to be charged.
         await self._admission.finish(LAST_SETTLEMENTS)
+        writing = asyncio.create_task(in_thread(self._scribe.close))
         await self._teller.close()
         await self._settling
         await self._windows.close()
         await self._counting
         await self.health.close()
         await self._watching
+        await writing
         self._telling.cancel()
         self._pulse.tell()  # of the last batches
         await self._transport.close()

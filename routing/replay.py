@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from billing.models import Generation
 from routing.archive import asked_again, revived
 from routing.catalogue import Catalogue
@@ -37,7 +39,7 @@ def replayed(generation: Generation) -> Replay:
     """The decision about ``generation``, made again. Raises Unrepeatable."""
     told = generation.route
     if not told:
-        raise Unrepeatable("О выборе исполнителя для этой генерации ничего не записано.")
+        raise Unrepeatable(gettext_noop("О выборе исполнителя для этой генерации ничего не записано."))
     catalogue = _catalogue(told["snapshot"])
     question = asked_again(told, catalogue, moment=generation.created_at, is_test=generation.is_test)
     decision = decide(question)
@@ -60,5 +62,5 @@ def _in_order(places: Sequence[Place], order: Sequence[int]) -> tuple[Place, ...
 def _catalogue(version: str) -> Catalogue:
     kept = CatalogueVersion.objects.filter(pk=version).first()
     if kept is None:
-        raise Unrepeatable("Каталог той версии не сохранился.")
+        raise Unrepeatable(gettext_noop("Каталог той версии не сохранился."))
     return revived(kept.description, version)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from monitoring.probes import ask
 from providers.adapters import ADAPTERS
-from providers.errors import DeadCredential
+from providers.errors import DeadCredential, gettext_noop
 from providers.models import Provider
 from providers.upstreams import Timeouts
 from routing.models import Endpoint
@@ -32,7 +32,7 @@ def upstream_names(provider: Provider) -> list[str]:
     asked = twin if twin is not None and not provider.credentials.exists() else provider
     upstream = replace(asked.upstream(), timeouts=PATIENCE)
     if not upstream.logins:
-        raise DeadCredential("У провайдера нет действующего доступа: спросить его нечем.")
+        raise DeadCredential(gettext_noop("У провайдера нет действующего доступа: спросить его нечем."))
     adapter = ADAPTERS[upstream.adapter]
     return sorted(set(adapter.model_names(ask(upstream, upstream.logins[0]))))
 

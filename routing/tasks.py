@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from monitoring import incidents
+from routing.contents import shelf
 from routing.watch import findings
 
 
@@ -12,3 +13,9 @@ def watch_for_incidents() -> None:
     """Open and close incidents by what is not well just now."""
     found = findings()
     incidents.review(found.ill, timezone.now(), unknown=found.unknown)
+
+
+@shared_task(expires=50)
+def forget_contents() -> None:
+    """Delete what requests said and is no longer to be kept."""
+    shelf.forget()

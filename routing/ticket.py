@@ -17,6 +17,7 @@ from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
 from routing.archive import kept
 from routing.call import Call
+from routing.contents.transcript import Transcript
 from routing.emitter import Emitter, characters_of, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import RequestError
@@ -72,6 +73,7 @@ class Ticket:
         self.entered: Visit | None = None
         self.standing: Standing | None = None
         self.promise = promise
+        self.transcript: Transcript | None = None  # of clients that asked for it
         self._wants_functions = wants_functions
         self._quote: Quote | None = None
         self.attempts: list[dict[str, Any]] = []

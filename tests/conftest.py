@@ -13,12 +13,15 @@ from django.test import TransactionTestCase
 from django.utils import translation
 from psycopg import sql
 
+from tests.template import template
+
 # What Django makes of our models after a migration; no test changes it.
 LASTING = {"auth_permission", "django_content_type"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = template()
     TransactionTestCase._fixture_teardown = _empty_the_database
     if hasattr(config, "workerinput"):
         _take_a_redis_database(int(config.workerinput["workerid"].removeprefix("gw")))

@@ -46,8 +46,8 @@ def connections(application: str) -> int:
     return int(seen[0]["count"])
 
 
-def somebody_waits() -> bool:
-    """Whether a connection to the test database waits for a lock."""
-    return bool(
+def somebody_waits() -> int:
+    """How many connections to the test database wait for a lock."""
+    return len(
         rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
     )

@@ -1,4 +1,4 @@
-"""The whole suite: what may share the machine, what wants half of it, what counts moments, the portal.
+"""The whole suite: what may share the machine, what wants half of it, what counts moments.
 
 With arguments it is pytest with these arguments, in one process.
 """
@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
+
+from tests.template import migrated_once
 
 # Of the tests of whole installations, those that wait for answers and count no seconds. Each group of them
 # is one process's, because to make an installation takes as long as dozens of tests take.
@@ -34,6 +36,7 @@ PATIENT = (
         "tests/e2e/test_abuse_keys.py",
         "tests/e2e/test_abuse_tenants.py",
         "tests/e2e/test_account.py",
+        "tests/e2e/test_contents.py",
         "tests/e2e/test_openai_node.py",
         "tests/e2e/test_openai_python.py",
         "tests/e2e/test_promised.py",
@@ -68,8 +71,10 @@ ALONE = (
     "tests/providers/twins/test_server.py",
     "tests/routing/test_turns.py",
 )
-# The operators' portal: five minutes of a core, most of them for drawing pages.
+# The operators' portal draws pages while tests of whole installations wait. All of it is one process's, so
+# that it never takes more than one core from them.
 PORTAL = (
+    "tests/accounts/test_contents.py",
     "tests/accounts/test_journal.py",
     "tests/accounts/test_notices.py",
     "tests/accounts/test_portal_clients.py",
@@ -81,19 +86,22 @@ PORTAL = (
     "tests/billing/test_admin_proposals.py",
     "tests/billing/test_admin_untouchable.py",
     "tests/billing/test_portal_money.py",
-    "tests/e2e/test_portal.py",
+    "tests/routing/test_admin_contents.py",
     "tests/routing/test_demo.py",
     "tests/routing/test_portal_catalogue.py",
+    "tests/routing/test_portal_contents.py",
     "tests/routing/test_portal_pages.py",
     "tests/routing/test_portal_vendors.py",
     "tests/routing/test_start.py",
     "tests/routing/test_vendors.py",
     "tests/xrouter/test_admin_abuse.py",
+    "tests/xrouter/test_portal_axe.py",
     "tests/xrouter/test_portal_roles.py",
     "tests/xrouter/test_roles.py",
 )
-# Leaves the part of the portal out: the gate has a limit of time.
-WITHOUT_PORTAL = "--without-portal"
+GROUPS = (*PATIENT, PORTAL)
+# `make check` has run it already, or will.
+CHECKED = "tests/test_house.py"
 # A database for each takes as long to make as a hundred tests take.
 MOST_PROCESSES = 4
 # A file stays in one process, which makes its fixtures once.
@@ -101,7 +109,7 @@ SHARED = ("--dist=loadfile", "--no-loadscope-reorder")
 
 
 class Groups:
-    """Makes pytest-xdist hand out each group of patient files as if it were one file."""
+    """Makes pytest-xdist hand out each group of files as if it were one file."""
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> "GroupScheduling":
         return GroupScheduling(config, log)
@@ -110,19 +118,18 @@ class Groups:
 class GroupScheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return next((group[0] for group in PATIENT if file in group), file)
+        return next((group[0] for group in GROUPS if file in group), file)
 
 
 def together() -> list[str]:
-    """What comes first: all but the other two parts."""
-    others = {*waiting(), *ALONE, *PORTAL}
+    """What comes first: all but the other parts."""
+    others = {*waiting(), *ALONE, *PORTAL, CHECKED}
     return in_order(file for file in files_of("tests") if file not in others)
 
 
 def waiting() -> list[str]:
     """Tests of whole installations that mostly wait; their bounds allow for a busy machine."""
-    others = {*PATIENT_FILES, *PORTAL}
-    return in_order(file for file in files_of("tests/e2e") if file not in others)
+    return in_order(file for file in files_of("tests/e2e") if file not in PATIENT_FILES)
 
 
 def files_of(directory: str) -> Iterator[str]:
@@ -139,19 +146,23 @@ def parts() -> list[list[str]]:
     many, few = min(cores + 1, MOST_PROCESSES), min(cores, 2)
     return [
         ["-n", str(many), *SHARED, *together()],
-        ["-n", str(few), *SHARED, *waiting()],
+        ["-n", str(few + 1), *SHARED, *PORTAL, *waiting()],
         [*ALONE],
-        ["-n", str(few), *SHARED, *PORTAL],
     ]
 
 
 def main(arguments: list[str]) -> int:
     # Programs that tests start would compile all of ours each time.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if arguments and arguments != [WITHOUT_PORTAL]:
+    if arguments:
         return pytest.main(arguments)
+    with migrated_once():
+        return run_all()
+
+
+def run_all() -> int:
     worst = 0
-    for part in parts()[:-1] if arguments else parts():
+    for part in parts():
         outcome = pytest.main(part, plugins=[Groups()])
         worst = max(worst, outcome)
         if outcome == pytest.ExitCode.INTERRUPTED:

@@ -23,6 +23,7 @@ ASYNC = {
     "billing/windows.py",
     "monitoring/health.py",
     "routing/bridge.py",
+    "routing/contents/listening.py",
     "routing/desk.py",
     "routing/embeddings/story.py",
     "routing/express.py",

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from tests.template import VARIABLE
+
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = "billing/migrations/0006_tellers_functions.py"
 FAILED = 1  # pytest's exit code for tests that failed; a test that is not found has another
@@ -94,10 +96,12 @@ def copy_of_the_tree(into: Path) -> None:
 
 def run(tree: Path, test: str) -> "subprocess.CompletedProcess[str]":
     database = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/mutant"))
+    # Migrations of its own: most of them are what was changed.
+    surroundings = {name: value for name, value in os.environ.items() if name != VARIABLE}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", test],
         cwd=tree,
-        env={**os.environ, "DATABASE_URL": database},
+        env={**surroundings, "DATABASE_URL": database},
         capture_output=True,
         text=True,
         check=False,

@@ -39,7 +39,7 @@ WATCHED = {
     "providers.provider": Watch(),
     # Of a new secret the row itself tells.
     "providers.credential": Watch(("ciphertext", "updated_at")),
-    "routing.model": Watch(),
+    "routing.model": Watch(many=("clients",)),
     "routing.endpoint": Watch(),
     "routing.alias": Watch(),
 }

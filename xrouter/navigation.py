@@ -134,6 +134,7 @@ UNFOLD = {
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "6px",
     "STYLES": [_file("portal/portal.css")],
+    "SCRIPTS": [_file("portal/portal.js")],
     "DASHBOARD_CALLBACK": "routing.admin.start.start_page",
     "SIDEBAR": {"show_search": True, "navigation": NAVIGATION},
 }

@@ -173,6 +173,7 @@ ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
 # Wrong passwords and codes in a minute and a quarter of an hour: of one source, and for one account.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,40/15m/ip,10/15m/key"}
 MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_FORMS = {"activate_totp": "accounts.second_factor.ActivateForm"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "XRouter"
 MFA_TOTP_TOLERANCE = 1  # half a minute of a phone's clock; a code is good once all the same
@@ -181,6 +182,7 @@ MFA_TOTP_TOLERANCE = 1  # half a minute of a phone's clock; a code is good once 
 LANGUAGE_CODE = "ru"
 LANGUAGES = [("ru", "Русский"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "xrouter.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Europe/Moscow"
@@ -238,6 +240,7 @@ CELERY_BEAT_SCHEDULE = {
     "probe-providers": {"task": "monitoring.tasks.probe_providers", "schedule": 60.0},
     "read-balances": {"task": "monitoring.tasks.read_balances", "schedule": 3600.0},
     "watch-for-incidents": {"task": "routing.tasks.watch_for_incidents", "schedule": 20.0},
+    "forget-contents": {"task": "routing.tasks.forget_contents", "schedule": 60.0},
     "forget-old-probes": {"task": "monitoring.tasks.forget_old_probes", "schedule": 86_400.0},
     "reap-holds": {"task": "billing.tasks.reap_holds", "schedule": 15.0},
     "audit-ledger": {"task": "billing.tasks.audit_ledger", "schedule": 300.0},

@@ -3,17 +3,19 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RangeDateFilter
 from unfold.decorators import display
 
 from accounts import visits
+from accounts.admin import contents
 from accounts.admin.limited import PREFERENCES, ROUTING
 from accounts.admin.panels import Panel
 from accounts.admin.search import FindsByKey, clients_like
@@ -42,7 +44,7 @@ class Block(Step):
         client.is_active = False
         client.save(update_fields=["is_active"])
         messages.success(request, _("Клиент заблокирован."))
-        return "Заблокирован", None
+        return gettext("Заблокирован"), None
 
 
 class Unblock(Step):
@@ -59,7 +61,7 @@ class Unblock(Step):
         client.is_active = True
         client.save(update_fields=["is_active"])
         messages.success(request, _("Клиент разблокирован."))
-        return "Разблокирован", None
+        return gettext("Разблокирован"), None
 
 
 class Look(Step):
@@ -82,8 +84,8 @@ class Look(Step):
 
     def take(self, request: HttpRequest, client: Client, typed: dict[str, Any]) -> tuple[Any, HttpResponse]:
         visit = visits.begin(request, client, typed["reason"])
-        until = timezone.localtime(visit.ends_at)
-        return f"Просмотр глазами клиента до {until:%d.%m.%Y %H:%M}", redirect("dashboard")
+        until = f"{timezone.localtime(visit.ends_at):%d.%m.%Y %H:%M}"
+        return gettext("Просмотр глазами клиента до %(until)s") % {"until": until}, redirect("dashboard")
 
 
 class MemberInline(TabularInline):
@@ -115,19 +117,17 @@ class ClientAdmin(HasSteps, FindsByKey):
     list_filter_submit = True
     list_per_page = 50
     search_fields = ["name", "inn"]
+    like = staticmethod(clients_like)
     search_help_text = _("Название, ИНН, почта человека или начало ключа.")
-    readonly_fields = ["state_told", "created_at"]
-    steps = [Look(), Block(), Unblock()]
+    readonly_fields = ["state_told", "content_told", "created_at"]
+    steps = [Look(), Block(), Unblock(), *contents.STEPS]
     inlines = [MemberInline]
     panels: list[type[Panel]] = [Visits]
     fieldsets = [
-        (None, {"fields": [("name", "inn"), ("plan", "state_told"), "created_at"]}),
+        (None, {"fields": [("name", "inn"), ("plan", "state_told"), ("created_at", "content_told")]}),
         (_("Лимиты"), {"fields": LIMITS, "description": _("Пусто — как в тарифе доступа.")}),
         ROUTING,
     ]
-
-    def like(self, term: str) -> Q:
-        return clients_like(term)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         keys = ApiKey.objects.filter(client=OuterRef("pk")).order_by().values("client")
@@ -164,6 +164,10 @@ class ClientAdmin(HasSteps, FindsByKey):
     @display(description=_("состояние"))
     def state_told(self, client: Client) -> Any:
         return self.state(client)[1]
+
+    @display(description=_("содержание запросов"))
+    def content_told(self, client: Client) -> Any:
+        return contents.told(client)
 
     @display(description=_("предпочтения"), empty_value="—")
     def preferences(self, client: Client) -> str | None:

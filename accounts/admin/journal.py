@@ -16,9 +16,10 @@ from accounts import changes
 from accounts.journal import Change
 
 COLOURS = {
-    changes.ACTIONS[Change.Action.CREATE]: "success",
-    changes.ACTIONS[Change.Action.UPDATE]: "info",
-    changes.ACTIONS[Change.Action.DELETE]: "danger",
+    Change.Action.CREATE: "success",
+    Change.Action.UPDATE: "info",
+    Change.Action.DELETE: "danger",
+    Change.Action.ACCESS: "default",
 }
 # Fields that the list names; the entry itself has all.
 MOST_NAMED = 4
@@ -76,7 +77,7 @@ class ChangeAdmin(ModelAdmin):
     search_help_text = _("Название или номер объекта, почта сотрудника.")
     ordering = ["-timestamp", "-pk"]
     show_full_result_count = False
-    fields = ["when", "who", "remote_address", "done", "kind", "row", "told", "table"]
+    fields = ["when", "who", "remote_address", "done_told", "kind", "row", "told", "table"]
     readonly_fields = fields
 
     @admin.display(description=_("когда"), ordering="timestamp")
@@ -92,8 +93,12 @@ class ChangeAdmin(ModelAdmin):
         return change.remote_addr
 
     @display(description=_("действие"), label=COLOURS, ordering="action")
-    def done(self, change: Change) -> Any:
-        return changes.ACTIONS[change.action]
+    def done(self, change: Change) -> tuple[int, Any]:
+        return change.action, changes.ACTIONS[change.action]
+
+    @admin.display(description=_("действие"))
+    def done_told(self, change: Change) -> Any:
+        return self.done(change)[1]
 
     @admin.display(description=_("что"))
     def kind(self, change: Change) -> str:

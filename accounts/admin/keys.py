@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Field, Q, QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -52,7 +52,7 @@ class Disable(Step):
         key.disabled_at = timezone.now()
         key.save(update_fields=["disabled_at"])
         messages.success(request, _("Ключ отключён."))
-        return "Отключён", None
+        return gettext("Отключён"), None
 
 
 class Enable(Step):
@@ -71,7 +71,7 @@ class Enable(Step):
         key.disabled_at = None
         key.save(update_fields=["disabled_at"])
         messages.success(request, _("Ключ включён."))
-        return "Включён", None
+        return gettext("Включён"), None
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -79,7 +79,7 @@ class ApiKeyForm(forms.ModelForm):
         """A key whose time is over may be edited; none is given a time that is over."""
         moment = self.cleaned_data["expires_at"]
         if moment and "expires_at" in self.changed_data and moment <= timezone.now():
-            raise forms.ValidationError("Этот срок уже прошёл. Чтобы ключ не работал, отключите его.")
+            raise forms.ValidationError(_("Этот срок уже прошёл. Чтобы ключ не работал, отключите его."))
         return moment
 
 
@@ -99,6 +99,7 @@ class ApiKeyAdmin(HasSteps, FindsByKey):
     list_select_related = ["client"]
     list_per_page = 50
     search_fields = ["prefix", "label", "client__name"]
+    like = staticmethod(keys_like)
     search_help_text = _("Начало ключа, его название или название клиента.")
     autocomplete_fields = ["client"]
     actions = ["disable"]
@@ -123,9 +124,6 @@ class ApiKeyAdmin(HasSteps, FindsByKey):
         (_("Лимиты"), {"fields": LIMITS, "description": _("Пусто — без отдельного лимита.")}),
         ROUTING,
     ]
-
-    def like(self, term: str) -> Q:
-        return keys_like(term)
 
     @display(
         description=_("состояние"),
@@ -165,5 +163,5 @@ class ApiKeyAdmin(HasSteps, FindsByKey):
         for key in working:  # one by one: the journal sees what is saved, and nothing of an update
             key.disabled_at = timezone.now()
             key.save(update_fields=["disabled_at"])
-            self.log_change(request, key, "Отключён")
+            self.log_change(request, key, gettext("Отключён"))
         self.message_user(request, _("Отключено ключей: %d.") % len(working))

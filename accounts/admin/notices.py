@@ -18,12 +18,7 @@ from accounts.notices import Announcement, Audience, NoticeKind, Switch
 from accounts.switches import SWITCHES
 
 STATES = {"draft": _("черновик"), "planned": _("ждёт начала"), "shown": _("показывается"), "over": _("снято")}
-STATE_COLOURS = {
-    STATES["draft"]: "info",
-    STATES["planned"]: "warning",
-    STATES["shown"]: "success",
-    STATES["over"]: "default",
-}
+STATE_COLOURS = {"draft": "info", "planned": "warning", "shown": "success", "over": "default"}
 
 
 @admin.register(Announcement)
@@ -44,8 +39,8 @@ class AnnouncementAdmin(ModelAdmin):
         return str(Audience(notice.audience).label)
 
     @display(description=_("состояние"), label=STATE_COLOURS)
-    def state(self, notice: Announcement) -> Any:
-        return STATES[notice.state]
+    def state(self, notice: Announcement) -> tuple[str, Any]:
+        return notice.state, STATES[notice.state]
 
     @admin.display(description=_("как увидят клиенты"))
     def preview(self, notice: Announcement) -> Any:
@@ -86,7 +81,7 @@ class SwitchForm(forms.ModelForm):
     class Meta:
         model = Switch
         fields = ["active"]
-        labels = {"active": _("включено")}
+        labels = {"active": _("Включено")}
         help_texts = {"active": ""}
 
 
@@ -100,9 +95,9 @@ class SwitchAdmin(ModelAdmin):
     readonly_fields = ["when_off"]
     ordering = ["name"]
 
-    @display(description=_("положение"), label={_("включено"): "success", _("выключено"): "danger"})
-    def position(self, switch: Switch) -> Any:
-        return _("включено") if switch.active else _("выключено")
+    @display(description=_("положение"), label={"on": "success", "off": "danger"})
+    def position(self, switch: Switch) -> tuple[str, Any]:
+        return ("on", _("включено")) if switch.active else ("off", _("выключено"))
 
     @admin.display(description=_("что он делает"))
     def when_off(self, switch: Switch) -> Any:

@@ -1,5 +1,6 @@
 """Tabs of a row's page that show and change nothing themselves: each is one template and its facts."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
@@ -9,7 +10,7 @@ from unfold.datasets import BaseDataset
 from accounts.models import Client
 
 
-class Panel(BaseDataset):
+class Panel(BaseDataset, ABC):
     """A tab of a client's page, outside of its form."""
 
     tab = True
@@ -23,9 +24,9 @@ class Panel(BaseDataset):
         self.request = request
         self.client_id = (extra_context or {}).get("object")
 
+    @abstractmethod
     def facts(self, client: Client) -> dict[str, Any]:
         """What the template shows, in a bounded number of queries and rows."""
-        raise NotImplementedError
 
     @property
     def model_name(self) -> str:

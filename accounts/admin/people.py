@@ -4,15 +4,39 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts import roles
 from accounts.admin.staff import GivesRoles, GuardsRights, RoleFilter
+from accounts.admin.steps import HasSteps, Step
 from accounts.models import Membership, User
+from accounts.second_factor import forget_second_factor, has_second_factor
+
+
+class ForgetSecondFactor(Step):
+    slug, title, icon = "forget-second-factor", _("Забыть второй фактор"), "phonelink_erase"
+    permission, hurts = roles.CHANGE_ROLES, True
+
+    def objection(self, person: User) -> Any:
+        return "" if has_second_factor(person) else _("Второй фактор у этого человека не подключён.")
+
+    def consequences(self, person: User) -> list[Any]:
+        return [
+            _("Пока человек не подключит новый, он входит по одному паролю."),
+            _("Приложение на телефоне и коды на бумаге перестанут подходить сразу."),
+            _("Убедитесь, что просит он сам: так же просит тот, кто узнал только пароль."),
+        ]
+
+    def take(self, request: HttpRequest, person: User, typed: dict[str, Any]) -> tuple[Any, None]:
+        forget_second_factor(person)
+        messages.success(request, _("Второй фактор забыт."))
+        return "Второй фактор забыт", None
 
 
 class UserAddForm(UserCreationForm):
@@ -48,7 +72,7 @@ admin.site.unregister([EmailAddress, Authenticator])
 
 
 @admin.register(User)
-class UserAdmin(GuardsRights, DjangoUserAdmin, ModelAdmin):
+class UserAdmin(GuardsRights, HasSteps, DjangoUserAdmin, ModelAdmin):
     add_form = UserAddForm
     form = UserEditForm
     change_password_form = AdminPasswordChangeForm
@@ -58,13 +82,19 @@ class UserAdmin(GuardsRights, DjangoUserAdmin, ModelAdmin):
     search_fields = ["email", "name"]
     ordering = ["email"]
     inlines = [MembershipInline]
+    steps = [ForgetSecondFactor()]
     readonly_fields = ["last_login", "date_joined"]
     fieldsets = [
         (None, {"fields": ["email", "password", "name"]}),
-        ("Права", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
-        ("Даты", {"fields": ["last_login", "date_joined"]}),
+        (_("Права"), {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
+        (_("Даты"), {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})]
+
+    def may_take(self, request: HttpRequest, step: Step, row: User) -> bool:
+        """Nobody with himself: a session that was left open would do it; nor with one who may do more."""
+        is_other = row != request.user and self.has_change_permission(request, row)
+        return is_other and super().may_take(request, step, row)
 
 
 @admin.register(Membership)

@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
@@ -31,6 +32,11 @@ class RoleField(ModelMultipleChoiceField):
         if told := roles.told(group.name):
             return format_html("<b>{}</b> — {}", roles.title(group.name), told)
         return group.name
+
+
+class RightsField(ModelMultipleChoiceField):
+    def label_from_instance(self, right: Permission) -> str:
+        return f"{right.content_type}: {_verb(right)}"
 
 
 class RoleFilter(DropdownFilter):
@@ -86,6 +92,8 @@ class GuardsRights:
         if db_field.name == "groups":
             kwargs |= {"form_class": RoleField, "widget": UnfoldAdminCheckboxSelectMultipleWidget}
             return db_field.formfield(**kwargs, label=_("Роли"), help_text="")
+        if db_field.name == "user_permissions":
+            kwargs["form_class"] = RightsField
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -101,7 +109,8 @@ class GuardsRights:
 def _verb(right: Permission) -> str:
     """What one permission allows, in a word; those that are no view, add, change or delete have a name."""
     action, _line, model = right.codename.partition("_")
-    return str(VERBS[action]) if model == right.content_type.model and action in VERBS else right.name
+    is_usual = model == right.content_type.model and action in VERBS
+    return str(VERBS[action]) if is_usual else gettext(right.name)
 
 
 admin.site.unregister(Group)
@@ -159,7 +168,10 @@ class RoleAdmin(ModelAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "permissions":
-            kwargs["queryset"] = Permission.objects.select_related("content_type")
+            kwargs |= {
+                "form_class": RightsField,
+                "queryset": Permission.objects.select_related("content_type"),
+            }
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

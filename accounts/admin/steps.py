@@ -3,6 +3,7 @@
 Each is a POST in a transaction that holds the row, and leaves an entry in the row's history.
 """
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any, ClassVar
 
@@ -36,7 +37,7 @@ class NoteForm(ReasonForm):
         self.fields["reason"].label = _("Причина, если есть")
 
 
-class Step:
+class Step(ABC):
     slug: ClassVar[str]
     title: ClassVar[Any]
     icon: ClassVar[str]
@@ -52,13 +53,13 @@ class Step:
         """Why it cannot be done; empty if it can."""
         return ""
 
+    @abstractmethod
     def consequences(self, row: Any) -> list[Any]:
         """What will happen, a sentence each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, request: HttpRequest, row: Any, typed: dict[str, Any]) -> tuple[Any, HttpResponse | None]:
         """Do it. What to write into the history, and where to go if not back to the row."""
-        raise NotImplementedError
 
 
 class HasSteps(ModelAdmin):

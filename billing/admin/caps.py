@@ -3,11 +3,12 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
 from billing.admin.desk import Desk, MoneyInline
 from billing.models import Cap
-from billing.money import as_roubles
+from billing.templatetags.money import plain_roubles
 
 
 class WithSpent:
@@ -18,9 +19,9 @@ class WithSpent:
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cap]:
         return super().get_queryset(request).with_spent()
 
-    @admin.display(description="потрачено за период, ₽", ordering="spent")
+    @admin.display(description=_("потрачено за период, ₽"), ordering="spent")
     def spent(self, cap: Cap) -> str | None:
-        return None if cap.pk is None else as_roubles(cap.spent)
+        return None if cap.pk is None else plain_roubles(cap.spent)
 
 
 class CapInline(WithSpent, MoneyInline, TabularInline):

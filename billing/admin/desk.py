@@ -17,8 +17,8 @@ from unfold.admin import ModelAdmin
 
 from billing.admin.pages import Bounded
 from billing.fields import MicroField
-from billing.money import Micro, as_roubles
-from billing.templatetags.money import plain_roubles, signed_roubles
+from billing.money import Micro
+from billing.templatetags.money import grouped, plain_roubles, signed_roubles
 
 Column = Callable[[models.Model], str]
 
@@ -38,7 +38,7 @@ def column(model: type[models.Model], name: str, tell: Callable[[Any], str]) -> 
 
 def in_roubles(model: type[models.Model], name: str) -> Column:
     """The amount ``name`` as the admin shows it to those who may only read it."""
-    return column(model, name, as_roubles)
+    return column(model, name, plain_roubles)
 
 
 def moment_told(moment: datetime) -> SafeString:
@@ -57,8 +57,21 @@ def signed_money(amount: Micro) -> SafeString:
     return format_html('<span class="money {}">{}</span>', way, signed_roubles(amount))
 
 
+# How a page shows a field of this kind that is only read, and how a list does.
+READ: dict[type[models.Field], Callable[[Any], str]] = {
+    MicroField: plain_roubles,
+    models.PositiveIntegerField: grouped,
+    models.PositiveBigIntegerField: grouped,
+}
+TOLD: dict[type[models.Field], Callable[[Any], str]] = {
+    **READ,
+    MicroField: money,
+    models.DateTimeField: moment_told,
+}
+
+
 class InRoubles:
-    """For an admin: an amount that is only read is read in roubles, not as the database keeps it."""
+    """For an admin: amounts that are only read are read in roubles, and other figures in groups of digits."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return [self._in_words(name) for name in super().get_list_display(request)]
@@ -69,7 +82,7 @@ class InRoubles:
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         names = [self._shown(name) for name in super().get_readonly_fields(request, obj)]
         may_type = obj is None or self.has_change_permission(request, obj)
-        return names if may_type else [*names, *(in_roubles(self.model, name) for name in self._amounts())]
+        return names if may_type else [*names, *(self._shown(name) for name in self._figures())]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         read = self.get_readonly_fields(request, obj)
@@ -86,14 +99,14 @@ class InRoubles:
 
     def _in_words(self, name: Any) -> Any:
         kinds = {field.name: type(field) for field in self.model._meta.fields}
-        tell = {MicroField: money, models.DateTimeField: moment_told}
-        return column(self.model, name, tell[kinds[name]]) if kinds.get(name) in tell else name
+        return column(self.model, name, TOLD[kinds[name]]) if kinds.get(name) in TOLD else name
 
     def _shown(self, name: Any) -> Any:
-        return in_roubles(self.model, name) if name in self._amounts() else name
+        return column(self.model, name, self._figures()[name]) if name in self._figures() else name
 
-    def _amounts(self) -> list[str]:
-        return [field.name for field in self.model._meta.fields if isinstance(field, MicroField)]
+    def _figures(self) -> dict[str, Callable[[Any], str]]:
+        kinds = {field.name: type(field) for field in self.model._meta.fields}
+        return {name: READ[kind] for name, kind in kinds.items() if kind in READ}
 
 
 class Dressed(InRoubles):

@@ -54,11 +54,9 @@ class Rotate(Step):
     def take(self, request: HttpRequest, key: ApiKey, typed: dict[str, Any]) -> tuple[Any, HttpResponse]:
         new, plaintext = rotate(key, typed["grace"], request.user)
         messages.warning(request, shown_once(plaintext))
-        until = timezone.localtime(key.expires_at)
-        return (
-            f"Заменён ключом {new.prefix}…, сам действует до {until:%d.%m.%Y %H:%M}",
-            redirect("admin:accounts_apikey_change", new.pk),
-        )
+        until = f"{timezone.localtime(key.expires_at):%d.%m.%Y %H:%M}"
+        told = _("Заменён ключом %(new)s…, сам действует до %(until)s") % {"new": new.prefix, "until": until}
+        return told, redirect("admin:accounts_apikey_change", new.pk)
 
 
 class KeyDesk(ApiKeyAdmin):

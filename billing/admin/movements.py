@@ -180,7 +180,7 @@ class MovesMoney(ModelAdmin):
                     changes = _changes(figures) if done.transfer else {}
                     record(request, self.model, told(form.title, done), form.subject, changes)
         except BillingError as exc:
-            form.add_error(None, str(exc))
+            form.add_error(None, _(str(exc)))
             return ""
         say(request, self, done)
         return reverse(f"admin:{self._name('change')}", args=[form.subject.pk])

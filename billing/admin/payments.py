@@ -84,7 +84,7 @@ class PaymentAdmin(AddsUp, Exports, History):
         except IntegrityError:  # the same number came meanwhile by another click: now the form can tell
             return super().add_view(request, form_url, extra_context)
         except BillingError as exc:  # the number was credited before without a row here, with another amount
-            self.message_user(request, str(exc), messages.ERROR)
+            self.message_user(request, _(str(exc)), messages.ERROR)
             return redirect(request.path)
 
     def save_model(self, request: HttpRequest, obj: Payment, form: forms.ModelForm, change: bool) -> None:
@@ -117,7 +117,9 @@ class PaymentAdmin(AddsUp, Exports, History):
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> str:
         payment = form.instance
-        return f"Зачислено {as_roubles(payment.amount)} ₽ клиенту {payment.client}. {payment.reason}"
+        told = _("Зачислено {amount} ₽ клиенту {client}.")
+        told = told.format(amount=as_roubles(payment.amount), client=payment.client)
+        return f"{told} {payment.reason}"
 
 
 def _proposal(payment: Payment, request: HttpRequest) -> Proposal:

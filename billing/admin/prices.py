@@ -23,15 +23,17 @@ PRICES = {
     "embedding": _("Эмбеддинги"),
     "request": _("За запрос, ₽"),
 }
-FIXED = "Ставка, которая вступила в силу, не меняется и не удаляется. Новая цена — это новая ставка."
+FIXED = _("Ставка, которая вступила в силу, не меняется и не удаляется. Новая цена — это новая ставка.")
 
 
 class RateForm(forms.ModelForm):
     class Meta:
-        help_texts = {"starts_at": "Не раньше, чем сейчас: прошедшее время значит «сразу»."}
+        help_texts = {"starts_at": _("Не раньше, чем сейчас: прошедшее время значит «сразу».")}
 
     def clean_starts_at(self) -> datetime:
         """Nothing gets another price for the time that is over."""
+        tariff = self.cleaned_data.get("tariff")  # on a tariff's own page its rates know it already
+        Tariff.objects.hold(tariff.pk if tariff else self.instance.tariff_id)
         return max(self.cleaned_data["starts_at"], timezone.now())
 
 

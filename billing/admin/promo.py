@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import RegexValidator
+from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -25,31 +26,65 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from billing import batches
+from accounts.models import User
+from billing import batches, proposals
 from billing.admin.desk import Desk, History, LockingForm, in_roubles, money
 from billing.admin.export import Exports, download
 from billing.admin.filters import AmountRange, MomentRange
 from billing.admin.log import record
 from billing.admin.movements import LARGEST
 from billing.fields import RoublesFormField
-from billing.models import PromoBatch, PromoCode, PromoTry
+from billing.models import PromoBatch, PromoCode, PromoTry, Proposal, ProposalKind
+from billing.money import LARGEST as LARGEST_WORTH
 from billing.money import Micro, as_roubles
+from billing.templatetags.money import roubles
 
 MOST_CODES = 10_000
 # For so long a batch's codes can be looked at and downloaded.
 SHOWN_FOR = timedelta(hours=1)
 ROOM = {"widget": UnfoldAdminTextInputWidget}
+UNSIGNED = gettext_lazy("Под партией нет второй подписи: её коды выключены.")
+TOO_DEAR = gettext_lazy("Столько кодами не раздают: уменьшите сумму или число клиентов.")
+BATCH_WAITS = gettext_lazy(
+    "Партия ждёт второй подписи. Скачайте коды сейчас; работать они начнут, когда подтвердит другой оператор."
+)
+BY_TWO = gettext_lazy(
+    "За сутки один оператор выпускает кодов не больше чем на {limit} ₽. "
+    "Выпустите партию, хотя бы из одного кода: её подпишет другой."
+)
 
 
 class PromoCodeForm(LockingForm):
+    by: User
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         most = cleaned.get("max_uses")
         if most is not None and most < self.now.used:
-            self.add_error("max_uses", f"Не меньше {self.now.used}: столько клиентов его уже использовали.")
+            self.add_error(
+                "max_uses", _("Не меньше %s: столько клиентов его уже использовали.") % self.now.used
+            )
         if "amount" in self.changed_data and self.now.used:
-            self.add_error("amount", "Код уже использовали: сумма не меняется.")
+            self.add_error("amount", _("Код уже использовали: сумма не меняется."))
+        if cleaned.get("is_enabled") and self.now.batch_id and self.now.batch.is_unsigned:
+            self.add_error("is_enabled", UNSIGNED)
+        if not self.errors:
+            self._check_worth(cleaned.get("amount", self.now.amount) * most)
         return cleaned
+
+    def _check_worth(self, worth: Micro) -> None:
+        """What brings more than before counts as issued by who makes it so, now."""
+        if self.now.pk and worth <= self.now.worth:
+            return
+        if worth > LARGEST_WORTH:
+            self.add_error("max_uses", TOO_DEAR)
+        elif self.now.batch_id:
+            self.add_error(None, _("Коды партии дороже не становятся: выпустите новую партию."))
+        elif not proposals.may_issue(worth, self.by, self.now.pk):
+            limit = as_roubles(proposals.threshold())
+            self.add_error(None, BY_TWO.format(limit=limit))
+        else:
+            self.instance.issued_by, self.instance.issued_at = self.by, timezone.now()
 
 
 @admin.register(PromoCode)
@@ -75,7 +110,7 @@ class PromoCodeAdmin(Exports, Desk):
 
     @admin.display(description=gettext_lazy("использован"), ordering="used")
     def uses(self, promo: PromoCode) -> str:
-        return f"{promo.used} из {promo.max_uses}"
+        return _("%(used)s из %(max_uses)s") % {"used": promo.used, "max_uses": promo.max_uses}
 
     def get_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[str]:
         name = "word" if obj is not None and obj.batch_id else "code"
@@ -84,6 +119,15 @@ class PromoCodeAdmin(Exports, Desk):
     def get_readonly_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[Any]:
         fixed = ["code", in_roubles(PromoCode, "amount")] if obj is not None and obj.used else []
         return [*super().get_readonly_fields(request, obj), *fixed]
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[forms.ModelForm]:
+        form = super().get_form(request, *args, **kwargs)
+        form.by = request.user  # a class of this request's own
+        return form
+
+    def save_model(self, request: HttpRequest, obj: PromoCode, form: forms.ModelForm, change: bool) -> None:
+        issued = ["issued_by", "issued_at"] if change else []
+        obj.save(update_fields=[*form.changed_data, *issued] if change else None)
 
     def has_delete_permission(self, request: HttpRequest, obj: PromoCode | None = None) -> bool:
         return False  # once gone, each client could use its name anew; it is switched off instead
@@ -141,12 +185,31 @@ class BatchForm(forms.Form):
             raise ValidationError(_("Этот срок уже прошёл."))
         return moment
 
-    def issue(self, batch: PromoBatch) -> PromoBatch:
+    def clean(self) -> dict[str, Any]:
+        if not self.errors and self.worth() > LARGEST_WORTH:
+            self.add_error("count", TOO_DEAR)
+        return self.cleaned_data
+
+    def worth(self) -> Micro:
+        """What the batch brings if everybody uses it."""
         typed = self.cleaned_data
-        batch.note, batch.prefix = typed["note"], typed["prefix"]
-        facts = {name: typed[name] for name in ("amount", "count", "max_uses", "expires_at")}
-        batches.issue(batch, **facts)
-        return batch
+        return typed["amount"] * typed["count"] * typed["max_uses"]
+
+    @transaction.atomic
+    def issue(self, by: User) -> Proposal:
+        """The batch, which another operator has to sign where it is large."""
+        typed = self.cleaned_data
+        batch = PromoBatch(note=typed["note"], prefix=typed["prefix"], created_by=by)
+        batches.issue(batch, **{name: typed[name] for name in ("amount", "count", "max_uses", "expires_at")})
+        asked = Proposal(
+            kind=ProposalKind.PROMO,
+            batch=batch,
+            amount=self.worth(),
+            reason=batch.note,
+            cause=f"promo {batch.pk}",
+            asked_by=by,
+        )
+        return proposals.submit(asked)
 
 
 @admin.register(PromoBatch)
@@ -167,6 +230,7 @@ class PromoBatchAdmin(History):
         return (
             super()
             .get_queryset(request)
+            .select_related("proposal")
             .annotate(
                 issued=Count("codes"),
                 uses=Sum("codes__used", default=0),
@@ -196,6 +260,9 @@ class PromoBatchAdmin(History):
         description=gettext_lazy("состояние"), label={"on": "success", "off": "danger", "some": "warning"}
     )
     def on(self, batch: PromoBatch) -> tuple[str, str]:
+        if batch.is_unsigned:
+            waits = batch.proposal.is_waiting
+            return ("some", _("ждёт второй подписи")) if waits else ("off", _("не подписана"))
         if not batch.enabled:
             return "off", _("выключена")
         if batch.enabled == batch.issued:
@@ -224,12 +291,15 @@ class PromoBatchAdmin(History):
             raise PermissionDenied
         form = BatchForm(request.POST or None)
         if form.is_valid():
-            batch = form.issue(PromoBatch(created_by=request.user))
-            typed = form.cleaned_data
+            asked = form.issue(request.user)
+            typed, batch = form.cleaned_data, asked.batch
             sentence = _("Выпущено кодов: {count}, по {amount} ₽, на {uses} клиентов каждый.")
             told = sentence.format(
                 count=typed["count"], amount=as_roubles(typed["amount"]), uses=typed["max_uses"]
             )
+            if asked.pk:
+                told = " ".join([told, _("Ждут второй подписи.")])
+                self.message_user(request, BATCH_WAITS, messages.WARNING)
             record(request, PromoBatch, told, batch)
             return redirect(reverse(f"admin:{self._name('codes')}", args=[batch.pk]))
         context = {
@@ -237,6 +307,7 @@ class PromoBatchAdmin(History):
             "opts": self.opts,
             "title": _("Новая партия промокодов"),
             "form": form,
+            "alone": roubles(proposals.threshold()),
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "billing/desk/new_batch.html", context)
@@ -252,6 +323,8 @@ class PromoBatchAdmin(History):
             "batch_number": object_id,
             "may_switch": self.has_switch_permission(request),
         }
+        if batch is not None and batch.is_unsigned and request.user.has_perm("billing.view_proposal"):
+            shown["proposal_address"] = reverse("admin:billing_proposal_change", args=[batch.proposal.pk])
         if batch is not None and _may_read(batch, request):
             shown["codes_address"] = reverse(f"admin:{self._name('codes')}", args=[batch.pk])
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
@@ -292,6 +365,9 @@ class PromoBatchAdmin(History):
         if not self.has_switch_permission(request):
             raise PermissionDenied
         on = "on" in request.POST
+        if on and batch.is_unsigned:
+            self.message_user(request, UNSIGNED, messages.ERROR)
+            return redirect(reverse(f"admin:{self._name('change')}", args=[batch.pk]))
         count = batches.switch(batch, on=on)
         sentence = _("Включено кодов: {count}.") if on else _("Выключено кодов: {count}.")
         record(request, PromoBatch, sentence.format(count=count), batch)

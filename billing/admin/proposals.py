@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
@@ -23,7 +24,7 @@ from billing.admin.movements import shown_figures
 from billing.admin.pages import AddsUp
 from billing.admin.transfers import link
 from billing.errors import BillingError
-from billing.models import Proposal, ProposalState
+from billing.models import PERMITS, Proposal, ProposalState
 from billing.money import as_roubles
 
 COLOURS = {
@@ -58,13 +59,13 @@ class ProposalAdmin(AddsUp, Exports, History):
         ("client", AutocompleteSelectFilter),
         ("amount", AmountRange),
     ]
-    list_select_related = ["client", "asked_by", "decided_by"]
-    search_fields = ["client__name", "client__inn", "reason", "asked_by__email"]
+    list_select_related = ["client", "batch", "asked_by", "decided_by"]
+    search_fields = ["client__name", "client__inn", "batch__note", "reason", "asked_by__email"]
     change_form_outer_after_template = "billing/desk/decision.html"
     added_up = ["amount"]
     added_by = "state"
     exported = [
-        *("asked_at", "state", "kind", "client", "amount", "reason", "number", "asked_by"),
+        *("asked_at", "state", "kind", "client", "batch", "amount", "reason", "number", "asked_by"),
         *("decided_by", "decided_at", "decision"),
     ]
 
@@ -86,7 +87,8 @@ class ProposalAdmin(AddsUp, Exports, History):
         return link(reverse("admin:billing_generation_change", args=[row.generation]), row.generation)
 
     def get_fields(self, request: HttpRequest, obj: Proposal | None = None) -> list[str]:
-        asked = ["standing", "kind", "client", "signed", "reason"]
+        whose = "batch" if obj is not None and obj.batch_id else "client"
+        asked = ["standing", "kind", whose, "signed", "reason"]
         if obj is not None and obj.generation:
             asked.append("of_generation")
         if obj is not None and obj.number:
@@ -116,6 +118,7 @@ class ProposalAdmin(AddsUp, Exports, History):
         is_own = asked.asked_by_id == request.user.pk
         return {
             "asked": asked,
+            "moves": asked.kind not in PERMITS,
             "figures": shown_figures(asked),
             "objection": proposals.objection(asked),
             "is_own": is_own,
@@ -137,7 +140,7 @@ class ProposalAdmin(AddsUp, Exports, History):
         try:
             sentence = self._decline(request, number) if declines else self._confirm(request, number)
         except BillingError as exc:
-            told = _("Ничего не проведено. {why}").format(why=exc)
+            told = _("Ничего не проведено. {why}").format(why=_(str(exc)))
             self.message_user(request, told, messages.ERROR)
         else:
             record(request, Proposal, sentence, asked)
@@ -146,6 +149,8 @@ class ProposalAdmin(AddsUp, Exports, History):
 
     def _confirm(self, request: HttpRequest, number: int) -> str:
         done = proposals.confirm(number, request.user)
+        if done.kind in PERMITS:
+            return _("Подтверждено. {what}.").format(what=capfirst(str(done)))
         sentence = _("Подтверждено и проведено: {amount} ₽, {client}.")
         return sentence.format(amount=as_roubles(done.amount), client=done.client)
 

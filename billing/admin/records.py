@@ -2,11 +2,12 @@
 
 from django.contrib import admin
 from django.utils.html import format_html_join
+from django.utils.translation import gettext_lazy as _
 
 from billing.admin.desk import History
 from billing.admin.movements import MovesMoney, RefundForm
 from billing.models import Generation, Rate, SamplingMedian
-from billing.money import as_roubles
+from billing.templatetags.money import plain_roubles
 
 
 class GenerationAdmin(MovesMoney, History):
@@ -15,17 +16,17 @@ class GenerationAdmin(MovesMoney, History):
     movement = RefundForm
     list_select_related = ["client"]
     search_fields = ["id__exact", "request_id__exact", "client_request_id__exact", "client__name"]
-    search_help_text = "Номер генерации или запроса целиком, либо название клиента."
+    search_help_text = _("Номер генерации или запроса целиком, либо название клиента.")
     readonly_fields = ["margin", "price_at_admission"]
 
-    @admin.display(description="остаётся нам, ₽")
+    @admin.display(description=_("остаётся нам, ₽"))
     def margin(self, generation: Generation) -> str:
-        return as_roubles(generation.margin())
+        return plain_roubles(generation.margin())
 
-    @admin.display(description="цены при приёме")
+    @admin.display(description=_("цены при приёме"))
     def price_at_admission(self, generation: Generation) -> str:
         kinds = [field for field in Rate._meta.fields if field.name in generation.price]
-        prices = ((kind.verbose_name, as_roubles(generation.price[kind.name])) for kind in kinds)
+        prices = ((kind.verbose_name, plain_roubles(generation.price[kind.name])) for kind in kinds)
         return format_html_join("", "{}: {}<br>", prices) or "—"
 
     def has_movement(self, row: Generation) -> bool:

@@ -29,6 +29,7 @@ COLOURS = {
     TransferCode.REFUND: "warning",
     TransferCode.PROMO: "primary",
     TransferCode.OVERRUN: "danger",
+    TransferCode.PROVIDER_COST: "default",
     TransferCode.CORRECTION: "warning",
 }
 GENERATION = re.compile(r"gen-([0-9a-f]{32})")

@@ -5,11 +5,12 @@ from billing.models.history import Generation, GenerationStatus, UsageSource
 from billing.models.holds import Cap, Hold, KeyDay, Reset, Shift
 from billing.models.incomings import Payment, PromoBatch, PromoCode, PromoTry
 from billing.models.prices import Rate, Tariff
-from billing.models.proposals import Proposal, ProposalKind, ProposalState
+from billing.models.proposals import PERMITS, Proposal, ProposalKind, ProposalState
 from billing.models.sampling import SamplingMedian
 from billing.models.watch import Alert, AlertKind, Audit
 
 __all__ = [
+    "PERMITS",
     "Account",
     "AccountKind",
     "Alert",

@@ -4,6 +4,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client
 from billing.fields import MicroField
@@ -11,13 +12,13 @@ from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
 
 
 class AccountKind(models.TextChoices):
-    WALLET = "wallet", "кошелёк клиента"
-    REVENUE = "revenue", "выручка"
-    PROVIDER_COST = "provider_cost", "расходы на провайдеров"
-    PAYMENTS_IN = "payments_in", "поступления"
-    PROMO = "promo", "промо"
-    OVERRUN = "overrun", "перерасход за наш счёт"
-    ADJUSTMENTS = "adjustments", "исправления"
+    WALLET = "wallet", _("кошелёк клиента")
+    REVENUE = "revenue", _("выручка")
+    PROVIDER_COST = "provider_cost", _("расходы на провайдеров")
+    PAYMENTS_IN = "payments_in", _("поступления")
+    PROMO = "promo", _("промо")
+    OVERRUN = "overrun", _("перерасход за наш счёт")
+    ADJUSTMENTS = "adjustments", _("исправления")
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -29,29 +30,29 @@ class AccountQuerySet(models.QuerySet["Account"]):
 class Account(models.Model):
     """One side of every transfer. A client's wallet is born with the client, by a trigger."""
 
-    kind = models.CharField("вид", max_length=20, choices=AccountKind)
+    kind = models.CharField(_("вид"), max_length=20, choices=AccountKind)
     client = models.OneToOneField(
-        Client, models.CASCADE, null=True, blank=True, related_name="wallet", verbose_name="клиент"
+        Client, models.CASCADE, null=True, blank=True, related_name="wallet", verbose_name=_("клиент")
     )
-    balance = MicroField("остаток, ₽", default=0)
-    held = MicroField("зарезервировано, ₽", default=0)
-    credit_limit = MicroField("овердрафт, ₽", default=0, validators=[MinValueValidator(0)])
+    balance = MicroField(_("остаток, ₽"), default=0)
+    held = MicroField(_("зарезервировано, ₽"), default=0)
+    credit_limit = MicroField(_("овердрафт, ₽"), default=0, validators=[MinValueValidator(0)])
     alert_below = MicroField(
-        "предупреждать при остатке ниже, ₽",
+        _("предупреждать при остатке ниже, ₽"),
         db_default=100 * MICRO_PER_ROUBLE,
         validators=[MinValueValidator(0)],
-        help_text="Одно письмо после каждого пополнения; 0 — не предупреждать.",
+        help_text=_("Одно письмо после каждого пополнения; 0 — не предупреждать."),
     )
 
     objects = AccountQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "счёт"
-        verbose_name_plural = "счета"
+        verbose_name = _("счёт")
+        verbose_name_plural = _("счета")
         ordering = ["id"]
         permissions = [
-            ("correct_balance", "Может исправлять остаток кошелька"),
-            ("export_account", "Может выгружать счета"),
+            ("correct_balance", _("Может исправлять остаток кошелька")),
+            ("export_account", _("Может выгружать счета")),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=AccountKind.values), name="account_kind_is_known"),
@@ -72,7 +73,7 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Кошелёк: {self.client}" if self.client_id else self.get_kind_display()
+        return _("Кошелёк: %s") % self.client if self.client_id else self.get_kind_display()
 
     @property
     def available(self) -> Micro:
@@ -88,13 +89,13 @@ class Account(models.Model):
 
 
 class TransferCode(models.TextChoices):
-    TOP_UP = "top_up", "пополнение"
-    CHARGE = "charge", "оплата генерации"
-    REFUND = "refund", "возврат"
-    PROMO = "promo", "промо"
-    OVERRUN = "overrun", "перерасход за наш счёт"
-    PROVIDER_COST = "provider_cost", "расход на провайдера"
-    CORRECTION = "correction", "исправление"
+    TOP_UP = "top_up", _("пополнение")
+    CHARGE = "charge", _("оплата генерации")
+    REFUND = "refund", _("возврат")
+    PROMO = "promo", _("промо")
+    OVERRUN = "overrun", _("перерасход за наш счёт")
+    PROVIDER_COST = "provider_cost", _("расход на провайдера")
+    CORRECTION = "correction", _("исправление")
 
 
 class Transfer(models.Model):
@@ -102,30 +103,30 @@ class Transfer(models.Model):
 
     # Indexed together with the number: see ``indexes``.
     debit = models.ForeignKey(
-        Account, models.PROTECT, db_index=False, related_name="debits", verbose_name="откуда"
+        Account, models.PROTECT, db_index=False, related_name="debits", verbose_name=_("откуда")
     )
     credit = models.ForeignKey(
-        Account, models.PROTECT, db_index=False, related_name="credits", verbose_name="куда"
+        Account, models.PROTECT, db_index=False, related_name="credits", verbose_name=_("куда")
     )
-    amount = MicroField("сумма, ₽")
-    code = models.CharField("операция", max_length=20, choices=TransferCode)
+    amount = MicroField(_("сумма, ₽"))
+    code = models.CharField(_("операция"), max_length=20, choices=TransferCode)
     cause = models.CharField(
-        "основание",
+        _("основание"),
         max_length=200,
-        help_text="Генерация, платёж или другое событие; по одному основанию деньги движутся один раз.",
+        help_text=_("Генерация, платёж или другое событие; по одному основанию деньги движутся один раз."),
     )
-    created_at = models.DateTimeField("проведён", default=timezone.now, db_index=True)
-    note = models.CharField("примечание", max_length=500, blank=True)
-    created_by = models.CharField("кем проведён", max_length=200, blank=True)
+    created_at = models.DateTimeField(_("проведён"), default=timezone.now, db_index=True)
+    note = models.CharField(_("примечание"), max_length=500, blank=True)
+    created_by = models.CharField(_("кем проведён"), max_length=200, blank=True)
 
     # Set by the ledger on what it had done before and now only returns.
     is_repeat = False
 
     class Meta:
-        verbose_name = "перевод"
-        verbose_name_plural = "переводы"
+        verbose_name = _("перевод")
+        verbose_name_plural = _("переводы")
         ordering = ["-id"]
-        permissions = [("export_transfer", "Может выгружать переводы")]
+        permissions = [("export_transfer", _("Может выгружать переводы"))]
         indexes = [
             # The last movements of one account, and its movements in a time.
             models.Index(fields=["debit", "-id"], name="transfer_last_debits"),

@@ -3,6 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Client
 from billing.fields import MicroField
@@ -10,17 +11,17 @@ from billing.money import Micro
 
 
 class GenerationStatus(models.TextChoices):
-    OK = "ok", "выполнена"
-    FAILED = "failed", "не удалась"
-    CANCELLED = "cancelled", "прервана клиентом"
-    REFUSED = "refused", "отклонена нами"
-    EXPIRED = "expired", "потеряна при сбое"
+    OK = "ok", _("выполнена")
+    FAILED = "failed", _("не удалась")
+    CANCELLED = "cancelled", _("прервана клиентом")
+    REFUSED = "refused", _("отклонена нами")
+    EXPIRED = "expired", _("потеряна при сбое")
 
 
 class UsageSource(models.TextChoices):
-    PROVIDER = "provider", "провайдер"
-    ESTIMATED = "estimated", "наша оценка"
-    NONE = "none", "нет"
+    PROVIDER = "provider", _("провайдер")
+    ESTIMATED = "estimated", _("наша оценка")
+    NONE = "none", _("нет")
 
 
 class Generation(models.Model):
@@ -29,9 +30,11 @@ class Generation(models.Model):
     Texts have no length in the database: nothing a vendor says may stop the record from being written.
     """
 
-    id = models.UUIDField("номер", primary_key=True, help_text="128 случайных битов, выбраны при приёме.")
+    id = models.UUIDField(
+        _("номер"), primary_key=True, help_text=_("128 случайных битов, выбраны при приёме.")
+    )
     client = models.ForeignKey(
-        Client, models.PROTECT, db_index=False, related_name="generations", verbose_name="клиент"
+        Client, models.PROTECT, db_index=False, related_name="generations", verbose_name=_("клиент")
     )
     # No constraint in the database: a key may be deleted while its last answers are still being given.
     key = models.ForeignKey(
@@ -41,28 +44,28 @@ class Generation(models.Model):
         blank=True,
         db_constraint=False,
         related_name="generations",
-        verbose_name="ключ",
+        verbose_name=_("ключ"),
     )
-    created_at = models.DateTimeField("принята", db_index=True)
+    created_at = models.DateTimeField(_("принята"), db_index=True)
 
-    request_id = models.TextField("номер запроса")
-    client_request_id = models.TextField("номер запроса у клиента", blank=True)
-    session_id = models.TextField("сессия", blank=True)
-    user = models.TextField("конечный пользователь", blank=True)
+    request_id = models.TextField(_("номер запроса"))
+    client_request_id = models.TextField(_("номер запроса у клиента"), blank=True)
+    session_id = models.TextField(_("сессия"), blank=True)
+    user = models.TextField(_("конечный пользователь"), blank=True)
 
-    model_requested = models.TextField("запрошенная модель")
-    model = models.TextField("модель", blank=True)
-    provider = models.TextField("провайдер", blank=True)
-    upstream_model = models.TextField("модель у провайдера", blank=True)
-    attempts = models.JSONField("попытки", default=list, blank=True)
+    model_requested = models.TextField(_("запрошенная модель"))
+    model = models.TextField(_("модель"), blank=True)
+    provider = models.TextField(_("провайдер"), blank=True)
+    upstream_model = models.TextField(_("модель у провайдера"), blank=True)
+    attempts = models.JSONField(_("попытки"), default=list, blank=True)
     dropped_fields = ArrayField(
-        models.TextField(), verbose_name="непереданные поля", default=list, blank=True
+        models.TextField(), verbose_name=_("непереданные поля"), default=list, blank=True
     )
     route = models.JSONField(
-        "выбор исполнителя",
+        _("выбор исполнителя"),
         null=True,
         blank=True,
-        help_text="Вопрос, по которому выбраны исполнители, и ответ; текстов запроса здесь нет.",
+        help_text=_("Вопрос, по которому выбраны исполнители, и ответ; текстов запроса здесь нет."),
     )
 
     # How the answer was to be drawn, as far as the provider was told.
@@ -70,44 +73,47 @@ class Generation(models.Model):
     top_p = models.FloatField("top_p", null=True, blank=True)
     repetition_penalty = models.FloatField("repetition_penalty", null=True, blank=True)
 
-    is_test = models.BooleanField("тестовая", default=False)
-    streamed = models.BooleanField("потоком", default=False)
-    cancelled = models.BooleanField("клиент ушёл", default=False)
-    status = models.CharField("исход", max_length=10, choices=GenerationStatus)
-    http_status = models.PositiveSmallIntegerField("ответ HTTP", default=0)
-    error_type = models.TextField("вид ошибки", blank=True)
-    finish_reason = models.TextField("причина окончания", blank=True)
-    native_finish_reason = models.TextField("причина окончания у провайдера", blank=True)
+    is_test = models.BooleanField(_("тестовая"), default=False)
+    streamed = models.BooleanField(_("потоком"), default=False)
+    cancelled = models.BooleanField(_("клиент ушёл"), default=False)
+    status = models.CharField(_("исход"), max_length=10, choices=GenerationStatus)
+    http_status = models.PositiveSmallIntegerField(_("ответ HTTP"), default=0)
+    error_type = models.TextField(_("вид ошибки"), blank=True)
+    finish_reason = models.TextField(_("причина окончания"), blank=True)
+    native_finish_reason = models.TextField(_("причина окончания у провайдера"), blank=True)
 
-    tokens_prompt = models.PositiveIntegerField("токенов запроса", default=0)
-    tokens_completion = models.PositiveIntegerField("токенов ответа", default=0)
-    tokens_cached = models.PositiveIntegerField("из них из кеша", default=0)
-    tokens_reasoning = models.PositiveIntegerField("из них рассуждений", default=0)
+    tokens_prompt = models.PositiveIntegerField(_("токенов запроса"), default=0)
+    tokens_completion = models.PositiveIntegerField(_("токенов ответа"), default=0)
+    tokens_cached = models.PositiveIntegerField(_("из них из кеша"), default=0)
+    tokens_reasoning = models.PositiveIntegerField(_("из них рассуждений"), default=0)
     usage_source = models.CharField(
-        "откуда число токенов", max_length=10, choices=UsageSource, default=UsageSource.NONE
+        _("откуда число токенов"), max_length=10, choices=UsageSource, default=UsageSource.NONE
     )
-    cost = MicroField("стоимость, ₽", default=0)
-    held = MicroField("резерв, ₽", default=0)
-    refunded = MicroField("возвращено, ₽", default=0)
-    own_cost = MicroField("себестоимость, ₽", default=0)
+    cost = MicroField(_("стоимость, ₽"), default=0)
+    held = MicroField(_("резерв, ₽"), default=0)
+    refunded = MicroField(_("возвращено, ₽"), default=0)
+    own_cost = MicroField(_("себестоимость, ₽"), default=0)
     price = models.JSONField(
-        "цены при приёме", default=dict, blank=True, help_text="Миллионные доли рубля за миллион токенов."
+        _("цены при приёме"),
+        default=dict,
+        blank=True,
+        help_text=_("Миллионные доли рубля за миллион токенов."),
     )
-    held_at = models.DateTimeField("резерв создан", null=True, blank=True)
-    settled_at = models.DateTimeField("рассчитана", null=True, blank=True)
+    held_at = models.DateTimeField(_("резерв создан"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("рассчитана"), null=True, blank=True)
 
-    first_token_ms = models.PositiveIntegerField("до первого токена, мс", null=True, blank=True)
-    duration_ms = models.PositiveIntegerField("всего, мс", default=0)
-    upstream_ms = models.PositiveIntegerField("у провайдера, мс", null=True, blank=True)
-    overhead_ms = models.FloatField("у нас, мс", null=True, blank=True)
+    first_token_ms = models.PositiveIntegerField(_("до первого токена, мс"), null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(_("всего, мс"), default=0)
+    upstream_ms = models.PositiveIntegerField(_("у провайдера, мс"), null=True, blank=True)
+    overhead_ms = models.FloatField(_("у нас, мс"), null=True, blank=True)
 
     class Meta:
-        verbose_name = "генерация"
-        verbose_name_plural = "генерации"
+        verbose_name = _("генерация")
+        verbose_name_plural = _("генерации")
         ordering = ["-created_at"]
         permissions = [
-            ("refund_generation", "Может возвращать деньги за генерацию"),
-            ("export_generation", "Может выгружать генерации"),
+            ("refund_generation", _("Может возвращать деньги за генерацию")),
+            ("export_generation", _("Может выгружать генерации")),
         ]
         indexes = [
             models.Index(fields=["client", "-created_at"], name="generation_of_client"),

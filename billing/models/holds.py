@@ -6,6 +6,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Func, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Cast, Coalesce, Now
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Client
 from billing.fields import MicroField
@@ -16,12 +17,12 @@ from billing.money import as_roubles
 class Shift(models.Model):
     """A teller at work. While it is alive its holds stand; what a dead one left behind is released."""
 
-    id = models.UUIDField("номер", primary_key=True)
-    alive_until = models.DateTimeField("работает до", help_text="По часам базы; продлевается само.")
+    id = models.UUIDField(_("номер"), primary_key=True)
+    alive_until = models.DateTimeField(_("работает до"), help_text=_("По часам базы; продлевается само."))
 
     class Meta:
-        verbose_name = "смена"
-        verbose_name_plural = "смены"
+        verbose_name = _("смена")
+        verbose_name_plural = _("смены")
 
     def __str__(self) -> str:
         return str(self.id)
@@ -37,8 +38,8 @@ class HoldQuerySet(models.QuerySet["Hold"]):
 class Hold(models.Model):
     """Money set aside for one request under way. The row ends when it is settled, released or expired."""
 
-    generation_id = models.UUIDField("генерация", primary_key=True)
-    account = models.ForeignKey(Account, models.PROTECT, related_name="holds", verbose_name="кошелёк")
+    generation_id = models.UUIDField(_("генерация"), primary_key=True)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="holds", verbose_name=_("кошелёк"))
     # No constraints in the database: a key may be deleted while it is used, and a shift ends by itself.
     key = models.ForeignKey(
         ApiKey,
@@ -47,39 +48,40 @@ class Hold(models.Model):
         blank=True,
         db_constraint=False,
         related_name="+",
-        verbose_name="ключ",
+        verbose_name=_("ключ"),
     )
     shift = models.ForeignKey(
         Shift, models.DO_NOTHING, null=True, blank=True, db_constraint=False, related_name="+"
     )
-    amount = MicroField("сумма, ₽")
-    created_at = models.DateTimeField("создан")
-    expires_at = models.DateTimeField("действует до")
-    request_id = models.TextField("номер запроса", blank=True)
-    model_requested = models.TextField("запрошенная модель", blank=True)
-    streamed = models.BooleanField("потоком", default=False)
-    is_test = models.BooleanField("тестовая", default=False)
+    amount = MicroField(_("сумма, ₽"))
+    created_at = models.DateTimeField(_("создан"))
+    expires_at = models.DateTimeField(_("действует до"))
+    request_id = models.TextField(_("номер запроса"), blank=True)
+    model_requested = models.TextField(_("запрошенная модель"), blank=True)
+    streamed = models.BooleanField(_("потоком"), default=False)
+    is_test = models.BooleanField(_("тестовая"), default=False)
 
     objects = HoldQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "резерв"
-        verbose_name_plural = "резервы"
+        verbose_name = _("резерв")
+        verbose_name_plural = _("резервы")
         ordering = ["created_at"]
-        permissions = [("export_hold", "Может выгружать резервы")]
+        permissions = [("export_hold", _("Может выгружать резервы"))]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gte=0), name="hold_amount_not_negative"),
         ]
 
     def __str__(self) -> str:
-        return f"{as_roubles(self.amount)} ₽ для {self.generation_id}"
+        told = {"amount": as_roubles(self.amount), "generation": self.generation_id}
+        return _("%(amount)s ₽ для %(generation)s") % told
 
 
 class Reset(models.TextChoices):
-    NONE = "none", "никогда"
-    DAILY = "daily", "каждый день"
-    WEEKLY = "weekly", "каждый понедельник"
-    MONTHLY = "monthly", "первого числа месяца"
+    NONE = "none", _("никогда")
+    DAILY = "daily", _("каждый день")
+    WEEKLY = "weekly", _("каждый понедельник")
+    MONTHLY = "monthly", _("первого числа месяца")
 
 
 class CapQuerySet(models.QuerySet["Cap"]):
@@ -98,22 +100,22 @@ class CapQuerySet(models.QuerySet["Cap"]):
 class Cap(models.Model):
     """The most that one key may spend in a period. Periods begin at midnight in Moscow."""
 
-    key = models.OneToOneField(ApiKey, models.CASCADE, related_name="cap", verbose_name="ключ")
-    amount = MicroField("предел расходов, ₽", validators=[MinValueValidator(0)])
+    key = models.OneToOneField(ApiKey, models.CASCADE, related_name="cap", verbose_name=_("ключ"))
+    amount = MicroField(_("предел расходов, ₽"), validators=[MinValueValidator(0)])
     reset = models.CharField(
-        "начинать заново",
+        _("начинать заново"),
         max_length=10,
         choices=Reset,
         default=Reset.NONE,
-        help_text="В полночь по московскому времени.",
+        help_text=_("В полночь по московскому времени."),
     )
-    refused_at = models.DateTimeField("последний отказ", null=True, blank=True, editable=False)
+    refused_at = models.DateTimeField(_("последний отказ"), null=True, blank=True, editable=False)
 
     objects = CapQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "предел расходов"
-        verbose_name_plural = "пределы расходов"
+        verbose_name = _("предел расходов")
+        verbose_name_plural = _("пределы расходов")
         constraints = [
             models.CheckConstraint(condition=Q(amount__gte=0), name="cap_amount_not_negative"),
             models.CheckConstraint(condition=Q(reset__in=Reset.values), name="cap_reset_is_known"),
@@ -133,22 +135,22 @@ class KeyDay(models.Model):
         db_constraint=False,
         db_index=False,
         related_name="days",
-        verbose_name="ключ",
+        verbose_name=_("ключ"),
     )
     client = models.ForeignKey(
-        Client, models.DO_NOTHING, db_constraint=False, related_name="key_days", verbose_name="клиент"
+        Client, models.DO_NOTHING, db_constraint=False, related_name="key_days", verbose_name=_("клиент")
     )
-    day = models.DateField("день")
-    requests = models.PositiveBigIntegerField("запросов", default=0)
-    tokens_prompt = models.PositiveBigIntegerField("токенов запроса", default=0)
-    tokens_completion = models.PositiveBigIntegerField("токенов ответа", default=0)
-    cost = MicroField("потрачено, ₽", default=0)
+    day = models.DateField(_("день"))
+    requests = models.PositiveBigIntegerField(_("запросов"), default=0)
+    tokens_prompt = models.PositiveBigIntegerField(_("токенов запроса"), default=0)
+    tokens_completion = models.PositiveBigIntegerField(_("токенов ответа"), default=0)
+    cost = MicroField(_("потрачено, ₽"), default=0)
 
     class Meta:
-        verbose_name = "день ключа"
-        verbose_name_plural = "дни ключей"
+        verbose_name = _("день ключа")
+        verbose_name_plural = _("дни ключей")
         ordering = ["-day"]
-        permissions = [("export_keyday", "Может выгружать дни ключей")]
+        permissions = [("export_keyday", _("Может выгружать дни ключей"))]
         indexes = [models.Index(fields=["-day", "-id"], name="keyday_last")]
         constraints = [models.UniqueConstraint(fields=["key", "day"], name="keyday_once_per_day")]
 

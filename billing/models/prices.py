@@ -7,20 +7,30 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from billing.fields import MicroField
 from billing.pricing import Price
 
 
+class TariffQuerySet(models.QuerySet["Tariff"]):
+    def hold(self, pk: int | None) -> None:
+        """Until the transaction ends: of two who name one moment the second one sees the first one's rate."""
+        self.select_for_update(no_key=True).filter(pk=pk).first()
+
+
 class Tariff(models.Model):
     """A price of models, which changes in time by new rates."""
 
-    slug = models.SlugField("имя", max_length=50, unique=True)
-    name = models.CharField("название", max_length=100)
+    slug = models.SlugField(pgettext_lazy("slug", "имя"), max_length=50, unique=True)
+    name = models.CharField(_("название"), max_length=100)
+
+    objects = TariffQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "тариф"
-        verbose_name_plural = "тарифы"
+        verbose_name = _("тариф")
+        verbose_name_plural = _("тарифы")
         ordering = ["slug"]
 
     def __str__(self) -> str:
@@ -37,38 +47,38 @@ class RateQuerySet(models.QuerySet["Rate"]):
 class Rate(models.Model):
     """What a tariff's tokens cost from ``starts_at`` on, in micro-roubles for 1,000,000 tokens."""
 
-    tariff = models.ForeignKey(Tariff, models.CASCADE, related_name="rates", verbose_name="тариф")
-    starts_at = models.DateTimeField("действует с", default=timezone.now)
-    prompt = MicroField("запрос, ₽ за 1 млн токенов", validators=[MinValueValidator(0)])
-    completion = MicroField("ответ, ₽ за 1 млн токенов", validators=[MinValueValidator(0)])
+    tariff = models.ForeignKey(Tariff, models.CASCADE, related_name="rates", verbose_name=_("тариф"))
+    starts_at = models.DateTimeField(_("действует с"), default=timezone.now)
+    prompt = MicroField(_("запрос, ₽ за 1 млн токенов"), validators=[MinValueValidator(0)])
+    completion = MicroField(_("ответ, ₽ за 1 млн токенов"), validators=[MinValueValidator(0)])
     cached_prompt = MicroField(
-        "запрос из кеша, ₽ за 1 млн токенов",
+        _("запрос из кеша, ₽ за 1 млн токенов"),
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="Пусто — как обычный запрос.",
+        help_text=_("Пусто — как обычный запрос."),
     )
     reasoning = MicroField(
-        "рассуждения, ₽ за 1 млн токенов",
+        _("рассуждения, ₽ за 1 млн токенов"),
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="Пусто — как ответ.",
+        help_text=_("Пусто — как ответ."),
     )
-    request = MicroField("за каждый запрос, ₽", default=0, validators=[MinValueValidator(0)])
+    request = MicroField(_("за каждый запрос, ₽"), default=0, validators=[MinValueValidator(0)])
     embedding = MicroField(
-        "эмбеддинги, ₽ за 1 млн токенов",
+        _("эмбеддинги, ₽ за 1 млн токенов"),
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="Пусто — как запрос.",
+        help_text=_("Пусто — как запрос."),
     )
 
     objects = RateQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "ставка"
-        verbose_name_plural = "ставки"
+        verbose_name = _("ставка")
+        verbose_name_plural = _("ставки")
         ordering = ["tariff", "-starts_at"]
         constraints = [
             models.UniqueConstraint(fields=["tariff", "starts_at"], name="rate_once_per_moment"),
@@ -82,7 +92,8 @@ class Rate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.tariff} с {timezone.localtime(self.starts_at):%d.%m.%Y %H:%M}"
+        since = f"{timezone.localtime(self.starts_at):%d.%m.%Y %H:%M}"
+        return _("%(tariff)s с %(since)s") % {"tariff": self.tariff, "since": since}
 
     def has_started(self) -> bool:
         return self.starts_at <= timezone.now()

@@ -1,4 +1,4 @@
-"""Movements of money that one operator has asked for and another one has to sign."""
+"""What one operator has asked for and another one has to sign: movements of money, and what allows some."""
 
 from typing import Self
 
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Client, User
 from billing.fields import MicroField
 from billing.models.book import Transfer
+from billing.models.incomings import PromoBatch
 from billing.money import as_roubles
 
 
@@ -18,6 +19,12 @@ class ProposalKind(models.TextChoices):
     CORRECTION = "correction", _("исправление остатка")
     REFUND = "refund", _("возврат за генерацию")
     PAYMENT = "payment", _("платёж")
+    PROMO = "promo", _("партия промокодов")
+    OVERDRAFT = "overdraft", _("овердрафт")
+
+
+# What moves nothing itself: it lets customers do so.
+PERMITS = [ProposalKind.PROMO, ProposalKind.OVERDRAFT]
 
 
 class ProposalState(models.TextChoices):
@@ -34,10 +41,23 @@ class ProposalQuerySet(models.QuerySet["Proposal"]):
 
 
 class Proposal(models.Model):
-    """A movement as it was asked for, and what became of it. ``billing.proposals`` decides, nobody edits."""
+    """What was asked for, and what became of it. ``billing.proposals`` decides, nobody edits.
+
+    ``amount``: what moves; of promo codes what they bring if all are used; of an overdraft the new limit.
+    """
 
     kind = models.CharField(_("операция"), max_length=20, choices=ProposalKind)
-    client = models.ForeignKey(Client, models.PROTECT, related_name="proposals", verbose_name=_("клиент"))
+    client = models.ForeignKey(
+        Client, models.PROTECT, null=True, blank=True, related_name="proposals", verbose_name=_("клиент")
+    )
+    batch = models.OneToOneField(
+        PromoBatch,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="proposal",
+        verbose_name=_("партия промокодов"),
+    )
     generation = models.UUIDField(_("генерация"), null=True, blank=True)
     number = models.CharField(_("номер платежа"), max_length=100, blank=True)
     received_at = models.DateTimeField(_("платёж получен"), null=True, blank=True)
@@ -69,8 +89,8 @@ class Proposal(models.Model):
         verbose_name_plural = _("предложения")
         ordering = ["-id"]
         permissions = [
-            ("confirm_movement", "Может ставить вторую подпись под движением денег"),
-            ("export_proposal", "Может выгружать предложения"),
+            ("confirm_movement", _("Может ставить вторую подпись под движением денег")),
+            ("export_proposal", _("Может выгружать предложения")),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -84,8 +104,14 @@ class Proposal(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(state="confirmed", transfer__isnull=False, decided_by__isnull=False)
+                | Q(state="confirmed", transfer__isnull=True, decided_by__isnull=False, kind__in=PERMITS)
                 | (~Q(state="confirmed") & Q(transfer__isnull=True)),
                 name="proposal_confirmed_has_moved",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="promo", batch__isnull=False, client__isnull=True)
+                | (~Q(kind="promo") & Q(batch__isnull=True, client__isnull=False)),
+                name="proposal_is_of_a_client_or_a_batch",
             ),
         ]
         indexes = [
@@ -93,7 +119,7 @@ class Proposal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {as_roubles(self.amount)} ₽, {self.client}"
+        return f"{self.get_kind_display()}: {as_roubles(self.amount)} ₽, {self.client or self.batch}"
 
     @property
     def is_waiting(self) -> bool:

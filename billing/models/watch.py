@@ -2,33 +2,35 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Client
 
 
 class AlertKind(models.TextChoices):
-    LOW_BALANCE = "low_balance", "остаток мал"
-    CAP_80 = "cap_80", "потрачено 80 % предела ключа"
-    CAP_100 = "cap_100", "предел ключа исчерпан"
+    LOW_BALANCE = "low_balance", _("остаток мал")
+    CAP_80 = "cap_80", _("потрачено 80 % предела ключа")
+    CAP_100 = "cap_100", _("предел ключа исчерпан")
 
 
 class Alert(models.Model):
     """Something the people of a client are told once, by mail."""
 
-    kind = models.CharField("о чём", max_length=20, choices=AlertKind)
-    client = models.ForeignKey(Client, models.CASCADE, related_name="alerts", verbose_name="клиент")
+    kind = models.CharField(_("о чём"), max_length=20, choices=AlertKind)
+    client = models.ForeignKey(Client, models.CASCADE, related_name="alerts", verbose_name=_("клиент"))
     subject = models.CharField(
-        "повод", max_length=200, unique=True, help_text="По одному поводу предупреждают один раз."
+        _("повод"), max_length=200, unique=True, help_text=_("По одному поводу предупреждают один раз.")
     )
-    key_label = models.CharField("ключ", max_length=100, blank=True)
-    created_at = models.DateTimeField("замечено", default=timezone.now)
-    sent_at = models.DateTimeField("отправлено", null=True, blank=True)
+    key_label = models.CharField(_("ключ"), max_length=100, blank=True)
+    created_at = models.DateTimeField(_("замечено"), default=timezone.now)
+    sent_at = models.DateTimeField(_("отправлено"), null=True, blank=True)
 
     class Meta:
-        verbose_name = "предупреждение"
-        verbose_name_plural = "предупреждения"
+        verbose_name = pgettext_lazy("model", "предупреждение")
+        verbose_name_plural = _("предупреждения")
         ordering = ["-id"]
-        permissions = [("export_alert", "Может выгружать предупреждения")]
+        permissions = [("export_alert", _("Может выгружать предупреждения"))]
 
     def __str__(self) -> str:
         return f"{self.client}: {self.get_kind_display()}"
@@ -37,18 +39,17 @@ class Alert(models.Model):
 class Audit(models.Model):
     """One check of the books by ``ledger_audit``."""
 
-    at = models.DateTimeField("когда", default=timezone.now, db_index=True)
-    is_clean = models.BooleanField("всё сходится")
-    report = models.JSONField("отчёт")
-    seconds = models.FloatField("заняла, с")
+    at = models.DateTimeField(_("когда"), default=timezone.now, db_index=True)
+    is_clean = models.BooleanField(_("всё сходится"))
+    report = models.JSONField(_("отчёт"))
+    seconds = models.FloatField(_("заняла, с"))
 
     class Meta:
-        verbose_name = "сверка"
-        verbose_name_plural = "сверки"
+        verbose_name = _("сверка")
+        verbose_name_plural = _("сверки")
         ordering = ["-at"]
-        permissions = [("export_audit", "Может выгружать сверки")]
+        permissions = [("export_audit", _("Может выгружать сверки"))]
 
     def __str__(self) -> str:
-        return (
-            f"{timezone.localtime(self.at):%d.%m.%Y %H:%M}: {'сходится' if self.is_clean else 'РАСХОЖДЕНИЕ'}"
-        )
+        outcome = _("сходится") if self.is_clean else _("расхождение")
+        return f"{timezone.localtime(self.at):%d.%m.%Y %H:%M}: {outcome}"

@@ -1,4 +1,4 @@
-"""Money in templates: ``{{ wallet.balance|roubles }}``."""
+"""Money in templates, ``{{ wallet.balance|roubles }}``, and other long figures: ``{{ tokens|grouped }}``."""
 
 from decimal import Decimal
 
@@ -11,6 +11,12 @@ register = template.Library()
 
 KOPECK = Decimal("0.01")
 MINUS = "\N{MINUS SIGN}"
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """A whole number in the reader's notation: ``1 234 567``."""
+    return number_format(number, force_grouping=True)
 
 
 @register.filter

@@ -8,6 +8,8 @@ from typing import Any
 from django.contrib import admin
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing.admin.desk import History
 from billing.models import Generation
@@ -22,35 +24,35 @@ from routing.table import pricing
 from routing.wishes import UNITS
 
 STRATEGIES = {
-    "order": "в порядке, который назвал клиент",
-    "price": "от дешёвых к дорогим",
-    "throughput": "от быстрых к медленным",
-    "latency": "от скорых на первый токен",
-    "auto": "по счёту для вида задачи",
-    "draw": "розыгрыш по цене и весу",
+    "order": _("в порядке, который назвал клиент"),
+    "price": _("от дешёвых к дорогим"),
+    "throughput": _("от быстрых к медленным"),
+    "latency": _("от скорых на первый токен"),
+    "auto": _("по счёту для вида задачи"),
+    "draw": _("розыгрыш по цене и весу"),
 }
 NOTHING = "—"
 STEPS = {
     "none": NOTHING,
-    "short": "даёт меньше, чем просят",
-    "slow": "медленнее, чем желательно",
-    "shaky": "только что отказывал",
-    "down": "разомкнут: не отвечает",
+    "short": _("даёт меньше, чем просят"),
+    "slow": _("медленнее, чем желательно"),
+    "shaky": _("только что отказывал"),
+    "down": _("разомкнут: не отвечает"),
 }
 # Ours -> what customers call it, where that is another word. Latencies are kept in milliseconds.
 WISHES = {
-    "keeps_data_private": "без сбора данных",
-    "across_models": "все модели вместе",
-    "min_throughput": "preferred_min_throughput, токенов/с",
-    "max_latency": "preferred_max_latency, мс",
+    "keeps_data_private": _("без сбора данных"),
+    "across_models": _("все модели вместе"),
+    "min_throughput": _("preferred_min_throughput, токенов/с"),
+    "max_latency": _("preferred_max_latency, мс"),
 }
 UNSAID = {"is_sort_asked"}
 # What became of an attempt, where it is not for the errors of providers to say it.
 OUTCOMES = {
-    "ok": "ответил",
-    "CancelledError": "клиент ушёл",
-    "GeneratorExit": "клиент ушёл",
-    "ContextTooLong": "Запрос не поместился в контекст модели.",
+    "ok": _("ответил"),
+    "CancelledError": _("клиент ушёл"),
+    "GeneratorExit": _("клиент ушёл"),
+    "ContextTooLong": _("Запрос не поместился в контекст модели."),
 }
 
 
@@ -61,11 +63,11 @@ class CatalogueVersionAdmin(History):
     date_hierarchy = "created_at"
     fields = ["version", "created_at", "models", "contents"]
 
-    @admin.display(description="моделей")
+    @admin.display(description=_("моделей"))
     def models(self, kept: CatalogueVersion) -> int:
         return len(kept.description["cards"])
 
-    @admin.display(description="исполнители")
+    @admin.display(description=_("исполнители"))
     def contents(self, kept: CatalogueVersion) -> str:
         """Endpoints as they were. Those of twins are the same with other providers, and left out."""
         cards = {card.slug: card for card in revived(kept.description).cards.values()}
@@ -95,11 +97,12 @@ def _roubles(prices: PriceList, kept: CatalogueVersion) -> str:
 def outcome(recorded: str) -> str:
     """What became of an attempt, in words; for errors with the name that logs and metrics have for them."""
     if recorded in OUTCOMES:
-        return OUTCOMES[recorded]
+        return str(OUTCOMES[recorded])
     kind = getattr(providers, recorded, None)
     if isinstance(kind, type) and issubclass(kind, providers.UpstreamError):
-        return f"{kind.said} ({recorded})"
-    return f"Ошибка на нашей стороне. ({recorded})"
+        return f"{gettext(kind.said)} ({recorded})"
+    ours = gettext("Ошибка на нашей стороне.")
+    return f"{ours} ({recorded})"
 
 
 def choice(generation: Generation) -> SafeString:
@@ -109,7 +112,7 @@ def choice(generation: Generation) -> SafeString:
     try:
         facts |= _again(replayed(generation))
     except Unrepeatable as exc:
-        facts["objection"] = str(exc)
+        facts["objection"] = gettext(str(exc))
     facts["wishes"] = _wishes(told.get("wishes", {}))
     return render_to_string("routing/desk/choice.html", facts)
 
@@ -135,13 +138,17 @@ def _places(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for row in table["candidates"]:
         score, chance, health = row["score"], row["chance"], row["health"]
         favour = score["total"] if score else NOTHING if chance is None else f"{chance:.0%}"
-        luck = f"{health['success_rate']:.0%} из {health['attempts']}" if health["attempts"] else NOTHING
+        luck = _luck(health["success_rate"], health["attempts"]) if health["attempts"] else NOTHING
         yield {**row, "favour": favour, "luck": luck, "step": STEPS[row["step_back"]]}
+
+
+def _luck(share: float, attempts: int) -> str:
+    return gettext("%(luck)s из %(n)s") % {"luck": f"{share:.0%}", "n": attempts}
 
 
 def _wishes(told: Mapping[str, Any]) -> list[str]:
     """What was wished for, as customers call it and in their units."""
-    named = {WISHES.get(name, name): value for name, value in told.items() if name not in UNSAID}
+    named = {str(WISHES.get(name, name)): value for name, value in told.items() if name not in UNSAID}
     if caps := told.get("max_price"):
         named["max_price"] = {part: float(Decimal(most) / UNITS[part]) for part, most in caps.items()}
     return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in sorted(named.items())]

@@ -182,7 +182,7 @@ class ForesightPage(Pages):
             try:
                 found = _told(_foreseen(form, request.user))
             except (AccessDenied, RequestError) as exc:
-                form.add_error(None, str(exc))
+                form.add_error(None, gettext(str(exc)))
             except IndexError:
                 form.add_error(None, NO_PLANE)
         return self.shown(request, "routing/desk/foresight.html", _("Кого выбрали бы"), form=form, **found)

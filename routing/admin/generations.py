@@ -23,8 +23,10 @@ from billing.admin.export import Exports
 from billing.admin.records import GenerationAdmin
 from billing.models import Generation, GenerationStatus
 from billing.money import as_roubles
+from billing.templatetags.money import grouped
 from providers.models import Provider
 from routing.admin import decisions
+from routing.admin.contents import ShowsContent
 from routing.statements import Record
 
 COLOURS = {
@@ -41,11 +43,12 @@ KINDS = {
     "reasoning": _("токены рассуждений"),
     "request": _("за запрос"),
 }
+PLUS = "\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}"
 # Who may see transfers may see what providers take of us.
 FINANCE = "billing.view_transfer"
 OURS = {"own_cost", "margin"}
 FACTS = [
-    ("came", "outcome"),
+    ("came", "status"),
     ("client", "key"),
     ("model_requested", "model"),
     ("provider", "upstream_model"),
@@ -104,7 +107,7 @@ class ProviderFilter(DropdownFilter):
 
 
 @admin.register(Generation)
-class RoutedGenerationAdmin(Exports, GenerationAdmin):
+class RoutedGenerationAdmin(ShowsContent, Exports, GenerationAdmin):
     exported = EXPORTED
     list_filter_submit = True
     list_filter = [
@@ -134,15 +137,11 @@ class RoutedGenerationAdmin(Exports, GenerationAdmin):
         (None, {"fields": FACTS}),
         *((title, {"classes": ["tab"], "fields": names}) for title, names in TABS),
     ]
-    readonly_fields = [*GenerationAdmin.readonly_fields, "asked", "choice", "bill", "seen", "outcome", "came"]
+    readonly_fields = [*GenerationAdmin.readonly_fields, "asked", "choice", "bill", "seen", "came"]
 
-    @display(
-        description=_("исход"),
-        label={str(GenerationStatus(s).label): c for s, c in COLOURS.items()},
-        ordering="status",
-    )
-    def outcome(self, generation: Generation) -> str:
-        return str(generation.get_status_display())
+    @display(description=_("исход"), label=COLOURS, ordering="status")
+    def outcome(self, generation: Generation) -> tuple[str, Any]:
+        return generation.status, generation.get_status_display()
 
     @display(description=_("принята"), ordering="created_at")
     def came(self, generation: Generation) -> str:
@@ -150,7 +149,7 @@ class RoutedGenerationAdmin(Exports, GenerationAdmin):
 
     @display(description=_("токены"))
     def tokens(self, generation: Generation) -> str:
-        return f"{generation.tokens_prompt} + {generation.tokens_completion}"
+        return PLUS.join(map(grouped, (generation.tokens_prompt, generation.tokens_completion)))
 
     def get_fieldsets(self, request: HttpRequest, obj: Generation | None = None) -> list[Any]:
         shown = super().get_fieldsets(request, obj)

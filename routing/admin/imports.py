@@ -215,7 +215,9 @@ class StockPage(Pages):
             names = upstream_names(provider)
         except UpstreamError as exc:
             said = gettext("Провайдер списка не дал. %(why)s (%(kind)s)")
-            return self._page(request, provider, problem=said % {"why": exc, "kind": type(exc).__name__})
+            return self._page(
+                request, provider, problem=said % {"why": gettext(str(exc)), "kind": type(exc).__name__}
+            )
         except VaultError as exc:
             return self._page(request, provider, problem=str(exc))
         if not names:

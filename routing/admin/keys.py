@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Client
 from billing.admin.clients import ClientDesk
@@ -29,7 +30,7 @@ def validate_providers(wishes: Any) -> None:
         named = wishes.get(field) or []
         if unknown := [name for name in named if name.lower() not in known]:
             raise ValidationError(
-                "Поле %(field)s: нет провайдера «%(unknown)s». Есть %(known)s.",
+                _("Поле %(field)s: нет провайдера «%(unknown)s». Есть %(known)s."),
                 params={"field": field, "unknown": "», «".join(unknown), "known": ", ".join(sorted(known))},
             )
 

@@ -7,6 +7,7 @@ from django import forms
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from routing.classifier import KINDS
@@ -16,7 +17,7 @@ NAMES = {
     GENERAL: _("общая"),
     "code": _("код"),
     "extraction": _("извлечение данных"),
-    "translation": _("перевод"),
+    "translation": pgettext_lazy("kind of task", "перевод"),
     "math": _("математика"),
     "long": _("длинные тексты"),
     "creative": _("творчество"),

@@ -1,6 +1,5 @@
 """The operators' desk for models: each with its endpoints, names, prices and readers on one page."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -12,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline, TabularInline
@@ -26,12 +26,13 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 
 from accounts.models import Plan
 from billing.models import Rate
+from billing.templatetags.money import grouped
 from routing.admin.copies import CopyPage
 from routing.admin.endpoints import OBJECTS, ROWS, EndpointForm, KnownSelect
 from routing.admin.foresight import ForesightPage
 from routing.admin.marks import MarksField
 from routing.admin.prices import ADD_RATE, PricesPage, per_thousand, rates_of
-from routing.models import AUTO, Alias, Endpoint, Kind, Model
+from routing.models import AUTO, BY_CLIENT, BY_PLAN, Alias, Endpoint, Kind, Model, Readers
 from routing.scoring import GENERAL
 
 
@@ -61,33 +62,46 @@ class AliasInline(TabularInline):
     tab = True
 
 
+UNHEEDED = _("Этот список сейчас ничего не значит: выберите выше, кому видна модель, или очистите его.")
+
+
 class ModelForm(forms.ModelForm):
     quality = MarksField(
         label=_("Качество"),
-        help_text=_(
-            "От 0 до 100. Общая оценка действует для задач, у которых нет своей. "
-            "По оценкам выбирает %(auto)s; ни одной — не выбирает никогда."
-        )
-        % {"auto": AUTO},
+        help_text=format_lazy(
+            _(
+                "От 0 до 100. Общая оценка действует для задач, у которых нет своей. "
+                "По оценкам выбирает {auto}; ни одной — не выбирает никогда."
+            ),
+            auto=AUTO,
+        ),
     )
     plans = forms.MultipleChoiceField(
         label=_("Тарифы доступа"),
         choices=Plan,
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_("Ничего не отмечено — на всех."),
     )
 
     class Meta:
         model = Model
         fields = "__all__"
         help_texts = {
-            "clients": _(
-                "Пусто — всем. Если указаны и тарифы, и клиенты, модель видит тот, кто подходит по обоим. "
-                "Для остальных её нет: ни в списках, ни по имени, ни в автоматическом выборе."
+            "visible_to": _(
+                "Для остальных её нет: ни в списках, ни по имени, ни в автоматическом выборе. "
+                "Если в нужном списке никого, модель не видна никому."
             )
         }
         widgets = {"description": UnfoldAdminTextareaWidget({"rows": 3})}
+
+    def clean(self) -> dict[str, Any]:
+        """Names that have no part in it would look as if they kept the others out."""
+        typed = super().clean()
+        chosen = typed.get("visible_to")
+        for name, counting in (("plans", BY_PLAN), ("clients", BY_CLIENT)):
+            if chosen and typed.get(name) and chosen not in counting:
+                self.add_error(name, UNHEEDED)
+        return typed
 
 
 def _tab(title: Any, *fields: Any) -> tuple[Any, dict[str, Any]]:
@@ -113,6 +127,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
         ("kind", ChoicesDropdownFilter),
         ("endpoints__provider", RelatedDropdownFilter),
         ("tariff", AutocompleteSelectFilter),
+        ("visible_to", ChoicesDropdownFilter),
         ("clients", AutocompleteSelectFilter),
         ("version", ChoicesDropdownFilter),
     ]
@@ -139,7 +154,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
         _tab(_("Размеры"), ("context_length", "max_output"), ("characters_per_token", "max_images")),
         _tab(_("Цены"), "tariff", "rates"),
         _tab(_("Качество"), "quality"),
-        _tab(_("Кому видна"), "plans", "clients"),
+        _tab(_("Кому видна"), "visible_to", "plans", "clients"),
         _tab(
             _("Прочее"),
             ("tokenizer", "instruct_type"),
@@ -195,12 +210,17 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
     def served(self, model: Any) -> tuple[int, str]:
         return model.serving, str(model.serving)
 
-    @display(description=_("видна"), label={"all": "", "some": "warning"})
+    @display(description=_("видна"), label={"all": "", "some": "warning", "none": "danger"})
     def readers(self, model: Any) -> tuple[str, str]:
-        told = [str(Plan(plan).label) for plan in model.plans]
-        if named := model.readers_named:
-            told.append(ngettext("%(n)d клиенту", "%(n)d клиентам", named) % {"n": named})
-        return ("some", ", ".join(told)) if told else ("all", gettext("всем"))
+        if model.visible_to == Readers.ALL:
+            return "all", gettext("всем")
+        told = []
+        if model.visible_to in BY_PLAN:
+            told.append(", ".join(str(Plan(plan).label) for plan in model.plans))
+        if model.visible_to in BY_CLIENT:
+            named = model.readers_named
+            told.append(named and ngettext("%(n)d клиенту", "%(n)d клиентам", named) % {"n": named})
+        return ("some", ", ".join(told)) if all(told) else ("none", gettext("никому"))
 
     @admin.display(description=_("качество"), empty_value="—")
     def general_quality(self, model: Model) -> float | None:
@@ -208,7 +228,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
 
     @admin.display(description=_("контекст / ответ"), ordering="context_length")
     def sizes(self, model: Model) -> str:
-        return f"{_thousands(model.context_length)} / {_thousands(model.max_output)}"
+        return f"{grouped(model.context_length)} / {grouped(model.max_output)}"
 
     @display(description=_("работа"), ordering="is_enabled", label={"on": "success", "off": "danger"})
     def state(self, model: Model) -> tuple[str, str]:
@@ -256,7 +276,3 @@ def _number_of(rows: QuerySet[Any]) -> Coalesce:
     """Of a model's own. Not by a join: a filter of the list would be on the same rows."""
     mine = rows.filter(model=OuterRef("pk")).order_by().values("model")
     return Coalesce(Subquery(mine.annotate(number=Count("pk")).values("number")), 0)
-
-
-def _thousands(tokens: int) -> str:
-    return f"{Decimal(tokens):,}".replace(",", " ")

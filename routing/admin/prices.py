@@ -64,6 +64,7 @@ class PriceForm(forms.ModelForm):
 
     def clean_starts_at(self) -> datetime | None:
         """None is now: what is over gets no other price."""
+        Tariff.objects.hold(self.instance.tariff_id)
         moment: datetime | None = self.cleaned_data["starts_at"]
         if moment is None or moment <= timezone.now():
             return None
@@ -87,6 +88,7 @@ class PriceForm(forms.ModelForm):
 class PricesPage(Pages):
     """For the admin of models."""
 
+    @transaction.atomic  # holds the tariff from the look at its rates until the new one is among them
     def price_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """First the new price, then what is left to us of it, then the rate."""
         model = self.row(request, object_id)
@@ -94,7 +96,7 @@ class PricesPage(Pages):
             raise PermissionDenied
         form = PriceForm(model.tariff, request.POST or None, initial=_initial(model.tariff))
         step = "" if "edit" in request.POST else request.POST.get("step", "")
-        is_valid = step in {"look", "save"} and form.is_valid()
+        is_valid = form.is_valid() and step in {"look", "save"}
         if is_valid and step == "save":
             self._start(request, model, form)
             return redirect(reverse("admin:routing_model_change", args=[model.pk]))
@@ -105,11 +107,10 @@ class PricesPage(Pages):
         )
 
     def _start(self, request: HttpRequest, model: Model, form: PriceForm) -> None:
-        with transaction.atomic():
-            rate = form.save()
-            told = gettext("Новая цена тарифа «%(tariff)s».") % {"tariff": rate.tariff}
-            self.log_change(request, model, told)
-            LogEntry.objects.log_actions(request.user.pk, [rate], ADDITION, "", single_object=True)
+        rate = form.save()
+        told = gettext("Новая цена тарифа «%(tariff)s».") % {"tariff": rate.tariff}
+        self.log_change(request, model, told)
+        LogEntry.objects.log_actions(request.user.pk, [rate], ADDITION, "", single_object=True)
         when = (
             gettext("действует с этой минуты")
             if form.is_now
@@ -208,7 +209,7 @@ def _told(margin: Margin) -> dict[str, Any]:
         "price": _amount(margin.part, margin.price),
         "own": None if margin.own is None else _amount(margin.part, margin.own),
         "left": None if margin.left is None else _signed(_amount(margin.part, margin.left)),
-        "share": None if margin.share is None else f"{margin.share:.0%}".replace("-", "−").replace("%", " %"),
+        "share": None if margin.share is None else gettext("%s %%") % _signed(f"{margin.share * 100:.0f}"),
         "is_loss": margin.is_loss,
     }
 

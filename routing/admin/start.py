@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from billing import today
 from billing.models import Audit, Hold, Shift
-from billing.templatetags.money import roubles
+from billing.templatetags.money import grouped, roubles
 from billing.today import Figures
 from monitoring import heartbeats
 from monitoring.models import Incident
@@ -99,9 +99,9 @@ def _seen(now: datetime) -> dict[str, Any]:
 
 
 def _cards(now: Figures, before: Figures, *, with_money: bool) -> Iterator[Card]:
-    yield _card(_("Запросы"), now.requests, before.requests, _count)
+    yield _card(_("Запросы"), now.requests, before.requests, grouped)
     yield _card(_("Успешных"), now.success, before.success, _share)
-    yield _card(_("Токены"), now.tokens, before.tokens, _count)
+    yield _card(_("Токены"), now.tokens, before.tokens, grouped)
     if with_money:
         yield _card(_("Выручка"), now.revenue, before.revenue, _kopecks)
         yield _card(_("Себестоимость"), now.own_cost, before.own_cost, _kopecks, more_is_worse=True)
@@ -113,15 +113,12 @@ def _card(title: str, now: Any, before: Any, shown: Any, *, more_is_worse: bool 
         return Card(title, shown(now), shown(before), "", is_worse=False)
     change = (now - before) / abs(before) * 100
     is_worse = (change > 0) is more_is_worse and abs(change) >= 1
-    return Card(title, shown(now), shown(before), f"{change:+.0f} %".replace("-", "−"), is_worse)
-
-
-def _count(number: int | None) -> str:
-    return str(number_format(number or 0, force_grouping=True))
+    told = _("%s %%") % f"{change:+.0f}".replace("-", "−")
+    return Card(title, shown(now), shown(before), told, is_worse)
 
 
 def _share(share: float | None) -> str:
-    return "—" if share is None else f"{number_format(share * 100, decimal_pos=1)} %"
+    return "—" if share is None else _("%s %%") % number_format(share * 100, decimal_pos=1)
 
 
 def _kopecks(amount: int) -> str:
@@ -179,8 +176,8 @@ def _spoken(line: list[int | None]) -> str:
     if not known:
         return ""
     return _("Медиана за сутки по часам: от %(least)s до %(most)s мс") % {
-        "least": min(known),
-        "most": max(known),
+        "least": grouped(min(known)),
+        "most": grouped(max(known)),
     }
 
 

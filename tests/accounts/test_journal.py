@@ -26,6 +26,7 @@ from tests.builders import (
     make_credential,
     make_generation,
     make_key,
+    make_model,
     make_provider,
     make_user,
     operators_browser,
@@ -134,6 +135,17 @@ def test_roles_that_are_given_and_taken_are_told_by_their_names(operator):
     told = [read(change) for change in entries(person)[1:]]
 
     assert told[0] == {"группы": ("—", "Поддержка")}
+
+
+def test_clients_that_a_model_is_for_are_told_by_their_names(operator):
+    model = make_model(visible_to="clients")
+    model.clients.add(make_client("Ромашка"))
+    model.clients.clear()
+
+    named, dropped = [read(change) for change in entries(model)[1:]]
+
+    assert named == {"видна клиентам": ("—", "Ромашка")}
+    assert [*dropped] == ["видна клиентам"]
 
 
 def test_amounts_are_read_in_roubles_and_moments_in_our_time(db):

@@ -1,5 +1,6 @@
 """The second factor: kept sealed, asked for at each log-in, and nothing of the portal opens without it."""
 
+import base64
 import json
 import re
 import time
@@ -9,13 +10,17 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
+from django.urls import reverse
 from playwright.sync_api import Page
 
+from accounts import roles
 from accounts.errors import SecondFactorUnreadable
-from accounts.models import User
-from accounts.second_factor import forget_second_factor
+from accounts.models import Change, User
+from accounts.second_factor import SecondFactorAdapter, forget_second_factor
 from tests.addresses import addresses, of_admin
 from tests.browsing import chromium
 from tests.builders import alice, make_user
@@ -50,6 +55,11 @@ def code(secret: str, later: int = 0) -> str:
     return format_hotp_value(hotp_value(secret, int(time.time()) // PERIOD + later))
 
 
+def offered(browser: Browser) -> str:
+    """The secret that the page shows to whoever sets one up."""
+    return browser.get(SET_UP).context["form"].secret
+
+
 def recovery_codes(user: User) -> list[str]:
     return Authenticator.objects.get(user=user, type="recovery_codes").wrap().get_unused_codes()
 
@@ -71,6 +81,34 @@ def test_neither_secret_can_be_read_in_the_database(operator, secret):
     assert secret not in kept
     assert not [text for text in recovery_codes(operator) if text in kept]
     assert not re.search(r'"seed": "[0-9a-f]{80}"', kept)
+
+
+def test_a_secret_that_waits_for_its_first_code_cannot_be_read_in_the_session_either(client, operator):
+    give_password(client)
+    secret = offered(client)
+    wrong = client.post(SET_UP, {"code": "x"})
+    kept = Session.objects.get(pk=client.session.session_key)
+
+    assert wrong.context["form"].secret == secret
+    assert "mfa.totp.secret" in kept.get_decoded()
+    for text in (secret, base64.b32decode(secret).hex()):
+        assert text not in json.dumps(kept.get_decoded())
+    client.post(SET_UP, {"code": code(secret)})
+    assert Authenticator.objects.filter(user=operator, type="totp").exists()
+    assert "mfa.totp.secret" not in client.session
+
+
+@pytest.mark.parametrize("left", ["JBSWY3DPEHPK3PXP", None])
+def test_a_waiting_secret_that_cannot_be_read_gives_way_to_another(client, operator, left):
+    give_password(client)
+    session = client.session
+    session["mfa.totp.secret"] = left or SecondFactorAdapter().encrypt("JBSWY3DPEHPK3PXP")[:-4]
+    session.save()
+
+    answer = client.post(SET_UP, {"code": code("JBSWY3DPEHPK3PXP")})
+
+    assert "Код не подошёл" in answer.content.decode()
+    assert client.post(SET_UP, {"code": code(answer.context["form"].secret)}).status_code == 302
 
 
 def test_an_earlier_key_still_opens_it_and_a_strange_one_does_not(operator, secret, settings):
@@ -206,8 +244,7 @@ def test_customers_need_none(client, db, needed):
 
 def test_a_code_that_set_it_up_is_used(client, operator, needed):
     give_password(client)
-    client.get(SET_UP)
-    secret = client.session["mfa.totp.secret"]
+    secret = offered(client)
     codes = client.post(SET_UP, {"code": code(secret)}, follow=True)
     assert codes.request["PATH_INFO"] == "/mfa/recovery-codes/"
     assert client.get("/admin/").status_code == 200
@@ -232,7 +269,7 @@ def test_english_pages_of_it_are_english(client, operator, needed):
     give_password(client)
     client.get("/admin/", headers=english)
     pages = [client.get(path, headers=english) for path in (SET_UP, "/mfa/", "/reauthenticate/")]
-    set_up = {"code": code(client.session["mfa.totp.secret"])}
+    set_up = {"code": code(pages[0].context["form"].secret)}
     pages += [
         client.post(SET_UP, {"code": "x"}, headers=english),
         client.post(SET_UP, set_up, headers=english, follow=True),
@@ -284,6 +321,60 @@ def test_the_last_operators_is_forgotten_by_a_command(operator, secret, capsys):
     assert not Authenticator.objects.exists()
     with pytest.raises(CommandError):
         call_command("forget_second_factor", "nobody@xrouter.example")
+
+
+def browser_of(person: User) -> Browser:
+    browser = Browser()
+    browser.force_login(person)
+    return browser
+
+
+def page_that_forgets(person: User) -> str:
+    return reverse("admin:accounts_user_forget-second-factor", args=[person.pk])
+
+
+def test_an_owner_forgets_it_for_somebody_who_has_lost_it(client, operator, secret):
+    forgotten = make_user(is_staff=True)
+    TOTP.activate(forgotten, secret)
+    owner = make_user(is_staff=True)
+    roles.establish()
+    owner.groups.add(Group.objects.get(name="owner"))
+    client.force_login(owner)
+    address = reverse("admin:accounts_user_change", args=[forgotten.pk])
+    shown = client.get(address).content.decode()
+
+    asked = client.get(page_that_forgets(forgotten))
+    mute = client.post(page_that_forgets(forgotten), {"reason": ""})
+    assert Authenticator.objects.filter(user=forgotten).exists()
+    done = client.post(page_that_forgets(forgotten), {"reason": "звонил, сменил телефон"})
+
+    assert page_that_forgets(forgotten) in shown
+    assert "входит по одному паролю" in asked.content.decode()
+    assert mute.context["form"].errors.keys() == {"reason"}
+    assert done["location"] == address
+    assert not Authenticator.objects.filter(user=forgotten).exists()
+    entry = Change.objects.get_for_object(forgotten).first()
+    assert (entry.actor, "звонил, сменил телефон" in str(entry.additional_data)) == (owner, True)
+    assert page_that_forgets(forgotten) not in client.get(address).content.decode()
+    assert Authenticator.objects.filter(user=operator).exists()
+
+
+def test_nobody_forgets_his_own_nor_that_of_one_who_may_do_more(operator, secret):
+    roles.establish()
+    owner, helper = (make_user(is_staff=True) for _ in range(2))
+    owner.groups.add(Group.objects.get(name="owner"))
+    helper.groups.add(Group.objects.get(name="support"))
+    for person in (owner, helper):
+        TOTP.activate(person, secret)
+        RecoveryCodes.activate(person)
+    settled = Authenticator.objects.count()
+
+    for who, whose in ((owner, owner), (owner, operator), (helper, owner), (operator, operator)):
+        browser = browser_of(who)
+        used = recovery_codes(who)[0]
+        assert browser.post(ASK, {"code": used, "next": "/admin/"}).status_code == 302
+        assert browser.post(page_that_forgets(whose), {"reason": "x"}).status_code == 403
+    assert Authenticator.objects.count() == settled
 
 
 # --- In a real browser -------------------------------------------------------------------------------

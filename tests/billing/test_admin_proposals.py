@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Client, User
 from billing import ledger
-from billing.models import Payment, Proposal, ProposalState
+from billing.models import Account, Payment, PromoBatch, PromoCode, Proposal, ProposalState
 from billing.money import as_roubles, roubles
 from tests.builders import cells, clerks_browser, make_client, make_generation, operators_browser
 
@@ -218,3 +218,136 @@ def test_what_is_over_is_listed_as_such(operator):
 
     assert cells(listed, "status") == ["истекло"]
     assert 'id="decision"' not in page(operator, asked)
+
+
+# --- Promo codes and overdrafts ----------------------------------------------------------------------
+
+
+def issue(browser: Browser, **typed: str):
+    form = {"note": "ярмарка", "amount": "1000", "count": "101", "max_uses": "1", "prefix": "", **typed}
+    return browser.post(reverse("admin:billing_promobatch_add"), form, follow=True)
+
+
+def add_code(browser: Browser, code: str, amount: str, uses: str = "1"):
+    form = {"code": code, "amount": amount, "max_uses": uses, "is_enabled": "on"}
+    return browser.post(reverse("admin:billing_promocode_add"), form)
+
+
+def edit_code(browser: Browser, promo: PromoCode, **typed: str):
+    form = {"code": promo.code, "amount": as_roubles(promo.amount), "max_uses": promo.max_uses, **typed}
+    return browser.post(reverse("admin:billing_promocode_change", args=[promo.pk]), form)
+
+
+def set_overdraft(browser: Browser, client: Client, limit: str, **typed: str):
+    form = {"credit_limit": limit, "alert_below": "100", "reason": "", **typed}
+    return browser.post(reverse("admin:billing_account_change", args=[client.wallet.pk]), form, follow=True)
+
+
+def limit_of(client: Client) -> str:
+    return as_roubles(ledger.wallet_of(client).credit_limit)
+
+
+def test_a_large_batch_waits_is_looked_at_and_signed_by_another(operator, signer):
+    issued = issue(operator)
+    asked, batch = Proposal.objects.get(), PromoBatch.objects.get()
+    shown = operator.get(reverse("admin:billing_promobatch_change", args=[batch.pk])).content.decode()
+    seen = page(signer, asked)
+
+    done = decide(signer, asked, confirm="")
+
+    assert "Партия ждёт второй подписи" in said(issued)
+    assert batch.codes.first().code in issued.content.decode()
+    assert "под партией нет второй подписи" in shown and "Включить партию" not in shown
+    assert "Подтвердить и включить коды" in seen and "101\u00a0000,00" in seen
+    assert batch.codes.first().code not in seen
+    assert "Подтверждено. Партия промокодов: 101000 ₽, ярмарка." in said(done)
+    assert batch.codes.filter(is_enabled=True).count() == 101
+
+
+def test_codes_that_nobody_has_signed_are_switched_on_by_no_page(operator, signer):
+    issue(operator)
+    batch, code = PromoBatch.objects.get(), PromoCode.objects.first()
+    switch = reverse("admin:billing_promobatch_switch", args=[batch.pk])
+
+    for _ in ("waiting", "declined"):
+        refused = operator.post(switch, {"on": ""}, follow=True)
+        kept = edit_code(operator, code, is_enabled="on")
+        assert "нет второй подписи" in said(refused)
+        assert kept.context["adminform"].form.errors.keys() == {"is_enabled"}
+        decide(signer, Proposal.objects.get(), decline="", why="дорого")
+
+    assert not batch.codes.filter(is_enabled=True).exists()
+    listed = operator.get(reverse("admin:billing_promobatch_changelist")).content.decode()
+    assert cells(listed, "on") == ["не подписана"]
+
+
+def test_single_codes_count_with_batches_and_among_themselves(operator):
+    issue(operator, count="40")
+    add_code(operator, "ЛЕТО", "50000")
+
+    many = add_code(operator, "ОСЕНЬ", "100", uses="101")
+    alone = add_code(operator, "ЗИМА", "10000")
+
+    assert "Выпустите партию" in many.content.decode()
+    assert alone.status_code == 302
+    assert {*PromoCode.objects.filter(batch=None).values_list("code", flat=True)} == {"ЛЕТО", "ЗИМА"}
+
+
+def test_a_code_that_is_raised_counts_anew_and_one_of_a_batch_is_not_raised(operator):
+    old = PromoCode.objects.create(code="ЛЕТО", amount=roubles("1"), max_uses=1)
+    issue(operator, count="40")
+
+    refused = edit_code(operator, old, amount="60001")
+    raised = edit_code(operator, old, amount="60000")
+    again = edit_code(operator, old, amount="60000", max_uses="2")
+    of_batch = edit_code(operator, PromoCode.objects.exclude(batch=None).first(), max_uses="2")
+
+    assert [each.status_code for each in (refused, raised, again, of_batch)] == [200, 302, 200, 200]
+    assert "дороже не становятся" in of_batch.content.decode()
+    old.refresh_from_db()
+    assert (old.worth, old.issued_by.email) == (roubles("60000"), "operator@xrouter.example")
+
+
+def test_codes_of_more_than_the_books_can_hold_are_refused(operator):
+    batch = issue(operator, amount="1000000000", count="10000", max_uses="1000000")
+    code = add_code(operator, "ЛЕТО", "1000000000", uses="2000000000")
+
+    assert batch.context["form"].errors.keys() == {"count"}
+    assert code.context["adminform"].form.errors.keys() == {"max_uses"}
+
+
+def test_an_overdraft_above_the_threshold_needs_a_reason_and_a_second_signature(operator, signer):
+    client = make_client("Ромашка")
+
+    mute = set_overdraft(operator, client, "150000")
+    asked = set_overdraft(operator, client, "150000", reason="договор 7", alert_below="7")
+    twice = set_overdraft(operator, client, "160000", reason="договор 8")
+
+    assert mute.context["adminform"].form.errors.keys() == {"reason"}
+    assert "Ждёт второй подписи: овердрафт 150000 ₽." in said(asked)
+    assert "уже ждёт второй подписи" in twice.content.decode()
+    assert (limit_of(client), as_roubles(ledger.wallet_of(client).alert_below)) == ("0", "7")
+    proposal = Proposal.objects.get()
+    assert "Подтвердить овердрафт 150\u00a0000,00" in page(signer, proposal)
+    assert "Подтверждено. Овердрафт: 150000 ₽, Ромашка." in said(decide(signer, proposal, confirm=""))
+    assert limit_of(client) == "150000"
+
+
+@pytest.mark.parametrize("limit", ["100000", "0"])
+def test_up_to_the_threshold_or_down_an_overdraft_is_set_at_once(operator, limit):
+    client = make_client()
+    Account.objects.filter(client=client).update(credit_limit=roubles("50000"))
+
+    set_overdraft(operator, client, limit)
+
+    assert limit_of(client) == limit
+    assert not Proposal.objects.exists()
+
+
+def test_who_only_reads_a_wallet_sees_no_field_for_a_reason():
+    reader = clerks_browser("view_account")
+
+    answer = reader.get(reverse("admin:billing_account_change", args=[make_client().wallet.pk]))
+
+    assert answer.status_code == 200
+    assert "id_reason" not in answer.content.decode()

@@ -4,7 +4,7 @@ import pytest
 from django.utils.translation import override
 
 from billing.money import roubles as micro
-from billing.templatetags.money import roubles, signed_roubles
+from billing.templatetags.money import grouped, roubles, signed_roubles
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,12 @@ from billing.templatetags.money import roubles, signed_roubles
 def test_roubles_are_shown_exactly_and_with_kopecks(amount, language, shown):
     with override(language):
         assert roubles(micro(amount)).replace("\xa0", " ") == shown
+
+
+@pytest.mark.parametrize(("language", "shown"), [("ru", "1 234 567"), ("en", "1,234,567")])
+def test_long_figures_are_grouped_as_the_reader_groups_them(language, shown):
+    with override(language):
+        assert grouped(1_234_567).replace("\xa0", " ") == shown
 
 
 @pytest.mark.parametrize(("amount", "shown"), [("2.5", "+2,50 ₽"), ("-1234", "−1 234,00 ₽")])

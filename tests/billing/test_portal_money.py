@@ -54,18 +54,27 @@ def test_a_small_correction_is_made_alone_and_a_large_one_by_two(live_server: An
         correct(page, "150000", "Отправить на подпись")
         expect(page.get_by_text("Ждёт второй подписи: 150000 ₽.")).to_be_visible()
         expect(page.locator("#wallet")).to_contain_text("15,50")
+        page.get_by_label("Овердрафт, ₽").fill("200000")
+        page.get_by_label("Причина").fill("договор 7")
+        page.get_by_role("button", name="Сохранить и продолжить").click()
+        expect(page.get_by_text("Ждёт второй подписи: овердрафт 200000 ₽.")).to_be_visible()
         page.goto(live_server.url + proposals)
-        page.locator("#result_list .field-asked_at a").click()
+        page.locator("#result_list .field-asked_at a").last.click()
         expect(page.get_by_text("вторую подпись ставит другой оператор")).to_be_visible()
         expect(page.locator("#confirm")).to_have_count(0)
     with portal(live_server, second) as page:
-        page.get_by_role("link", name="На подпись 1").click()
-        page.locator("#result_list .field-asked_at a").click()
+        page.get_by_role("link", name="На подпись 2").click()
+        page.locator("#result_list .field-asked_at a").last.click()
         expect(page.locator("#decision")).to_contain_text("150\u00a0015,50")
         page.get_by_role("button", name="Подтвердить и провести").click()
         expect(page.get_by_text("Подтверждено и проведено: 150000 ₽, Ромашка.")).to_be_visible()
+        page.get_by_role("link", name="На подпись 1").click()
+        page.locator("#result_list .field-asked_at a").first.click()
+        page.get_by_role("button", name="Подтвердить овердрафт").click()
+        expect(page.get_by_text("Подтверждено. Овердрафт: 200000 ₽, Ромашка.")).to_be_visible()
 
-    assert as_roubles(ledger.wallet_of(client).balance) == "150015.5"
+    wallet = ledger.wallet_of(client)
+    assert (as_roubles(wallet.balance), as_roubles(wallet.credit_limit)) == ("150015.5", "200000")
 
 
 def test_transfers_of_a_client_in_a_time_are_found_added_up_and_taken_away(live_server: Any) -> None:

@@ -1,7 +1,7 @@
 """Large movements: one operator asks, another one signs. What nobody may sign, and what is moved once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 from uuid import uuid4
 
@@ -10,9 +10,19 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.models import Client, User
-from billing import ledger, proposals
-from billing.errors import BillingError, CauseReused, NotYours, ProposalOver, TooMuch
-from billing.models import Generation, Payment, Proposal, ProposalKind, ProposalState, Transfer
+from billing import batches, ledger, proposals
+from billing.errors import BillingError, CauseReused, NotYours, PromoRefused, ProposalOver, TooMuch
+from billing.models import (
+    Account,
+    Generation,
+    Payment,
+    PromoBatch,
+    PromoCode,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    Transfer,
+)
 from billing.money import as_roubles, roubles
 from billing.tasks import expire_proposals
 from tests.builders import make_client, make_generation, make_user, open_our_accounts
@@ -279,6 +289,105 @@ def test_what_there_is_not_cannot_be_signed(other):
         proposals.confirm(1, other)
 
 
+# --- What only allows money to move ------------------------------------------------------------------
+
+
+def promo(by: User, amount: str, count: int = 1, uses: int = 1, until: datetime | None = None) -> Proposal:
+    batch = PromoBatch(note="ярмарка", created_by=by)
+    batches.issue(batch, amount=roubles(amount), count=count, max_uses=uses, expires_at=until)
+    worth = roubles(amount) * count * uses
+    asked = Proposal(kind=ProposalKind.PROMO, batch=batch, amount=worth, reason="ярмарка", asked_by=by)
+    asked.cause = f"promo {batch.pk}"
+    return asked
+
+
+def overdraft(client: Client, by: User, limit: str) -> Proposal:
+    facts = {"reason": "договор 7", "cause": f"overdraft {uuid4()}"}
+    return Proposal(kind=ProposalKind.OVERDRAFT, client=client, amount=roubles(limit), asked_by=by, **facts)
+
+
+def are_on(asked: Proposal) -> set[bool]:
+    return {*asked.batch.codes.values_list("is_enabled", flat=True)}
+
+
+def test_a_small_batch_of_codes_is_on_at_once(operator):
+    asked = proposals.submit(promo(operator, "100", count=5, uses=2))
+
+    assert are_on(asked) == {True}
+    assert not PromoBatch.objects.get().is_unsigned and not Proposal.objects.exists()
+
+
+@pytest.mark.parametrize(("amount", "count", "uses"), [("1000.01", 1, 1), ("1", 1001, 1), ("1", 1, 1001)])
+def test_a_large_one_is_off_until_another_has_signed(operator, other, amount, count, uses):
+    asked = proposals.submit(promo(operator, amount, count, uses))
+    assert (are_on(asked), asked.batch.is_unsigned) == ({False}, True)
+    with pytest.raises(PromoRefused):
+        ledger.redeem(make_client(), asked.batch.codes.first().code)
+    with pytest.raises(NotYours):
+        proposals.confirm(asked.pk, operator)
+
+    done = proposals.confirm(asked.pk, other)
+
+    assert (done.state, done.transfer, are_on(done)) == (ProposalState.CONFIRMED, None, {True})
+    assert ledger.redeem(make_client(), asked.batch.codes.first().code).amount == roubles(amount)
+
+
+def test_batches_and_codes_of_one_operator_count_together_and_signed_ones_do_not(operator, other):
+    proposals.confirm(proposals.submit(promo(operator, "5000")).pk, other)
+    proposals.submit(promo(operator, "600"))
+    proposals.submit(promo(other, "900"))
+
+    assert proposals.may_issue(roubles("400"), operator, None)
+    assert not proposals.may_issue(roubles("400.01"), operator, None)
+    assert proposals.submit(promo(operator, "401")).pk
+    PromoCode.objects.update(issued_at=timezone.now() - timedelta(hours=25))
+    assert proposals.may_issue(roubles("1000"), operator, None)
+
+
+def test_codes_whose_time_is_over_are_not_put_into_circulation(operator, other):
+    asked = proposals.submit(promo(operator, "5000", until=timezone.now() + timedelta(days=1)))
+    asked.batch.codes.update(expires_at=timezone.now())
+
+    with pytest.raises(BillingError):
+        proposals.confirm(asked.pk, other)
+
+    assert are_on(asked) == {False}
+    assert "Срок этих кодов" in proposals.objection(asked)
+
+
+def test_a_signed_overdraft_is_raised_by_the_signature(operator, other):
+    client = make_client()
+    asked = proposals.submit(overdraft(client, operator, "5000"))
+    assert ledger.wallet_of(client).credit_limit == 0
+    assert proposals.figures(asked)[0][1:] == (0, roubles("5000"))
+
+    proposals.confirm(asked.pk, other)
+
+    assert ledger.wallet_of(client).credit_limit == roubles("5000")
+
+
+def test_an_overdraft_that_is_as_high_by_now_is_not_lowered(operator, other):
+    client = make_client()
+    asked = proposals.submit(overdraft(client, operator, "5000"))
+    Account.objects.filter(client=client).update(credit_limit=roubles("6000"))
+
+    with pytest.raises(BillingError):
+        proposals.confirm(asked.pk, other)
+
+    assert ledger.wallet_of(client).credit_limit == roubles("6000")
+    assert "Овердрафт уже не меньше" in proposals.objection(asked)
+
+
+@pytest.mark.parametrize(
+    ("now", "limit", "alone"),
+    [("0", "1000", True), ("0", "1000.01", False), ("5000", "4000", True), ("5000", "5001", False)],
+)
+def test_an_overdraft_falls_alone_and_rises_above_the_threshold_by_two(now, limit, alone):
+    wallet = Account(credit_limit=roubles(now))
+
+    assert proposals.may_overdraw(wallet, roubles(limit)) is alone
+
+
 # --- At once -----------------------------------------------------------------------------------------
 
 
@@ -315,3 +424,6 @@ def test_signatures_at_once_move_once_and_slices_at_once_do_not_get_by(operator)
     )
     assert sorted(sliced) == [False, False, True, True]
     assert balance(client) == "5800"
+
+    issued = at_once(4, lambda _number: proposals.submit(promo(operator, "400")).pk is None)
+    assert sorted(issued) == [False, False, True, True]

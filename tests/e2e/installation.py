@@ -28,6 +28,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from accounts.keys import Kind, new_key
+from tests.template import create, template
 
 T = TypeVar("T")
 
@@ -192,7 +193,8 @@ class Installation:
 
     def migrate(self) -> None:
         """Make the tables. Their rows have numbers of their own: Redis counts by them, and is shared."""
-        self.manage("migrate", "-v0")
+        if not template():
+            self.manage("migrate", "-v0")
         first = secrets.randbelow(1 << 40)
         for table in ("accounts_client", "accounts_apikey", "providers_credential", "routing_endpoint"):
             self.query(f"ALTER TABLE {table} ALTER id RESTART WITH {first}")
@@ -300,8 +302,8 @@ def installed(home: Path) -> Any:
     given = os.environ["DATABASE_URL"]
     name = f"xrouter_e2e_{secrets.token_hex(4)}"
     database = urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+    create(database)
     with psycopg.connect(given, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         installation = Installation(home, database, os.environ["REDIS_URL"])
         try:
             yield installation

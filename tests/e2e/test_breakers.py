@@ -131,14 +131,18 @@ def test_connections_that_were_closed_meanwhile_open_no_circuit(
 
 
 def test_tokens_that_end_open_no_circuit(express: Server, client: Client, frail: Twins):
-    assert asked(express, client, "expiring").status == 200
+    def surprised() -> list[Heard]:
+        """What fifty hear whose token has ended without notice."""
+        assert asked(express, client, "expiring").status == 200
+        frail.control("POST", "/__gigachat", {"action": "expire_tokens"})
+        return at_once(50, lambda _: asked(express, client, "expiring"))
 
-    frail.control("POST", "/__gigachat", {"action": "expire_tokens"})
-    heard = at_once(50, lambda _: asked(express, client, "expiring"))
+    # Where the process happens to ask for a new token at that moment, none is refused.
+    rounds = [surprised() for _ in range(3)]
     after = asked(express, client, "expiring")
 
-    assert {one.status for one in heard} == {200}
-    assert any(one.attempts == 2 for one in heard)
+    assert [{one.status for one in heard} for heard in rounds] == [{200}] * 3
+    assert any(one.attempts == 2 for heard in rounds for one in heard)
     assert (after.status, after.attempts) == (200, 1)
 
 

@@ -1,14 +1,13 @@
 """The installation that is fuzzed: real processes, and the visitors who come to it."""
 
 import json
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.installation import Installation, Server, installed
+from tests.e2e.installation import Installation, Server, migrated
 from tests.fuzz.story import Visitor
 
 # Who comes, and which of them have keys that open anything.
@@ -30,7 +29,7 @@ class House:
 @contextmanager
 def running() -> Iterator[House]:
     """On the servers of DATABASE_URL and REDIS_URL, in a database of its own."""
-    with tempfile.TemporaryDirectory(prefix="xrouter-fuzz-") as home, installed(Path(home)) as installation:
+    with tempfile.TemporaryDirectory(prefix="xrouter-fuzz-") as home, migrated(Path(home)) as installation:
         furnish(installation)
         keys = json.loads(installation.run(["-m", "tests.fuzz.guests"]))
         servers = {
@@ -44,10 +43,5 @@ def running() -> Iterator[House]:
 
 def furnish(installation: Installation) -> None:
     """The catalogue, answered by twins."""
-    installation.manage("migrate", "-v0")
-    # Redis counts by these numbers, and is other tests' Redis, too.
-    first = secrets.randbelow(1 << 40)
-    for table in ("accounts_client", "accounts_apikey", "providers_credential", "routing_endpoint"):
-        installation.query(f"ALTER TABLE {table} ALTER id RESTART WITH {first}")
     twins = installation.start_twins("twins")
     installation.manage("bootstrap", XROUTER_TWIN_URL=twins.url)

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from tests.e2e.installation import installed
+from tests.e2e.installation import migrated
 from tests.prompts.prompts import GOOD, Json, Prompt, prompts
 
 WIRES = ("gigachat", "yandexgpt", "mts-ai", "gen-t", "openai")
@@ -31,8 +31,7 @@ class Server:
 @contextmanager
 def served(home: Path) -> Iterator[Server]:
     """An installation of its own, with twins and the models of ``stage``."""
-    with installed(home) as installation:
-        installation.migrate()
+    with migrated(home) as installation:
         twins = installation.start_twins("twins")
         installation.run(["-m", "tests.prompts.stage", twins.url])
         said = installation.manage(

@@ -74,7 +74,7 @@ def page(name: str, key: Any) -> str:
 def test_a_generation_tells_whom_it_asked_and_what_became_of_that():
     told = page("billing_generation", decided(furnished(), attempts=ASKED).pk)
 
-    assert "a pro-1 Провайдер не ответил вовремя. (TimedOut) 3000" in told
+    assert "a pro-1 Провайдер не ответил вовремя. (TimedOut) 3 000" in told
     assert "b pro-2 ответил 250" in told
 
 
@@ -121,7 +121,7 @@ def test_a_generation_without_a_decision_says_so():
 def test_a_version_of_the_catalogue_is_a_table_of_its_endpoints():
     told = page("routing_catalogueversion", furnished().version)
 
-    assert re.search(r"family/pro a upstream-\d+ 1, 100 32768, 8192 0\.5 / 1\.5 0\.2 / 0\.3 61", told)
+    assert re.search(r"family/pro a upstream-\d+ 1, 100 32 768 / 8 192 0\.5 / 1\.5 0\.2 / 0\.3 61", told)
     assert "{" not in told.partition("Исполнители")[2]
 
 

@@ -176,5 +176,5 @@ def test_whom_a_model_is_for_is_announced(heard):
     model.clients.remove(client)
     assert heard() == ["catalogue"]
 
-    Model.objects.update(plans=["paid"])
+    Model.objects.update(visible_to="plans", plans=["paid"])
     assert heard() == ["catalogue"]

@@ -1,9 +1,11 @@
 """What comes over the desk: keys in every shape, addresses behind proxies, bodies of every kind."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -14,10 +16,12 @@ from prometheus_client import REGISTRY
 
 from accounts.callers import Caller, Callers
 from accounts.keys import Kind, new_key
+from routing.contents.transcript import Transcript
 from routing.desk import LOOK_UPS, Arrival, Desk, Reply
 from routing.errors import BodyTimedOut, TooManyBytes
-from tests.gateways import ANSWER, WHOLE, House, before, caller, card, route, saying, silent
-from tests.servers import Vendor, reply
+from routing.express import Answer
+from tests.gateways import ANSWER, WHOLE, House, before, caller, card, delta, route, saying, silent
+from tests.servers import END, Line, Vendor, reply, stream_head
 
 KEY = new_key(Kind.LIVE)
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Привет"}]}
@@ -34,6 +38,7 @@ class Reception:
         self.failure: Exception | None = None
         self.patience = 10.0  # seconds
         self.mark = ""
+        self.kept: list[Transcript] = []
         self.database = threading.Event()  # hangs until it is set
         self.database.set()
 
@@ -49,6 +54,7 @@ class Reception:
         *,
         peer: str = "203.0.113.7",
         flaw: Exception | None = None,
+        path: str = "chat",
         **headers: str | None,
     ) -> Reply:
         async def read_body() -> bytes:
@@ -66,8 +72,10 @@ class Reception:
             self.proxies,
             patience=self.patience,
             mark=self.mark,
+            keep=self.kept.append,
         )
-        return await desk.chat(Arrival(lower, peer, read_body))
+        answer: Answer = getattr(desk, path)
+        return await answer(Arrival(lower, peer, read_body))
 
     async def status(self, *args: Any, **kwargs: Any) -> int:
         return (await self.answer(*args, **kwargs)).status
@@ -419,6 +427,189 @@ async def test_a_model_no_endpoint_serves_is_503_with_reasons() -> None:
 
     assert (answer.status, kind(answer)) == (503, "no_route")
     assert orjson.loads(answer.body)["error"]["metadata"]["reasons"]
+
+
+# Contents -------------------------------------------------------------------------------------------
+
+STREAM = {**CHAT, "stream": True}
+
+
+def keeping(desk: Reception) -> None:
+    """From now on the caller's client wants what it says to be kept."""
+    desk.caller = caller(digest=KEY.digest, keeps_content=True)
+
+
+async def read(answer: Reply) -> bytes:
+    return b"".join([event async for event in answer.events]) if answer.events else answer.body
+
+
+def answered(transcript: Transcript) -> dict[str, Any]:
+    return dict(orjson.loads(transcript.answer))
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["whole", "streamed"])
+async def test_of_a_client_that_did_not_ask_for_it_nothing_is_kept(
+    desk: Reception, body: dict[str, Any]
+) -> None:
+    desk.server.script = saying(*WHOLE if body is STREAM else [reply(ANSWER)])
+
+    await read(await desk.answer({**body, "store": True}))
+
+    assert desk.kept == []
+
+
+async def test_a_whole_answer_is_kept_as_it_went_out(desk: Reception) -> None:
+    keeping(desk)
+
+    answer = await desk.answer()
+
+    (kept,) = desk.kept
+    assert kept.answer == answer.body
+    assert kept.question.text == orjson.dumps(CHAT)
+    assert f"gen-{kept.id.hex}" == answer.headers["x-generation-id"]
+    assert (kept.id, kept.client_id) == (desk.house.book.records[0].id, desk.caller.client_id)
+
+
+async def test_a_stream_is_kept_when_it_has_ended(desk: Reception) -> None:
+    keeping(desk)
+    desk.server.script = saying(*WHOLE)
+
+    answer = await desk.answer(STREAM)
+    assert desk.kept == []
+    await read(answer)
+
+    (kept,) = desk.kept
+    assert answered(kept)["choices"][0]["message"] == {"content": "Привет"}
+    assert kept.question.text == orjson.dumps(STREAM)
+
+
+async def test_of_a_stream_that_breaks_what_came_is_kept_with_the_error(desk: Reception) -> None:
+    keeping(desk)
+    desk.server.script = saying(stream_head(), delta("Нача"), END)
+
+    await read(await desk.answer(STREAM))
+
+    (kept,) = desk.kept
+    assert answered(kept)["choices"][0]["message"] == {"content": "Нача"}
+    assert answered(kept)["error"]["metadata"]["error_type"]
+
+
+async def test_of_a_stream_whose_reader_leaves_is_kept_what_he_was_given(desk: Reception) -> None:
+    keeping(desk)
+    desk.server.script = saying(*WHOLE)
+
+    answer = await desk.answer(STREAM)
+    await anext(answer.events)
+    await answer.events.aclose()
+
+    (kept,) = desk.kept
+    assert answered(kept)["choices"][0]["message"] in ({}, {"content": "При"}, {"content": "Привет"})
+
+
+async def test_of_a_stream_that_is_dropped_unread_what_went_out_is_kept(desk: Reception) -> None:
+    keeping(desk)
+    desk.server.script = saying(*WHOLE)
+    answer = await desk.answer(STREAM)
+    await anext(answer.events)
+
+    del answer
+    gc.collect()
+
+    assert len(desk.kept) == 1
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["whole", "streamed"])
+async def test_a_refusal_of_a_request_that_was_let_in_is_kept(desk: Reception, body: dict[str, Any]) -> None:
+    keeping(desk)
+    desk.server.script = saying(reply({"error": {"message": "no"}}, 500))
+
+    answer = await desk.answer(body)
+
+    (kept,) = desk.kept
+    assert kept.answer == answer.body
+    assert answered(kept)["error"]
+
+
+async def test_whoever_leaves_before_the_answer_has_asked_all_the_same(desk: Reception) -> None:
+    keeping(desk)
+    has_come = asyncio.Event()
+
+    async def silent_after(line: Line) -> None:
+        await line.asked()
+        has_come.set()
+        await line.until_left()
+
+    desk.server.script = silent_after
+    asking = asyncio.create_task(desk.answer())
+    await asyncio.wait_for(has_come.wait(), 5)
+
+    asking.cancel()
+    await asyncio.wait({asking})
+
+    (kept,) = desk.kept
+    assert (kept.question.text, kept.answer) == (orjson.dumps(CHAT), b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat", CHAT),
+        ("chat", STREAM),
+        ("text", {"model": "m", "prompt": "Привет"}),
+    ],
+)
+async def test_a_request_can_say_that_nothing_of_it_is_kept(
+    desk: Reception, path: str, body: dict[str, Any]
+) -> None:
+    keeping(desk)
+
+    await read(await desk.answer({**body, "store": False}, path=path))
+
+    assert desk.kept == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{**CHAT, "model": "unheard-of"}, {**CHAT, "n": 7}, b"{", {**CHAT, "max_tokens": 0}],
+    ids=["model", "n", "json", "field"],
+)
+async def test_what_was_not_let_in_has_no_generation_and_is_not_kept(desk: Reception, body: Any) -> None:
+    keeping(desk)
+
+    assert await desk.status(body) in {400, 404}
+
+    assert desk.kept == []
+
+
+async def test_a_text_is_kept_as_it_was_asked_and_answered(desk: Reception) -> None:
+    keeping(desk)
+    body = {"model": "m", "prompt": "Жили-были", "echo": True}
+
+    answer = await desk.answer(body, path="text")
+
+    (kept,) = desk.kept
+    assert kept.question.text == orjson.dumps(body)
+    assert kept.answer == answer.body
+
+
+@pytest.mark.parametrize("store", [None, False])
+async def test_of_vectors_only_the_question_is_kept(store: bool | None) -> None:
+    vectors = {
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
+    async with Vendor(saying(reply(vectors))) as server:
+        embedder = replace(route(server.url, model="v"), tools="none", max_output=0)
+        async with House(replace(card(embedder, name="v"), kind="embeddings", max_output=0)) as house:
+            reception = Reception(server, house)
+            keeping(reception)
+            body = {"model": "v", "input": ["Привет"], "store": store}
+
+            answer = await reception.answer(body, path="embeddings")
+
+    assert answer.status == 200
+    told = [(kept.question.text, kept.answer) for kept in reception.kept]
+    assert told == ([] if store is False else [(orjson.dumps(body), b"")])
 
 
 # Figures --------------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ def a_model_is_hidden_from_a_plan(page: Page, root: str, key: str) -> None:
 
     assert "family/new" in names()
     tab(page, "Кому видна")
+    page.locator("select[name=visible_to]").select_option("plans")
     page.locator("input[name=plans][value=paid]").check()
     page.get_by_role("button", name="Сохранить и продолжить").click()
     expect(page.get_by_text("изменен успешно")).to_be_visible()

@@ -1,11 +1,14 @@
 """The catalogue's pages in the operators' portal, without a browser: who may do what, and what is refused."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +18,7 @@ from billing.models import Rate
 from billing.money import roubles
 from providers.models import Provider
 from routing import plane
+from routing.admin.models import ModelForm
 from routing.catalogue import load_catalogue
 from routing.models import Endpoint, Model
 from tests.builders import (
@@ -29,6 +33,7 @@ from tests.builders import (
     make_tariff,
     operators_browser,
 )
+from tests.database import somebody_waits
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +108,33 @@ def test_a_price_for_later_starts_then(operator, model):
     assert "назначена" in operator.get(page("model_change", model.pk)).content.decode()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_two_prices_for_one_moment_at_once_the_second_one_is_told_of_the_first(model):
+    day = timezone.localtime() + timedelta(days=2)
+    starts = {"starts_at_0": f"{day:%d.%m.%Y}", "starts_at_1": "00:00:00"}
+    pages = {page("model_price", model.pk): "step", reverse("admin:billing_rate_add"): "_save"}
+    first, others = operators_browser(), [clerks_browser("view_model", "add_rate") for _ in pages]
+
+    def save(browser: Browser, address: str) -> str:
+        form = {**PRICE, **starts, "tariff": model.tariff_id, pages[address]: "save"}
+        try:
+            return browser.post(address, form).content.decode()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as second:
+        with transaction.atomic():
+            first.post(page("model_price", model.pk), {**PRICE, **starts, "step": "save"})
+            told = second.map(save, others, pages)
+            while somebody_waits() < 2:
+                time.sleep(0.01)
+        of_prices, of_rates = told
+
+    assert "На это время уже назначена цена" in of_prices
+    assert "уже существует" in of_rates
+    assert model.tariff.rates.filter(starts_at__gt=timezone.now()).count() == 1
+
+
 @pytest.mark.parametrize("wrong", [{"prompt": "-1"}, {"prompt": ""}, {"prompt": "много"}])
 def test_a_price_that_is_none_is_an_error_in_the_form(operator, model, wrong):
     answer = operator.post(page("model_price", model.pk), {**PRICE, **wrong, "step": "save"})
@@ -137,6 +169,7 @@ def test_prices_are_for_those_who_may_add_rates_and_own_costs_for_those_who_may_
 
 def test_a_copy_has_the_endpoints_and_readers_and_is_off(operator, model):
     client = make_client()
+    Model.objects.filter(pk=model.pk).update(visible_to="clients")
     model.clients.add(client)
     make_endpoint(model, weight=7)
 
@@ -145,7 +178,7 @@ def test_a_copy_has_the_endpoints_and_readers_and_is_off(operator, model):
     copy = Model.objects.get(slug="family/copy")
     assert (copy.is_enabled, copy.quality, copy.tariff) == (False, {"general": 61}, model.tariff)
     assert [each.weight for each in copy.endpoints.all()] == [7]
-    assert [*copy.clients.all()] == [client] and not copy.aliases.exists()
+    assert (copy.visible_to, [*copy.clients.all()]) == ("clients", [client]) and not copy.aliases.exists()
     assert (model.endpoints.count(), Model.objects.get(pk=model.pk).slug) == (1, "family/pro")
 
 
@@ -166,8 +199,9 @@ def test_copies_are_for_those_who_may_add(model):
 
 def test_readers_are_on_the_models_page_and_in_the_list(operator, model):
     model.clients.add(make_client(), make_client())
-    Model.objects.filter(pk=model.pk).update(plans=["paid"])
+    Model.objects.filter(pk=model.pk).update(visible_to="both", plans=["paid"])
     make_model("family/all")
+    make_model("family/nobodys", visible_to="both", plans=["paid"])
 
     listed = operator.get(page("model_changelist")).content.decode()
     shown = operator.get(page("model_change", model.pk)).context["adminform"].form
@@ -177,9 +211,19 @@ def test_readers_are_on_the_models_page_and_in_the_list(operator, model):
     found = operator.get(page("model_changelist"), filters).content.decode()
 
     assert (cells(found, "served"), cells(found, "readers")) == (["2"], ["платный, 2 клиентам"])
-    assert cells(listed, "readers") == ["всем", "платный, 2 клиентам"]
-    assert cells(listed, "price") == ["0.5 / 0.5", "0.5 / 0.5"]
+    assert cells(listed, "readers") == ["всем", "никому", "платный, 2 клиентам"]
+    assert cells(listed, "price") == ["0.5 / 0.5"] * 3
     assert shown["plans"].value() == ["paid"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "refused"),
+    [("all", {"plans", "clients"}), ("plans", {"clients"}), ("clients", {"plans"}), ("both", set())],
+)
+def test_a_list_of_readers_that_would_have_no_part_is_refused(model, chosen, refused):
+    typed = {"visible_to": chosen, "plans": ["paid"], "clients": [make_client().pk]}
+
+    assert {*ModelForm(typed, instance=model).errors} & {"visible_to", *typed} == refused
 
 
 def test_no_page_takes_more_queries_for_more_rows(operator, model, django_assert_max_num_queries):
@@ -280,7 +324,7 @@ def test_it_is_asked_as_a_key_or_a_client(operator, here):
 
 
 def test_a_plan_that_may_not_see_the_model_has_none(operator, here):
-    Model.objects.update(plans=["paid"])
+    Model.objects.update(visible_to="plans", plans=["paid"])
     here._snapshot.catalogue = load_catalogue(with_twins=False)
 
     assert "не найдена" in str(asked(operator, plan=Plan.FREE).context["form"].errors)

@@ -89,6 +89,10 @@ def test_the_schema_is_valid(schema):
     validate_schema(schema)
 
 
+def test_the_schema_is_the_same_for_readers_of_all_languages(schema, client):
+    assert client.get("/v1/openapi.json?lang=en", headers={"accept-language": "en"}).json() == schema
+
+
 def test_every_reference_leads_somewhere(schema):
     known = {f"#/components/{kind}/{name}" for kind, all_ in schema["components"].items() for name in all_}
 

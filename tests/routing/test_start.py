@@ -143,7 +143,7 @@ def test_an_operator_sees_the_day_and_goes_to_a_failure_and_its_arithmetic(trans
 
         bill = page.locator(".portal-table:visible").inner_text()
         assert [" ".join(line.split()) for line in bill.splitlines() if "токены" in line] == [
-            "токены запроса 1000 0,5 за 1000 0,5",
+            "токены запроса 1 000 0,5 за 1000 0,5",
             "токены ответа 500 1 за 1000 0,5",
         ]
         assert "Списано" in bill

@@ -4,10 +4,12 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import IntegrityError, connection
 from django.test import Client as Browser
 
 from accounts.callers import Caller
@@ -20,7 +22,7 @@ from routing.catalogue import Card, Catalogue, load_catalogue
 from routing.errors import UnknownModel
 from routing.listing import listing, listings
 from routing.meter import measure
-from routing.models import Model
+from routing.models import Model, Readers
 from routing.planner import Planner
 from routing.policy import Question, decide
 from tests.builders import (
@@ -33,6 +35,7 @@ from tests.builders import (
 )
 from tests.gateways import NOBODY, caller, card, route
 
+migration = import_module("routing.migrations.0009_readers_of_models")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MESSAGES = [{"role": "user", "content": "Привет"}]
 
@@ -159,9 +162,11 @@ def served(slug: str, **fields: Any) -> Model:
 def test_the_database_and_the_memory_are_of_one_mind():
     free, paid, other = make_client(plan=Plan.FREE), make_client(), make_client()
     served("a/open")
-    served("a/paid", plans=["paid"])
-    served("a/own").clients.add(paid, free)
-    served("a/both", plans=["paid"]).clients.add(paid, free)
+    served("a/paid", visible_to="plans", plans=["paid"])
+    served("a/own", visible_to="clients").clients.add(paid, free)
+    served("a/both", visible_to="both", plans=["paid"]).clients.add(paid, free)
+    for chosen in ("plans", "clients", "both"):
+        served(f"a/nobodys-{chosen}", visible_to=chosen)
 
     catalogue = load_catalogue(with_twins=False)
 
@@ -169,6 +174,7 @@ def test_the_database_and_the_memory_are_of_one_mind():
         shown = Model.objects.shown_to(client.plan, client.pk)
         assert sorted(shown.values_list("slug", flat=True)) == catalogue.names("chat", client.plan, client.pk)
     assert catalogue.names() == ["a/open"] == [each.slug for each in Model.objects.shown_to()]
+    assert catalogue.find("a/nobodys-both") is None
     assert catalogue.names("chat", "free", free.pk) == ["a/open", "a/own"]
     assert catalogue.names("chat", "paid", paid.pk) == ["a/both", "a/open", "a/own", "a/paid"]
     assert catalogue.names("chat", "paid", other.pk) == ["a/open", "a/paid"]
@@ -177,7 +183,7 @@ def test_the_database_and_the_memory_are_of_one_mind():
 @pytest.mark.django_db
 def test_a_client_who_loses_the_right_has_no_such_model_and_the_others_have_it_still():
     loser, keeper = make_client(), make_client()
-    model = served("a/own")
+    model = served("a/own", visible_to="clients")
     model.clients.add(loser, keeper)
     assert load_catalogue(with_twins=False).find("A/OWN-alias", "paid", loser.pk)
 
@@ -189,10 +195,61 @@ def test_a_client_who_loses_the_right_has_no_such_model_and_the_others_have_it_s
 
 
 @pytest.mark.django_db
+def test_a_model_that_has_lost_its_last_reader_is_for_nobody():
+    client = make_client()
+    own = served("a/own", visible_to="clients")
+    own.clients.add(client)
+    plans = served("a/paid", visible_to="plans", plans=["paid"])
+
+    own.clients.remove(client)
+    plans.plans = []
+    plans.save()
+
+    assert load_catalogue(with_twins=False).names("chat", "paid", client.pk) == []
+    assert not Model.objects.shown_to("paid", client.pk).exists()
+
+
+@pytest.mark.django_db
+def test_lists_of_before_mean_what_they_meant():
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE routing_model DROP CONSTRAINT model_plans_have_a_part")
+        for slug, plans in (("a/all", []), ("a/plans", ["paid"]), ("a/clients", []), ("a/both", ["paid"])):
+            model = make_model(slug, plans=plans)
+            if slug in {"a/clients", "a/both"}:
+                model.clients.add(make_client(), make_client())
+
+        cursor.execute(migration.AS_BEFORE)
+
+    told = Model.objects.values_list("slug", "visible_to")
+    assert all(slug == f"a/{visible_to}" for slug, visible_to in told) and len(told) == 4
+
+
+@pytest.mark.django_db
+def test_who_goes_back_to_before_opens_nothing():
+    for chosen in Readers.values:
+        make_model(f"a/{chosen}", visible_to=chosen)
+    for chosen in ("clients", "both"):
+        plans = ["paid"] if chosen == "both" else []
+        make_model(f"b/{chosen}", visible_to=chosen, plans=plans).clients.add(make_client())
+
+    with connection.cursor() as cursor:
+        cursor.execute(migration.NOT_OPENED)
+
+    on = Model.objects.filter(is_enabled=True).values_list("slug", flat=True)
+    assert [*on] == ["a/all", "b/both", "b/clients"]
+
+
+@pytest.mark.django_db
+def test_plans_that_would_have_no_part_are_refused_by_the_database():
+    with pytest.raises(IntegrityError, match="model_plans_have_a_part"):
+        make_model(plans=["paid"])
+
+
+@pytest.mark.django_db
 def test_the_list_takes_no_more_queries_for_models_that_are_not_for_all(django_assert_num_queries):
     client = make_client()
     for number in range(4):
-        served(f"a/own-{number}").clients.add(client)
+        served(f"a/own-{number}", visible_to="clients").clients.add(client)
     reader = caller(client_id=client.pk, plan="paid")
 
     with django_assert_num_queries(3):
@@ -207,7 +264,7 @@ def test_the_list_takes_no_more_queries_for_models_that_are_not_for_all(django_a
 def here(monkeypatch, transactional_db) -> plane.Plane:
     """A plane that was not opened, with a model for all, and one for nobody but Seven."""
     served("family/open")
-    served("family/own").clients.add(make_client("Семь"))
+    served("family/own", visible_to="clients").clients.add(make_client("Семь"))
     opened = plane.Plane()
     async_to_sync(opened._windows.close)()
     opened._snapshot.catalogue = load_catalogue(with_twins=False)

@@ -30,6 +30,7 @@ from billing.models import (
     Transfer,
 )
 from monitoring.models import Balance, Incident, Note, Probe, Symptom
+from routing.contents.models import Content
 from routing.models import CatalogueVersion
 from tests.builders import (
     alice,
@@ -44,7 +45,9 @@ from tests.builders import (
 )
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
-MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
+# Looked at one by one and with a reason, on pages of generations; there is no list of them.
+APART = [Content]
+MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
     *(CatalogueVersion, SamplingMedian, PromoBatch, Proposal, Visit, Balance, Symptom, Note, Change),
@@ -128,9 +131,12 @@ def test_every_model_is_on_the_desk(model):
 
 
 @each_model
-@pytest.mark.parametrize("query", ["", "?q=а", "?q=00000000-0000-0000-0000-000000000000"])
-def test_every_list_opens_and_can_be_searched(operator, rows, model, query):
-    assert operator.get(page(model, "changelist") + query).status_code == 200
+def test_every_list_opens_and_can_be_searched(operator, rows, model):
+    queries = ["", "?q=а", "?q=00000000-0000-0000-0000-000000000000"]
+
+    answers = [operator.get(page(model, "changelist") + query).status_code for query in queries]
+
+    assert answers == [200, 200, 200]
 
 
 @each_model

@@ -97,8 +97,8 @@ def test_support_reads_no_finance_and_not_what_an_answer_cost_us(groups):
     }
 
     assert set(refused.values()) == {403}
-    assert "1.234567" in billing.get(page).content.decode()
-    assert "1.234567" not in support.get(page).content.decode()
+    assert "1,234567" in billing.get(page).content.decode()
+    assert "1,234567" not in support.get(page).content.decode()
 
 
 def test_an_operator_who_is_no_longer_one_is_out_at_the_next_request(groups):

@@ -1,6 +1,7 @@
 """Every variable that settings and the start command read is explained in .env.example."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,29 @@ def test_readers_read_something(path: str) -> None:
 @pytest.mark.parametrize("name", [name for path in READERS for name in variables(path)])
 def test_a_variable_has_its_line(name: str) -> None:
     assert re.search(rf"^#?{name}=", EXAMPLE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("https", "said", "is_needed"),
+    [
+        ("1", None, True),
+        ("0", None, False),
+        (None, None, False),
+        ("1", "0", False),
+        ("0", "1", True),
+    ],
+)
+def test_staff_need_a_second_factor_where_there_is_https_unless_it_is_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch, https: str | None, said: str | None, is_needed: bool
+) -> None:
+    for name, value in {"XROUTER_HTTPS": https, "XROUTER_STAFF_SECOND_FACTOR": said}.items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+
+    read = runpy.run_path(str(ROOT / "xrouter/settings.py"), run_name="xrouter.settings")
+
+    assert read["XROUTER_STAFF_SECOND_FACTOR"] is is_needed
 
 
 def test_no_line_sets_anything() -> None:
