@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, ModelNotAllowed
+from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, ModelNotAllowed, TooManyGuesses
 from accounts.guesses import Guesses
 from accounts.keys import matches, parse
 from accounts.limits import UNLIMITED, Limits
@@ -146,6 +146,30 @@ class Callers:
     def check_guesses(self, address: str) -> None:
         """Raise TooManyGuesses if ``look_up`` would for whatever key comes from ``address``."""
         self._guesses.check(address)
+
+    def refuse(self, address: str) -> None:
+        """Count that a key from ``address`` is refused. Raises TooManyGuesses where it is one too many."""
+        self._guesses.refuse(address)
+
+    @property
+    def are_besieged(self) -> bool:
+        """Whether somebody has lately been refused too often."""
+        return self._guesses.is_besieged
+
+    def is_hopeless(self, key: str, address: str, *, may_look_up: bool) -> bool:
+        """Whether ``address`` has been refused too often, and ``key`` would be refused without a look-up.
+
+        ``may_look_up``: where a key is unknown, whether there would be room for a look-up at all.
+        """
+        if not self._guesses.is_over(address):
+            return False
+        try:
+            if self.remembered(key) is not None:
+                return False
+            self._guesses.check(address)
+        except (InvalidKey, TooManyGuesses):
+            return True
+        return not may_look_up
 
     def look_up(self, key: str, address: str = "") -> Caller:
         """The caller from the database. Blocks. Raises InvalidKey, and TooManyGuesses without a query."""

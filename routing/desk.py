@@ -16,7 +16,7 @@ import orjson
 from django.db import Error as DatabaseError
 
 from accounts.callers import Caller, Callers, sender_of
-from accounts.errors import AccessDenied, MissingKey
+from accounts.errors import AccessDenied, InvalidKey, MissingKey, TooManyGuesses
 from billing.errors import BillingError
 from billing.money import as_roubles
 from monitoring import metrics
@@ -38,6 +38,7 @@ from routing.reading import read_chat
 from routing.text_answers import in_its_form
 from routing.texts import read_text
 from routing.ticket import Ticket
+from routing.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ Admit = Callable[[Caller, Asked, Call], Awaitable[T]]
 LOOK_UP = 2.0
 # Keys of one address that are looked up at a time: whoever brings hundreds holds up himself, and nobody else.
 LOOK_UPS = 4
+# Requests of one address that wait for that, or are at it: what comes beyond would wait in vain.
+LOOK_UPS_WAITING = 100
 
 # A provider of ours gets it with our mark, so that we know a request of our own when it comes back to us.
 HOP = "x-xrouter-hop"
@@ -114,6 +117,18 @@ class CustomerLeft(Exception):
     """The connection has closed, or nobody reads at its other end: there is nobody to answer."""
 
 
+class Turn:
+    """Who of one address may look up a key now, and how many would."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(LOOK_UPS)
+        self.waiting = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.waiting >= LOOK_UPS_WAITING
+
+
 class Desk:
     """One per web worker."""
 
@@ -135,7 +150,8 @@ class Desk:
         self._patience = patience
         self._mark = mark
         self._keep = keep
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+        self._turnstile = Turnstile()
         self._callers = callers
         self._gateway = gateway
         self._embedder = embedder
@@ -159,14 +175,18 @@ class Desk:
 
     def caller(self, arrival: Arrival) -> Caller:
         """Who is calling, for a thread that may wait. Raises AccessDenied, and what the database raises."""
-        key, address = _key(arrival.headers), self._address(arrival)
-        caller = self._callers.remembered(key) or self._callers.look_up(key, address)
-        caller.check(address)
+        key, address = key_of(arrival.headers), self.address_of(arrival.peer, arrival.headers)
+        try:
+            caller = self._callers.remembered(key) or self._callers.look_up(key, address)
+            caller.check(address)
+        except (InvalidKey, TooManyGuesses):
+            self._callers.refuse(address)
+            raise
         return caller
 
     async def _answered(self, arrival: Arrival, answer: Callable[[Arrival, Call], Awaitable[Reply]]) -> Reply:
         """What ``answer`` brings, or the refusal that tells why it brings nothing."""
-        call = call_from(arrival.headers, self._address(arrival))
+        call = call_from(arrival.headers, self.address_of(arrival.peer, arrival.headers))
         try:
             return await answer(arrival, call)
         except (AccessDenied, RequestError, UpstreamError, BillingError) as exc:
@@ -228,8 +248,13 @@ class Desk:
             if self._mark and arrival.headers.get(HOP) == self._mark:
                 raise Circular
             caller = await self._caller(arrival.headers, call)
-            asked, call, question = _read(await json_body(arrival), call, read, caller)
-            ticket = await admit(caller, asked, call)
+            body = await json_body(arrival)
+            place = await self._turnstile.enter(caller.client_id)
+            try:
+                asked, call, question = _read(body, call, read, caller)
+                ticket = await admit(caller, asked, call)
+            finally:
+                self._turnstile.leave(place)
             if question is not None:
                 ticket.transcript = Transcript(ticket, caller.client_id, question)
             return ticket
@@ -241,27 +266,55 @@ class Desk:
             raise
 
     async def _caller(self, headers: Headers, call: Call) -> Caller:
-        key = _key(headers)
-        caller = self._callers.remembered(key) or await self._look_up(key, call.address)
-        caller.check(call.address)
+        try:
+            key = key_of(headers)
+            caller = self._callers.remembered(key) or await self._look_up(key, call.address)
+            caller.check(call.address)
+        except (MissingKey, InvalidKey, TooManyGuesses):
+            self._callers.refuse(call.address)
+            raise
         return caller
 
     async def _look_up(self, key: str, address: str) -> Caller:
         self._callers.check_guesses(address)  # no thread is needed to say no
+        turn = self._turns.get(address)
+        if turn is None:
+            turn = self._turns[address] = Turn()
+        if turn.is_full:
+            raise TooManyGuesses
+        turn.waiting += 1
         try:
-            async with asyncio.timeout(self._patience):
-                async with self._turns.setdefault(address, asyncio.Semaphore(LOOK_UPS)):
-                    # Of many who wait with one key, the first has found it for all.
-                    found = self._callers.remembered(key)
-                    return found or await in_thread(self._callers.look_up, key, address)
+            async with asyncio.timeout(self._patience), turn.places:
+                # Of many who wait with one key, the first has found it for all.
+                found = self._callers.remembered(key)
+                if found is not None:
+                    return found
+                self._callers.check_guesses(address)
+                return await in_thread(self._callers.look_up, key, address)
         except (DatabaseError, TimeoutError) as exc:
             log.warning("the database does not answer", extra={"error": type(exc).__name__})
             raise Unavailable from exc
+        finally:
+            turn.waiting -= 1
 
-    def _address(self, arrival: Arrival) -> str:
+    def is_hopeless(self, key: str, address: str) -> bool:
+        """Whether ``address`` has been refused too often, and would only be refused with ``key`` again."""
+        turn = self._turns.get(address)
+        return self._callers.is_hopeless(key, address, may_look_up=turn is None or not turn.is_full)
+
+    def address_of(self, peer: str, headers: Headers) -> str:
+        """Who is at the other end, behind proxies that are trusted."""
         if not self._proxies:
-            return arrival.peer
-        return sender_of(arrival.peer, arrival.headers.get("x-forwarded-for", ""), self._proxies)
+            return peer
+        return sender_of(peer, headers.get("x-forwarded-for", ""), self._proxies)
+
+
+# What is asked where; who has no key has no business there.
+INFERENCE = {
+    "/v1/chat/completions": Desk.chat,
+    "/v1/completions": Desk.text,
+    "/v1/embeddings": Desk.embeddings,
+}
 
 
 def _read(body: bytes, call: Call, read: Read, caller: Caller) -> tuple[Asked, Call, Question | None]:
@@ -313,7 +366,7 @@ def _as_texts(body: bytes, call: Call) -> tuple[Texts, Call]:
     return read_texts(body), call
 
 
-def _key(headers: Headers) -> str:
+def key_of(headers: Headers) -> str:
     """The API key of a request. OpenAI's clients send a bearer token, Anthropic's ``x-api-key``."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if not scheme:

@@ -5,7 +5,7 @@ No logic here: bytes in, the desk's reply out, and a watch on whether the custom
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -45,7 +45,7 @@ async def serve(
         return body
 
     try:
-        reply = await answer(Arrival(_headers(scope), _peer(scope), read_body))
+        reply = await answer(Arrival(headers_of(scope["headers"]), _peer(scope), read_body))
         await _send_reply(reply, _while_read(send, stalled))
     except CustomerLeft:
         return
@@ -65,7 +65,7 @@ async def read_first(app: App, scope: Message, receive: Receive, send: Send) -> 
     except CustomerLeft:
         return
     except RequestError as exc:
-        reply = refusal(exc, call_from(_headers(scope), _peer(scope)))
+        reply = refusal(exc, call_from(headers_of(scope["headers"]), _peer(scope)))
         with suppress(CustomerLeft):
             await _send_reply(reply, _while_read(send, STALLED))
         return
@@ -135,9 +135,10 @@ async def _pieces(receive: Receive) -> bytes:
             return b"".join(pieces)
 
 
-def _headers(scope: Message) -> dict[str, str]:
+def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers of a request by their names, which are in lower case."""
     headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
+    for name, value in pairs:
         # Repeated headers become one, as HTTP says: two keys are then no key.
         text = value.decode("latin-1")
         key = name.decode("latin-1")

@@ -27,6 +27,7 @@ from routing.desk import HOP, Desk
 from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
 from routing.planner import Planner
+from routing.porter import Porter
 from routing.pulse import Pulse
 from routing.slots import Slots
 from routing.snapshot import Snapshot
@@ -68,6 +69,7 @@ class Plane:
         self._scribe = Scribe()
         told: Any = {"mark": mark, "keep": self._scribe.keep}
         self.desk = Desk(self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES, **told)
+        self.porter = Porter(self._snapshot.callers, self.desk)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""

@@ -38,6 +38,7 @@ ASYNC = {
     "routing/promised/promise.py",
     "routing/pulse.py",
     "routing/search.py",
+    "routing/turnstile.py",
     "routing/views.py",
     "xrouter/asgi.py",
 }

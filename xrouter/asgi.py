@@ -25,17 +25,12 @@ django = get_asgi_application()
 
 # Models can be imported only now.
 from routing import express, plane  # noqa: E402
-from routing.desk import Desk  # noqa: E402
+from routing.desk import INFERENCE  # noqa: E402
 from xrouter.scrape import Gate  # noqa: E402
 
 if unshared:
     logging.getLogger(__name__).error("metrics of this process are not shown", extra={"error": unshared})
 
-INFERENCE = {
-    "/v1/chat/completions": Desk.chat,
-    "/v1/completions": Desk.text,
-    "/v1/embeddings": Desk.embeddings,
-}
 LANES = INFERENCE if settings.XROUTER_EXPRESS else {}
 
 
@@ -46,6 +41,11 @@ def _gate():
 
 
 _gate()  # a network that is none stops the start
+
+
+def at_a_glance(peer, url, headers):
+    """The refusal of a request that is not worth the application's time; None: it is to be served."""
+    return plane.current().porter.glance(peer, url, headers)
 
 
 async def application(scope, receive, send):

@@ -4,9 +4,12 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import uvicorn
+from uvicorn.importer import import_from_string
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Seconds that open answers have to end once we are told to stop.
@@ -20,6 +23,11 @@ HEADERS = 10.0
 # Bytes of a request's first line and headers, and how many headers. Browsers stay below.
 HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 200
+TURNED_AWAY = b"HTTP/1.1 429 Too Many Requests\r\n"
+# Seconds by which a refusal at a glance is late, so that nobody who goes on and on takes all our time; and
+# how many wait so long at a time: further ones are told at once.
+LATE = 2.0
+LATE_ROOM = 5_000
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 29\r\nconnection: close\r\n\r\n"
@@ -27,8 +35,22 @@ TOO_LARGE = (
 )
 
 
+# Whence, what for, with which headers -> the headers and the body of a 429, or None for whom it is not.
+Glance = Callable[[str, bytes, list[tuple[bytes, bytes]]], Sequence[bytes] | None]
+
+
 class HeadTooLarge(Exception):
     """Stops the parser, which knows no limits."""
+
+
+class TurnedAway:
+    """Stands where uvicorn has a request and its answer, for one that is refused at a glance."""
+
+    def __init__(self) -> None:
+        self.response_complete = False
+        self.disconnected = False
+        self.keep_alive = True
+        self.message_event = asyncio.Event()
 
 
 class Punctual(HttpToolsProtocol):
@@ -38,9 +60,21 @@ class Punctual(HttpToolsProtocol):
     A request that comes whole on a kept connection, as nearly all do, sets no timer.
     """
 
-    def __init__(self, *args: Any, headers_within: float = HEADERS, **kwargs: Any) -> None:
+    waiting = 0  # refusals that are late, of all connections
+
+    def __init__(
+        self,
+        *args: Any,
+        headers_within: float = HEADERS,
+        glance: Glance | None = None,
+        late: float = LATE,
+        **kwargs: Any,
+    ) -> None:
+        """``glance`` may refuse a request that the application then never sees, ``late`` seconds later."""
         super().__init__(*args, **kwargs)
         self._headers_within = headers_within
+        self._glance = glance
+        self._late = late
         self._end: asyncio.TimerHandle | None = None
         self._is_in_head = False
         # Bytes that came since the last of a body or the end of a head: what the parser keeps for itself.
@@ -78,11 +112,52 @@ class Punctual(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
             raise HeadTooLarge
-        super().on_headers_complete()
+        if not self._is_turned_away():
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._kept = 0
-        super().on_body(body)
+        if not isinstance(self.cycle, TurnedAway):
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not isinstance(self.cycle, TurnedAway):
+            super().on_message_complete()
+
+    def _is_turned_away(self) -> bool:
+        if (
+            self._glance is None
+            or not self.client
+            or not (self.cycle is None or self.cycle.response_complete)
+        ):
+            return False
+        said = self._glance(self.client[0], self.url, self.headers)
+        if said is None:
+            return False
+        cycle = self.cycle = TurnedAway()  # type: ignore[assignment]
+        cycle.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        if Punctual.waiting < LATE_ROOM:
+            Punctual.waiting += 1
+            self.loop.call_later(self._late, self._tell_late, cycle, said)
+        else:
+            self._tell(cycle, said)
+        return True
+
+    def _tell_late(self, cycle: TurnedAway, said: Sequence[bytes]) -> None:
+        Punctual.waiting -= 1
+        if not self.transport.is_closing():
+            self._tell(cycle, said)
+
+    def _tell(self, cycle: TurnedAway, said: Sequence[bytes]) -> None:
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        headers, body = said
+        self.transport.write(b"".join((TURNED_AWAY, *lines, headers, b"\r\n", body)))
+        cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         if isinstance(getattr(sys.exception(), "__context__", None), HeadTooLarge):
@@ -106,10 +181,12 @@ class Punctual(HttpToolsProtocol):
 
 
 def main() -> None:
+    # Django is made ready here, and by nobody who only reads this file.
+    guarded: Any = partial(Punctual, glance=import_from_string("xrouter.asgi:at_a_glance"))
     config = uvicorn.Config(
         "xrouter.asgi:application",
         loop="uvloop",
-        http=Punctual,
+        http=guarded,
         lifespan="on",
         access_log=False,
         log_config=None,  # Django's: one JSON object a line

@@ -9,7 +9,8 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from tests.abuse.house import MODEL, Line, chat, meanwhile, message, new_client, steady
+from tests.abuse.house import MODEL, chat, meanwhile, message, new_client, processor, steady
+from tests.abuse.mob import Orders, mob
 from tests.chaos.house import House
 from tests.e2e.installation import wait_until
 from tests.e2e.storm import Storm, limit_of
@@ -103,29 +104,22 @@ async def leavers(house: House, scale: float) -> None:
 
 
 async def flood(house: House, scale: float) -> None:
-    """One tenant asks 500 times a second: allowed to, and limited to 20."""
+    """One tenant asks 500 times a second: allowed to, and limited to 20; one by one, and 64 at once."""
     honest, flooder = new_client(house).key, new_client(house)
+    said = message(flooder.key, chat("Ещё", max_tokens=5)).decode()
+    await steady(house, honest, 1)  # whoever is seen first is looked up
     calm = await steady(house, honest, SECONDS * scale)
     print(f"without the flood: {calm}")
-    for name, limit in (("a limit of 50,000 a second", 50_000), ("a limit of 20 a second", 20)):
+    for limit, at_once in ((50_000, 1), (50_000, FLOOD_LINES), (20, 1), (20, FLOOD_LINES)):
         flooder.change(requests_per_second=limit)
         await asyncio.sleep(1)
-        counted: Counter[int] = Counter()
-        began = time.perf_counter()
-        async with meanwhile(*(_flood(house, flooder.key, counted) for _ in range(FLOOD_LINES))):
+        before = processor(house)
+        async with mob(Orders(house.port, [said], FLOOD, lines=4 * FLOOD_LINES, at_once=at_once)) as told:
             met = await steady(house, honest, SECONDS * scale)
-        took = time.perf_counter() - began
-        print(f"with {name}: the flood {sum(counted.values()) / took:.0f}/s {dict(counted)}")
+        cost = (processor(house) - before) / (told.answers + len(met.waits))
+        print(f"with a limit of {limit} a second, {at_once} at once: the flood {told}")
         print(f"    the others {met}; p99 × {met.share(0.99) / calm.share(0.99):.1f}")
-
-
-async def _flood(house: House, key: str, counted: Counter[int]) -> None:
-    line, said, pause = Line(house.port), message(key, chat("Ещё", max_tokens=5)), FLOOD_LINES / FLOOD
-    while True:
-        began = time.perf_counter()
-        status, _ = await line.ask(said)
-        counted[status] += 1
-        await asyncio.sleep(max(0, pause - (time.perf_counter() - began)))
+        print(f"    web processes: {cost * 1000:.2f} ms of the processor a request")
 
 
 async def streams(house: House, scale: float) -> None:

@@ -1,67 +1,47 @@
 """Made-up keys: thousands of them a second beside honest customers, and how long each takes to be refused."""
 
-import asyncio
-import random
 import statistics
 import time
-from collections import Counter
-from collections.abc import Callable
 
 from accounts.keys import Kind, checksum, new_key
-from tests.abuse.house import Line, chat, meanwhile, message, new_client, steady
+from tests.abuse.house import Line, chat, message, new_client, processor, steady
+from tests.abuse.mob import MADE_UP, Orders, made_up, mob
 from tests.chaos.house import House
 
 SECONDS = 15.0
-# Of those who guess, and how many guesses a second they make together where they do not hurry.
-LINES = 64
-PACE = 2_200
+# Guesses a second where nobody hurries, on so many lines at the most: a guess may be answered a second late.
+PACE, LINES = 2_200, 2_500
+# Lines of those who hurry: each guesses again as soon as it is answered.
+HASTY = 64
+FEW = 100
 ASKED = chat("Привет")
 
 
 async def guesses(house: House, scale: float) -> None:
     """2,200 wrong keys a second, then as many as can be; honest customers meanwhile, some of them new."""
     key = new_client(house).key
+    await steady(house, key, 1)  # whoever is seen first is looked up
     calm = await steady(house, key, SECONDS * scale)
     print(f"nobody guesses: {calm}")
-    for name, wrong, pause in (
-        ("each key once", _distinct, LINES / PACE),
-        ("the same few keys", _repeated, LINES / PACE),
-        ("each key once, in a hurry", _distinct, 0.0),
-        ("the same few keys, in a hurry", _repeated, 0.0),
+    few = [message(made_up(), ASKED).decode() for _ in range(FEW)]
+    for name, wrong, pace in (
+        ("each key once", [message(MADE_UP, ASKED).decode()], PACE),
+        ("the same few keys", few, PACE),
+        ("each key once, in a hurry", [message(MADE_UP, ASKED).decode()], 0),
+        ("the same few keys, in a hurry", few, 0),
     ):
-        counted: Counter[int] = Counter()
         newcomers = [new_client(house).key for _ in range(5)]
-        before, began = _looked_up(house), time.perf_counter()
-        async with meanwhile(*(_guess(house, wrong, pause, counted) for _ in range(LINES))):
+        before, spent = _looked_up(house), processor(house)
+        orders = Orders(house.port, wrong, pace, lines=LINES if pace else HASTY, address="127.0.0.2")
+        async with mob(orders) as told:
             met = await steady(house, key, SECONDS * scale)
-            took = time.perf_counter() - began
             first = [await _first(house, one) for one in newcomers]
-        print(f"{name}: {sum(counted.values()) / took:.0f} guesses a second, {dict(counted)}")
+        spent = (processor(house) - spent) / told.seconds
+        print(f"{name}: {told}")
         print(f"    honest customers: {met}; p99 × {met.share(0.99) / calm.share(0.99):.1f}")
         print(f"    customers not seen before: {first}")
+        print(f"    web processes: {spent:.2f} of a processor, honest customers included")
         print(f"    reads of the table of keys: {_looked_up(house) - before}")
-
-
-async def _guess(house: House, wrong: Callable[[], str], pause: float, counted: Counter[int]) -> None:
-    """One line of guesses, ``pause`` seconds from one to the next."""
-    line, due = Line(house.port, "127.0.0.2"), time.perf_counter() + random.uniform(0, pause)
-    while True:
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        status, _ = await line.ask(message(wrong(), ASKED))
-        counted[status] += 1
-        due += pause
-
-
-def _distinct() -> str:
-    return new_key(Kind.LIVE).plaintext
-
-
-_FEW = [new_key(Kind.LIVE).plaintext for _ in range(100)]
-_numbers = iter(range(10**9))
-
-
-def _repeated() -> str:
-    return _FEW[next(_numbers) % len(_FEW)]
 
 
 async def _first(house: House, key: str) -> str:

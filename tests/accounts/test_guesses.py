@@ -5,7 +5,7 @@ import pytest
 from accounts import guesses
 from accounts.callers import Callers
 from accounts.errors import InvalidKey, TooManyGuesses
-from accounts.guesses import BURST, PER_SECOND, Guesses
+from accounts.guesses import BURST, GRUDGE, PER_SECOND, REFUSALS, REFUSALS_PER_SECOND, Guesses
 from accounts.keys import Kind, new_key
 from tests.accounts.test_callers import Source, caller_of
 
@@ -78,7 +78,7 @@ def test_addresses_take_a_bounded_room(clock: Clock, monkeypatch: pytest.MonkeyP
     for number in range(10):
         made.count(f"10.0.0.{number}")
 
-    assert len(made._counted) == 3
+    assert len(made._looked_up) == 3
 
 
 def test_a_good_key_is_found_until_then_and_a_remembered_one_always():
@@ -107,3 +107,50 @@ def test_the_same_wrong_key_again_and_again_is_one_guess():
             callers.look_up(wrong, "203.0.113.7")
 
     callers.check_guesses("203.0.113.7")
+
+
+# Refusals that cost no look-up ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refused(clock: Clock) -> Guesses:
+    """Somebody at 203.0.113.7 has been told as often as is good that his key is wrong."""
+    made = Guesses(clock)
+    for _ in range(REFUSALS):
+        made.refuse("203.0.113.7")
+    return made
+
+
+def test_one_refusal_too_many_is_told_as_such(refused: Guesses):
+    assert refused.is_over("203.0.113.7") is False  # nobody has had one too many yet
+
+    with pytest.raises(TooManyGuesses) as caught:
+        refused.refuse("203.0.113.7")
+
+    assert caught.value.retry_after == pytest.approx(1 / REFUSALS_PER_SECOND)
+    assert refused.is_besieged
+    assert refused.is_over("203.0.113.7")
+    assert not refused.is_over("203.0.113.8")
+
+
+def test_refusals_are_no_look_ups(refused: Guesses):
+    refused.check("203.0.113.7")
+
+
+def test_whoever_stops_is_soon_free_of_it_however_long_he_went_on(refused: Guesses, clock: Clock):
+    for _ in range(10 * REFUSALS):
+        with pytest.raises(TooManyGuesses):
+            refused.refuse("203.0.113.7")
+
+    clock.now += GRUDGE + 1.5 / REFUSALS_PER_SECOND
+
+    assert not refused.is_besieged
+    assert not refused.is_over("203.0.113.7")
+    refused.refuse("203.0.113.7")
+
+
+def test_what_has_no_address_is_not_counted(clock: Clock):
+    made = Guesses(clock)
+
+    for _ in range(2 * REFUSALS):
+        made.refuse("")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from accounts.guesses import BURST
+from accounts.guesses import BURST, REFUSALS
 from accounts.keys import Kind, new_key
 from tests.addresses import addresses, of_admin
 from tests.e2e.installation import Installation, Server, Twins, wait_until
@@ -383,6 +384,34 @@ def test_hundreds_of_made_up_keys_are_looked_up_no_more_and_concern_nobody_else(
     assert guess(besieged, "198.51.100.1", key).status == 200
     assert guess(besieged, "198.51.100.2", unseen).status == 200
     assert guess(besieged, "198.51.100.1", "sk-1").status == 401
+
+
+async def test_the_same_wrong_key_again_and_again_is_turned_away_and_a_good_one_is_not(
+    installation: Installation, besieged: Server, key: str
+):
+    """On one kept connection, which somebody else's requests share: a proxy's, say."""
+    wrong, unseen = new_key(Kind.LIVE).plaintext, new_client(installation).key
+    reader, writer = await asyncio.open_connection(*besieged.address)
+
+    async def told(shown: str) -> tuple[int, str]:
+        fields = [f"{BEARER} {shown}", "X-Forwarded-For: 198.51.100.9"]
+        said = request(PATH, *fields, method="POST", body=BODY).replace(b"Connection: close\r\n", b"")
+        writer.write(said.replace(b"Connection: close", b"X-Kept: yes"))
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        size = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+        return int(head.split()[1]), (await reader.readexactly(size)).decode()
+
+    statuses = [(await told(key))[0]]
+    while 429 not in statuses:
+        statuses.append((await told(wrong))[0])
+        assert len(statuses) < 5 * REFUSALS
+    late = await told(wrong)
+
+    assert Counter(statuses)[401] >= REFUSALS
+    assert late[0] == 429
+    assert "too_many_wrong_keys" in late[1]
+    assert (await told(key))[0] == (await told(unseen))[0] == 200
+    writer.close()
 
 
 def test_somebody_elses_beginning_of_a_key_locks_nobody_out(installation: Installation, express: Server):

@@ -204,3 +204,85 @@ async def test_what_follows_a_body_is_no_header(connect: Connect) -> None:
 
     await reader.readuntil(b"\r\n\r\n")
     assert await reader.readexactly(22) == b"host,transfer-encoding"
+
+
+# Turned away ------------------------------------------------------------------------------------------
+
+SAID = b"content-length: 4\r\n", b"away"
+POST = b"POST /away HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n%b\r\nGET / H"
+
+
+@pytest.fixture
+async def guarded() -> AsyncIterator[Connect]:
+    """A server that turns away whoever asks for /away, a moment later."""
+    config = uvicorn.Config(application, http=Punctual, lifespan="off", log_config=None)
+
+    def glance(peer: str, url: bytes, headers: Any) -> tuple[bytes, bytes] | None:
+        return SAID if (peer, url) == ("127.0.0.1", b"/away") else None
+
+    protocol = partial(Punctual, config, ServerState(), {}, glance=glance, late=0.01)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    yield partial(asyncio.open_connection, *server.sockets[0].getsockname())
+    server.close()
+
+
+async def test_who_is_turned_away_keeps_his_connection_and_his_body_is_no_request(guarded: Connect) -> None:
+    reader, writer = await guarded()
+
+    for _ in range(2):
+        writer.write(POST % b"")
+        assert await reader.readline() == b"HTTP/1.1 429 Too Many Requests\r\n"
+        assert (await reader.readuntil(b"away")).count(b"\r\n") >= 2
+    writer.write(REQUEST)
+
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+    assert Punctual.waiting == 0
+    writer.close()
+
+
+async def test_what_is_sent_behind_a_request_that_is_turned_away_is_answered_after_it(
+    guarded: Connect,
+) -> None:
+    reader, writer = await guarded()
+
+    writer.write(POST.replace(b"7", b"0").partition(b"GET")[0] % b"" + REQUEST)
+
+    assert await reader.readline() == b"HTTP/1.1 429 Too Many Requests\r\n"
+    await reader.readuntil(b"away")
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+    writer.close()
+
+
+async def test_who_is_turned_away_and_wants_no_more_is_told_so_and_left(guarded: Connect) -> None:
+    reader, writer = await guarded()
+
+    writer.write(POST % b"Connection: close\r\n")
+
+    assert b"connection: close\r\n" in await rest(reader)
+    writer.close()
+
+
+async def test_who_leaves_before_he_is_turned_away_takes_up_no_room(guarded: Connect) -> None:
+    _, writer = await guarded()
+    writer.write(POST % b"")
+    await writer.drain()
+    writer.transport.abort()
+
+    reader, writer = await guarded()
+    writer.write(POST % b"")
+    await reader.readuntil(b"away")
+
+    assert Punctual.waiting == 0
+    writer.close()
+
+
+async def test_where_too_many_wait_to_be_turned_away_the_next_is_told_at_once(
+    guarded: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xrouter.web.LATE_ROOM", 0)
+    reader, writer = await guarded()
+
+    writer.write(POST % b"")
+
+    await reader.readuntil(b"away")
+    writer.close()

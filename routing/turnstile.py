@@ -1,0 +1,167 @@
+"""Whose request begins next, where more come than a worker can begin at once: clients in turn.
+
+All requests of a worker share one event loop, which runs whatever is ready in the order in which it became
+so: beside a client who sends a hundred requests at once everybody else would wait for all of them, at each
+step of the way. So only a few requests of one client are beginning at a time, from the parsing of the body
+until their money is on hold, and not many of all; what comes meanwhile waits here, and clients take turns.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from routing.errors import Unavailable
+
+# Places for requests that are beginning: of one client, and of all.
+OWN = 6
+ALL = 32
+# Seconds after which a place is free again, whoever has it: he waits for a database or a Redis that is slow,
+# not for the processor, and a crowd there is the smaller evil: it is served in batches.
+HELD = 0.02
+# Seconds for which a client is not alone after another one came. Who is alone takes nobody's time.
+COMPANY = 60.0
+# Requests that wait, of one client and of all: more are not worth their place.
+ROOM_OF_ONE = 1_000
+ROOM = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    client: int
+    since: float  # the loop's time
+
+
+@dataclass(slots=True)
+class Party:
+    """One client's requests: those that are beginning, oldest first, and those that wait."""
+
+    places: int = 0
+    waiting: deque["asyncio.Future[Place]"] = field(default_factory=deque)
+
+
+class Turnstile:
+    """One per web worker."""
+
+    def __init__(self) -> None:
+        self._taken: dict[Place, None] = {}  # oldest first
+        self._parties: dict[int, Party] = {}
+        # Whose turn is next at the beginning; all of them wait.
+        self._turns: OrderedDict[int, Party] = OrderedDict()
+        self._waiting = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._last: int | None = None  # the client who came last
+        self._company_until = float("-inf")
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    async def enter(self, client: int) -> Place:
+        """A place, as soon as there is one for this client; ``leave`` gives it back.
+
+        Raises Unavailable where too many wait already.
+        """
+        now = asyncio.get_running_loop().time()
+        if client != self._last:
+            if self._last is not None:
+                self._company_until = now + COMPANY
+            self._last = client
+        self._forget_the_slow(now)
+        party = self._parties.get(client)
+        if party is None:
+            party = self._parties[client] = Party()
+        if not party.waiting and not self._is_full(now) and self._may_have_more(party, now):
+            return self._seat(client, party, now)
+        return await self._in_line(client, party)
+
+    def leave(self, place: Place) -> None:
+        self._free(place)
+        if self._waiting:
+            self._let_in()
+
+    def _is_full(self, now: float) -> bool:
+        return len(self._taken) >= ALL and now < self._company_until
+
+    def _may_have_more(self, party: Party, now: float) -> bool:
+        return party.places < OWN or now >= self._company_until
+
+    def _seat(self, client: int, party: Party, now: float) -> Place:
+        place = Place(client, now)
+        self._taken[place] = None
+        party.places += 1
+        return place
+
+    def _free(self, place: Place) -> None:
+        if place not in self._taken:
+            return  # it was taken from him
+        del self._taken[place]
+        party = self._parties[place.client]
+        party.places -= 1
+        if not party.places and not party.waiting:
+            del self._parties[place.client]
+
+    def _forget_the_slow(self, now: float) -> None:
+        while self._taken:
+            place = next(iter(self._taken))
+            if now < place.since + HELD:
+                break
+            self._free(place)
+
+    async def _in_line(self, client: int, party: Party) -> Place:
+        if self._waiting >= ROOM or len(party.waiting) >= ROOM_OF_ONE:
+            raise Unavailable
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[Place] = loop.create_future()
+        party.waiting.append(turn)
+        self._turns[client] = party
+        self._waiting += 1
+        self._look_later(loop)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # his turn came in the very moment in which he left
+                self.leave(turn.result())
+            else:
+                self._strike(client, party, turn)
+            raise
+
+    def _strike(self, client: int, party: Party, turn: "asyncio.Future[Place]") -> None:
+        """Whoever has left waits no more."""
+        if turn in party.waiting:
+            party.waiting.remove(turn)
+            self._waiting -= 1
+        if not party.waiting:
+            # The client may have begun anew meanwhile.
+            if self._turns.get(client) is party:
+                del self._turns[client]
+            if not party.places and self._parties.get(client) is party:
+                del self._parties[client]
+
+    def _let_in(self) -> None:
+        """Give free places to those who wait, one to each client in turn."""
+        now = asyncio.get_running_loop().time()
+        self._forget_the_slow(now)
+        in_vain = 0  # clients in a row who have all they may have
+        while in_vain < len(self._turns) and not self._is_full(now):
+            client, party = self._turns.popitem(last=False)
+            if self._may_have_more(party, now):
+                in_vain = 0
+                turn = party.waiting.popleft()
+                self._waiting -= 1
+                if not turn.done():  # else he is leaving just now
+                    turn.set_result(self._seat(client, party, now))
+            else:
+                in_vain += 1
+            if party.waiting:
+                self._turns[client] = party
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None:
+            self._timer = loop.call_later(HELD, self._look)
+
+    def _look(self) -> None:
+        """Whoever has been slow makes room, though nobody has left."""
+        self._timer = None
+        if self._waiting:
+            self._let_in()
+            self._look_later(asyncio.get_running_loop())

@@ -1,0 +1,115 @@
+"""Who is turned away at a glance: by the desk's verdict, in the envelope's words, never with a good key."""
+
+import json
+from typing import Any
+
+import pytest
+
+from accounts import guesses
+from accounts.callers import Callers
+from accounts.errors import InvalidKey, TooManyGuesses
+from accounts.keys import Key, Kind, new_key
+from routing.desk import Desk
+from routing.porter import Porter, Refusal
+from tests.accounts.test_callers import Source, caller_of
+
+PEER = "203.0.113.7"
+CHAT = b"/v1/chat/completions"
+GOOD, BAD, UNSEEN = (new_key(Kind.LIVE) for _ in range(3))
+
+
+class Gate:
+    """A porter, the callers that are known, and whoever has come too often already."""
+
+    def __init__(self, proxies: tuple[str, ...] = ()) -> None:
+        source = Source()
+        source.rows = {key.prefix: caller_of(key) for key in (GOOD, UNSEEN)}
+        self.callers = Callers(source)
+        nobody: Any = None  # nothing gets as far as them
+        self.porter = Porter(self.callers, Desk(self.callers, nobody, nobody, proxies))
+        self.callers.look_up(GOOD.plaintext, PEER)
+        with pytest.raises(InvalidKey):
+            self.callers.look_up(BAD.plaintext, PEER)
+
+    def refuse(self, address: str = PEER) -> None:
+        with pytest.raises(TooManyGuesses):
+            for _ in range(guesses.REFUSALS + 1):
+                self.callers.refuse(address)
+
+    def glance(self, url: bytes, key: Key | str | None, peer: str = PEER, **others: str) -> Refusal | None:
+        shown = {} if key is None else {"authorization": f"Bearer {getattr(key, 'plaintext', key)}"}
+        headers = [(n.replace("_", "-").encode(), v.encode()) for n, v in {**shown, **others}.items()]
+        return self.porter.glance(peer, url, headers)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    monkeypatch.setattr(guesses, "REFUSALS_PER_SECOND", 0.001)  # nothing drains while the test runs
+    gate = Gate()
+    gate.refuse()
+    return gate
+
+
+@pytest.mark.parametrize("key", [BAD, "sk-1", f"{GOOD.plaintext[:16]}x", None, ""])
+@pytest.mark.parametrize("url", [CHAT, CHAT + b"?x=1", b"/v1/embeddings"])
+def test_who_was_refused_too_often_is_turned_away_with_whatever_is_no_good_key(
+    gate: Gate, url: bytes, key: Any
+) -> None:
+    assert gate.glance(url, key)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        (CHAT, GOOD),
+        (CHAT, UNSEEN),  # it may be somebody's: the desk looks it up
+        (b"/v1/models", None),
+        (b"/v1/models", ""),
+        (b"/dashboard/", BAD),
+    ],
+)
+def test_a_good_key_and_what_needs_none_are_let_in(gate: Gate, url: bytes, key: Any) -> None:
+    assert gate.glance(url, key) is None
+
+
+def test_a_bad_key_is_turned_away_wherever_keys_are_looked_at(gate: Gate) -> None:
+    assert gate.glance(b"/v1/models", BAD)
+    assert gate.glance(b"/v1/key", BAD)
+
+
+def test_where_no_key_is_looked_up_any_more_unseen_ones_are_turned_away(gate: Gate) -> None:
+    for _ in range(guesses.BURST):
+        gate.callers._guesses.count(PEER)
+
+    assert gate.glance(CHAT, UNSEEN)
+    assert gate.glance(CHAT, GOOD) is None
+
+
+def test_others_are_not_concerned(gate: Gate) -> None:
+    assert gate.glance(CHAT, BAD, peer="203.0.113.8") is None
+
+
+def test_behind_a_proxy_it_is_the_last_hop_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(proxies=("192.0.2.1/32",))
+    gate.refuse("198.51.100.1")
+
+    assert gate.glance(CHAT, BAD, peer="192.0.2.1", x_forwarded_for="10.0.0.1, 198.51.100.1")
+    assert gate.glance(CHAT, BAD, peer="192.0.2.1", x_forwarded_for="198.51.100.1, 10.0.0.1") is None
+
+
+@pytest.mark.parametrize("codes", ["string", "number"])
+def test_it_is_told_in_the_words_of_the_envelope(gate: Gate, codes: str) -> None:
+    said = [gate.glance(CHAT, BAD, x_xrouter_error_codes=codes) for _ in range(2)]
+
+    numbers = []
+    for one in said:
+        assert one
+        headers = dict(line.split(": ", 1) for line in one.headers.decode().splitlines())
+        error = json.loads(one.body)["error"]
+        assert error["type"] == "rate_limit_error"
+        assert error["code"] == ("too_many_wrong_keys" if codes == "string" else 429)
+        assert headers["content-length"] == str(len(one.body))
+        assert headers["retry-after"] == "1"
+        assert headers["x-request-id"] == error["metadata"]["request_id"]
+        numbers.append(headers["x-request-id"])
+    assert len(set(numbers)) == 2
