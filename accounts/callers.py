@@ -121,11 +121,13 @@ def sender_of(peer: str, forwarded: str, proxies: Iterable[Network]) -> str:
 class Callers:
     """The callers one worker has seen. Bounded; safe to use from several threads."""
 
-    def __init__(self, load: Callable[[str], Caller | None] = load_caller) -> None:
+    def __init__(
+        self, load: Callable[[str], Caller | None] = load_caller, guesses: Guesses | None = None
+    ) -> None:
         self._load = load
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
-        self._guesses = Guesses()
+        self._guesses = guesses or Guesses()
         self._asking = threading.Lock()
         # Held for what is done to memory alone: ``forget`` waits for no query.
         self._memory = threading.Lock()

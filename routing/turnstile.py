@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from routing.errors import Unavailable
 
 # Places for requests that are beginning: of one client, and of all.
-OWN = 6
-ALL = 32
+OWN = 16
+ALL = 64
 # Seconds after which a place is free again, whoever has it: he waits for a database or a Redis that is slow,
 # not for the processor, and a crowd there is the smaller evil: it is served in batches.
 HELD = 0.02

@@ -81,10 +81,10 @@ def test_addresses_take_a_bounded_room(clock: Clock, monkeypatch: pytest.MonkeyP
     assert len(made._looked_up) == 3
 
 
-def test_a_good_key_is_found_until_then_and_a_remembered_one_always():
+def test_a_good_key_is_found_until_then_and_a_remembered_one_always(clock: Clock):
     source, good, late = Source(), new_key(Kind.LIVE), new_key(Kind.LIVE)
     source.rows = {key.prefix: caller_of(key) for key in (good, late)}
-    callers = Callers(source)
+    callers = Callers(source, Guesses(clock))
 
     for _ in range(BURST):
         callers.look_up(good.plaintext, "203.0.113.7")
