@@ -8,7 +8,7 @@ from csp.decorators import csp_update
 from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
-from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -35,11 +35,12 @@ class Portal(UnfoldAdminSite):
     index_template = "routing/desk/start.html"
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        guarded = _behind_second_factor(_without_oddities(view))
-        return csp_update(LOOSER)(super().admin_view(guarded, cacheable))
+        guarded = _after_no_pause(_behind_second_factor(_without_oddities(view)))
+        return _for_the_near(csp_update(LOOSER)(super().admin_view(guarded, cacheable)))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is one way in, whatever is sent here: the one that asks for the second factor."""
+        _look_whether_near(request)
         if self.has_permission(request):
             return redirect("admin:index")
         if request.user.is_authenticated:
@@ -80,6 +81,38 @@ def _without_oddities(view: View) -> View:
 
 def _is_year(text: str) -> bool:
     return text.isdecimal() and len(text) <= 4 and 1 <= int(text) < 9999
+
+
+def _for_the_near(view: View) -> View:
+    """``view``, which for everybody else is not there."""
+
+    @wraps(view)
+    def hidden(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        _look_whether_near(request)
+        return view(request, *args, **kwargs)
+
+    return hidden
+
+
+def _look_whether_near(request: HttpRequest) -> None:
+    from accounts.threshold import is_near  # noqa: PLC0415 - the site is there before models are
+
+    if not is_near(request):
+        raise Http404
+
+
+def _after_no_pause(view: View) -> View:
+    @wraps(view)
+    def awake(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        from accounts.threshold import has_been_away  # noqa: PLC0415 - the site is there before models are
+
+        if not has_been_away(request):
+            return view(request, *args, **kwargs)
+        logout(request)
+        messages.warning(request, _("Вас давно не было в портале: войдите снова."))
+        return redirect_to_login(request.get_full_path())
+
+    return awake
 
 
 def _behind_second_factor(view: View) -> View:

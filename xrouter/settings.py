@@ -5,6 +5,7 @@ writes: so ``manage.py`` talks to the running installation from any shell.
 """
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import environ
@@ -282,6 +283,15 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("XROUTER_HTTPS", default=F
 if SESSION_COOKIE_SECURE:
     # TLS ends at the proxy. Without this, forms that came by HTTPS would look like another site's.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # Seconds for which browsers ask for nothing by HTTP any more.
+    SECURE_HSTS_SECONDS = 30 * 24 * 3600
+# Where the operators' portal is to be found; everywhere if none is named.
+XROUTER_STAFF_NETWORKS = env.list("XROUTER_STAFF_NETWORKS", default=[])
+for text in XROUTER_STAFF_NETWORKS:
+    try:
+        ip_network(text)
+    except ValueError as exc:
+        raise environ.ImproperlyConfigured(f"XROUTER_STAFF_NETWORKS: {exc}") from exc
 # Whether staff need a second factor to open the portal. Who has one is asked for it in any case.
 XROUTER_STAFF_SECOND_FACTOR = env.bool("XROUTER_STAFF_SECOND_FACTOR", default=SESSION_COOKIE_SECURE)
 SECURE_CONTENT_TYPE_NOSNIFF = True
