@@ -10,7 +10,7 @@ from pathlib import Path
 
 import environ
 
-from xrouter import navigation
+from xrouter import navigation, production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -281,10 +281,17 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("XROUTER_HTTPS", default=False)
 if SESSION_COOKIE_SECURE:
+    if found := production.complaints(debug=DEBUG, hosts=ALLOWED_HOSTS, secret_key=SECRET_KEY):
+        raise environ.ImproperlyConfigured(f"With XROUTER_HTTPS this is not safe. {'; '.join(found)}.")
     # TLS ends at the proxy. Without this, forms that came by HTTPS would look like another site's.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Seconds for which browsers ask for nothing by HTTP any more.
     SECURE_HSTS_SECONDS = 30 * 24 * 3600
+    SILENCED_SYSTEM_CHECKS = [
+        "security.W005",  # subdomains and
+        "security.W021",  # preloaded lists are for the owner of the domain to decide
+        "security.W008",  # the proxy redirects; a key that came by HTTP has been shown already
+    ]
 # Where the operators' portal is to be found; everywhere if none is named.
 XROUTER_STAFF_NETWORKS = env.list("XROUTER_STAFF_NETWORKS", default=[])
 for text in XROUTER_STAFF_NETWORKS:

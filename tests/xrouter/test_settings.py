@@ -1,9 +1,13 @@
 """Every variable that settings and the start command read is explained in .env.example."""
 
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
+import environ
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
@@ -48,6 +52,45 @@ def test_staff_need_a_second_factor_where_there_is_https_unless_it_is_said_other
     read = runpy.run_path(str(ROOT / "xrouter/settings.py"), run_name="xrouter.settings")
 
     assert read["XROUTER_STAFF_SECOND_FACTOR"] is is_needed
+
+
+SAFE = {"XROUTER_HTTPS": "1", "XROUTER_SECRET_KEY": "abcdefghij" * 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_safe"),
+    [
+        ("XROUTER_ALLOWED_HOSTS", "router.example", True),
+        ("XROUTER_ALLOWED_HOSTS", "router.example,*", False),
+        ("XROUTER_DEBUG", "1", False),
+        ("XROUTER_SECRET_KEY", "change-me", False),
+        ("XROUTER_SECRET_KEY", "a" * 60, False),
+    ],
+)
+def test_what_gives_something_away_does_not_start_where_there_is_https(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, is_safe: bool
+) -> None:
+    for each, said in {**SAFE, name: value}.items():
+        monkeypatch.setenv(each, said)
+
+    if is_safe:
+        runpy.run_path(str(ROOT / "xrouter/settings.py"), run_name="xrouter.settings")
+        return
+    with pytest.raises(environ.ImproperlyConfigured, match=name):
+        runpy.run_path(str(ROOT / "xrouter/settings.py"), run_name="xrouter.settings")
+
+
+def test_django_finds_nothing_to_complain_of_where_there_is_https() -> None:
+    checked = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env={**os.environ, **SAFE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_no_line_sets_anything() -> None:
