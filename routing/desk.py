@@ -3,17 +3,14 @@
 Both doors, the express lane and Django REST framework, hand requests in here and carry replies out.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_network
 from typing import Any, Self, TypeVar
-from weakref import WeakValueDictionary
 
 import orjson
-from django.db import Error as DatabaseError
 
 from accounts.callers import Caller, Callers, sender_of
 from accounts.errors import AccessDenied, InvalidKey, MissingKey, TooManyGuesses
@@ -23,7 +20,7 @@ from monitoring import metrics
 from monitoring.logs import report_bug
 from providers.errors import UpstreamError
 from providers.wire import Chat, Texts
-from routing.bridge import in_thread
+from routing import lookups
 from routing.call import Call, call_from
 from routing.contents.listening import Keep, Overheard, question_of
 from routing.contents.transcript import Question, Transcript
@@ -31,7 +28,7 @@ from routing.embeddings.reading import read_texts
 from routing.embeddings.story import Embedder
 from routing.embeddings.ticket import EmbeddingsTicket
 from routing.envelope import envelope, row_of
-from routing.errors import Circular, NotJson, RequestError, Unavailable
+from routing.errors import Circular, NotJson, RequestError
 from routing.gateway import Gateway
 from routing.rates import NAMES, rate_headers
 from routing.reading import read_chat
@@ -48,13 +45,6 @@ Asked = dict[str, Any]  # a chat, or texts
 # A body -> what is asked, and how it is to be answered. Raises RequestError.
 Read = Callable[[bytes, Call], tuple[Asked, Call]]
 Admit = Callable[[Caller, Asked, Call], Awaitable[T]]
-
-# Seconds for the database to tell who is calling: where it hangs, whoever is not in memory hears it soon.
-LOOK_UP = 2.0
-# Keys of one address that are looked up at a time: whoever brings hundreds holds up himself, and nobody else.
-LOOK_UPS = 4
-# Requests of one address that wait for that, or are at it: what comes beyond would wait in vain.
-LOOK_UPS_WAITING = 100
 
 # A provider of ours gets it with our mark, so that we know a request of our own when it comes back to us.
 HOP = "x-xrouter-hop"
@@ -117,18 +107,6 @@ class CustomerLeft(Exception):
     """The connection has closed, or nobody reads at its other end: there is nobody to answer."""
 
 
-class Turn:
-    """Who of one address may look up a key now, and how many would."""
-
-    def __init__(self) -> None:
-        self.places = asyncio.Semaphore(LOOK_UPS)
-        self.waiting = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self.waiting >= LOOK_UPS_WAITING
-
-
 class Desk:
     """One per web worker."""
 
@@ -139,7 +117,7 @@ class Desk:
         embedder: Embedder,
         trusted_proxies: Sequence[str] = (),
         *,
-        patience: float = LOOK_UP,
+        patience: float = lookups.PATIENCE,
         mark: str = "",
         keep: Keep = lambda _transcript: None,
     ) -> None:
@@ -147,10 +125,9 @@ class Desk:
 
         ``keep``: where the contents go that clients asked to have kept.
         """
-        self._patience = patience
         self._mark = mark
         self._keep = keep
-        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+        self._look_ups = lookups.LookUps(callers, patience)
         self._turnstile = Turnstile()
         self._callers = callers
         self._gateway = gateway
@@ -268,39 +245,16 @@ class Desk:
     async def _caller(self, headers: Headers, call: Call) -> Caller:
         try:
             key = key_of(headers)
-            caller = self._callers.remembered(key) or await self._look_up(key, call.address)
+            caller = self._callers.remembered(key) or await self._look_ups.look_up(key, call.address)
             caller.check(call.address)
         except (MissingKey, InvalidKey, TooManyGuesses):
             self._callers.refuse(call.address)
             raise
         return caller
 
-    async def _look_up(self, key: str, address: str) -> Caller:
-        self._callers.check_guesses(address)  # no thread is needed to say no
-        turn = self._turns.get(address)
-        if turn is None:
-            turn = self._turns[address] = Turn()
-        if turn.is_full:
-            raise TooManyGuesses
-        turn.waiting += 1
-        try:
-            async with asyncio.timeout(self._patience), turn.places:
-                # Of many who wait with one key, the first has found it for all.
-                found = self._callers.remembered(key)
-                if found is not None:
-                    return found
-                self._callers.check_guesses(address)
-                return await in_thread(self._callers.look_up, key, address)
-        except (DatabaseError, TimeoutError) as exc:
-            log.warning("the database does not answer", extra={"error": type(exc).__name__})
-            raise Unavailable from exc
-        finally:
-            turn.waiting -= 1
-
     def is_hopeless(self, key: str, address: str) -> bool:
         """Whether ``address`` has been refused too often, and would only be refused with ``key`` again."""
-        turn = self._turns.get(address)
-        return self._callers.is_hopeless(key, address, may_look_up=turn is None or not turn.is_full)
+        return self._callers.is_hopeless(key, address, may_look_up=self._look_ups.has_room(key, address))
 
     def address_of(self, peer: str, headers: Headers) -> str:
         """Who is at the other end, behind proxies that are trusted."""

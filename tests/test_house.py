@@ -31,6 +31,7 @@ ASYNC = {
     "routing/admission.py",
     "routing/attempts.py",
     "routing/gateway.py",
+    "routing/lookups.py",
     "routing/slots.py",
     "routing/plane.py",
     "routing/promised/flow.py",

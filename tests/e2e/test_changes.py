@@ -145,6 +145,7 @@ def test_who_loses_a_model_has_it_no_more_and_the_others_have_it(
         return ask(express, who.key, chat(model, "Привет")).status
 
     installation.query(GIVE, [client.id, keeper.id], model)
+    installation.query("UPDATE routing_model SET visible_to = 'clients' WHERE slug = %s", model)
     assert wait_until(lambda: status(stranger) == 404, SOON)
     assert (status(client), status(keeper)) == (200, 200)
 

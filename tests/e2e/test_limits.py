@@ -211,8 +211,9 @@ async def test_a_limit_of_one_holds_through_hundreds_who_leave(installation: Ins
     for batch in range(10):
         await asyncio.gather(*(come_and_go(batch) for _ in range(30)))
 
+    # The last of them may come to their turn after they have left.
+    assert await asyncio.to_thread(wait_until, lambda: question(workers, client.key).status == 200, SOON)
     assert await asyncio.to_thread(wait_until, lambda: client.slots() == 0, SOON)
-    assert (await asyncio.to_thread(question, workers, client.key)).status == 200
 
 
 def test_a_provider_that_is_late_keeps_no_slot(installation: Installation, workers: Server):

@@ -17,9 +17,10 @@ from prometheus_client import REGISTRY
 from accounts.callers import Caller, Callers
 from accounts.keys import Kind, new_key
 from routing.contents.transcript import Transcript
-from routing.desk import LOOK_UPS, Arrival, Desk, Reply
+from routing.desk import Arrival, Desk, Reply
 from routing.errors import BodyTimedOut, TooManyBytes
 from routing.express import Answer
+from routing.lookups import AT_ONCE
 from tests.gateways import ANSWER, WHOLE, House, before, caller, card, delta, route, saying, silent
 from tests.servers import END, Line, Vendor, reply, stream_head
 
@@ -193,7 +194,7 @@ async def test_whoever_brings_many_keys_holds_up_nobody_else(desk: Reception) ->
 
     assert answer.status == 200
     assert {reply.status for reply in refused} == {401}
-    assert asked.index(KEY.prefix) <= 2 * LOOK_UPS
+    assert asked.index(KEY.prefix) <= 2 * AT_ONCE
 
 
 # Addresses ------------------------------------------------------------------------------------------

@@ -50,7 +50,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return gate
 
 
-@pytest.mark.parametrize("key", [BAD, "sk-1", f"{GOOD.plaintext[:16]}x", None, ""])
+@pytest.mark.parametrize(
+    "key",
+    [BAD, "sk-1", f"{GOOD.plaintext[:16]}x", None, ""],
+    ids=["bad", "strange", "cut", "none", "empty"],
+)
 @pytest.mark.parametrize("url", [CHAT, CHAT + b"?x=1", b"/v1/embeddings"])
 def test_who_was_refused_too_often_is_turned_away_with_whatever_is_no_good_key(
     gate: Gate, url: bytes, key: Any
