@@ -3,7 +3,6 @@ other's numbers; and nobody's limit is got round, or used up by somebody else.
 """
 
 import asyncio
-import json
 import re
 from collections import Counter
 from typing import Any
@@ -13,9 +12,8 @@ import requests
 
 from tests.e2e.installation import Installation, Server, Twins, wait_until
 from tests.e2e.market import Client, new_client
-from tests.e2e.raw import request
 from tests.e2e.storm import Storm, limit_of
-from tests.e2e.talk import PATH, Heard, ask, at_once, chat, post
+from tests.e2e.talk import Heard, ask, at_once, chat, post
 
 MODEL = "slow/openai"
 # Tenants of the storm, requests of each, and how many at once.
@@ -181,28 +179,3 @@ def test_whoever_floods_uses_up_nobody_elses_room(installation: Installation, wo
     assert [set(some) for some in told[: len(others)]] == [{200}] * len(others)
     assert set(flood) == {200, 429}
     assert len(twins.journal("flood")) == flood[200] == len(flooder.charges())
-
-
-async def test_beside_one_who_asks_for_everything_at_once_others_have_their_turn(
-    installation: Installation, express: Server, alice: Client, eve: Client
-):
-    """Alice's request is the last of all to be sent, and not among the last to be let in."""
-    crowd = 150
-    assert await asyncio.to_thread(lambda: ask(express, alice.key, chat(MODEL, "Привет")).status) == 200
-    lines = [await asyncio.open_connection(*express.address) for _ in range(crowd + 1)]
-
-    for (_, writer), client in zip(lines, [*[eve] * crowd, alice], strict=True):
-        writer.write(question(client))
-    await asyncio.gather(*(reader.read() for reader, _ in lines))
-
-    began = [record["created_at"] for record in eve.records()]
-    assert len(began) > 50  # a limit of hers may have refused some
-    assert sum(moment < alice.records()[-1]["created_at"] for moment in began) < len(began) // 2
-    for _, writer in lines:
-        writer.close()
-
-
-def question(client: Client) -> bytes:
-    """On a connection that is closed after the answer."""
-    body = json.dumps(chat(MODEL, "Привет", max_tokens=1)).encode()
-    return request(PATH, f"Authorization: Bearer {client.key}", method="POST", body=body)

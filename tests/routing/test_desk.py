@@ -15,7 +15,8 @@ from django.db import InterfaceError, OperationalError
 from prometheus_client import REGISTRY
 
 from accounts.callers import Caller, Callers
-from accounts.keys import Kind, new_key
+from accounts.keys import Key, Kind, new_key
+from routing import turnstile
 from routing.contents.transcript import Transcript
 from routing.desk import Arrival, Desk, Reply
 from routing.errors import BodyTimedOut, TooManyBytes
@@ -195,6 +196,38 @@ async def test_whoever_brings_many_keys_holds_up_nobody_else(desk: Reception) ->
     assert answer.status == 200
     assert {reply.status for reply in refused} == {401}
     assert asked.index(KEY.prefix) <= 2 * AT_ONCE
+
+
+# Turns ----------------------------------------------------------------------------------------------
+
+
+async def test_who_has_all_places_a_client_may_have_waits_and_nobody_else_does(
+    desk: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile, "HELD", 60)
+    crowd, single = new_key(Kind.LIVE), new_key(Kind.LIVE)
+    known = {
+        crowd.prefix: caller(client_id=1, digest=crowd.digest),
+        single.prefix: caller(client_id=2, digest=single.digest),
+    }
+    shared = Desk(Callers(known.get), desk.house.gateway, desk.house.embedder)
+
+    async def come(key: Key) -> int:
+        async def read_body() -> bytes:
+            return orjson.dumps(CHAT)
+
+        arrival = Arrival({"authorization": f"Bearer {key.plaintext}"}, "203.0.113.7", read_body)
+        return (await shared.chat(arrival)).status
+
+    assert await come(single) == 200
+    places = [await shared._turnstile.enter(1) for _ in range(turnstile.OWN)]
+    waiting = asyncio.create_task(come(crowd))
+    assert await come(single) == 200
+    assert not waiting.done()
+
+    shared._turnstile.leave(places[0])
+
+    assert await waiting == 200
 
 
 # Addresses ------------------------------------------------------------------------------------------
