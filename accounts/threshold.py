@@ -29,7 +29,7 @@ def has_been_away(request: HttpRequest) -> bool:
     seen = request.session.get(LAST_SEEN) or _logged_in_at(request)
     if now - seen > LONGEST_PAUSE.total_seconds():
         return True
-    if LAST_SEEN not in request.session or now - seen > NOTED_EVERY:
+    if now - seen > NOTED_EVERY:
         request.session[LAST_SEEN] = now
     return False
 

@@ -142,8 +142,8 @@ def in_order(files: Iterable[str]) -> list[str]:
 
 def parts() -> list[list[str]]:
     cores = len(os.sched_getaffinity(0))
-    # One process more than there are cores: tests of installations often wait.
-    many, few = min(cores + 1, MOST_PROCESSES), min(cores, 2)
+    # Two processes more than there are cores: tests of installations often wait.
+    many, few = min(cores + 2, MOST_PROCESSES), min(cores, 2)
     return [
         ["-n", str(many), *SHARED, *together()],
         ["-n", str(few + 1), *SHARED, *PORTAL, *waiting()],
