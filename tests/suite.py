@@ -71,13 +71,22 @@ ALONE = (
     "tests/providers/twins/test_server.py",
     "tests/routing/test_turns.py",
 )
-# The operators' portal draws pages while tests of whole installations wait. All of it is one process's, so
-# that it never takes more than one core from them.
+# The operators' portal draws pages while tests of whole installations wait. This half of it is one process's,
+# which takes no more than one core from them; the other half is there for whoever has nothing else left.
+DRAWING = (
+    "tests/accounts/test_portal_clients.py",
+    "tests/billing/test_portal_money.py",
+    "tests/routing/test_portal_catalogue.py",
+    "tests/routing/test_portal_vendors.py",
+    "tests/xrouter/test_admin_abuse.py",
+    "tests/xrouter/test_portal_roles.py",
+)
 PORTAL = (
+    *DRAWING,
+    "tests/xrouter/test_portal_axe.py",
     "tests/accounts/test_contents.py",
     "tests/accounts/test_journal.py",
     "tests/accounts/test_notices.py",
-    "tests/accounts/test_portal_clients.py",
     "tests/accounts/test_second_factor.py",
     "tests/accounts/test_signing_in.py",
     "tests/accounts/test_visits.py",
@@ -85,21 +94,15 @@ PORTAL = (
     "tests/billing/test_admin_promo.py",
     "tests/billing/test_admin_proposals.py",
     "tests/billing/test_admin_untouchable.py",
-    "tests/billing/test_portal_money.py",
     "tests/routing/test_admin_contents.py",
     "tests/routing/test_demo.py",
-    "tests/routing/test_portal_catalogue.py",
     "tests/routing/test_portal_contents.py",
     "tests/routing/test_portal_pages.py",
-    "tests/routing/test_portal_vendors.py",
     "tests/routing/test_start.py",
     "tests/routing/test_vendors.py",
-    "tests/xrouter/test_admin_abuse.py",
-    "tests/xrouter/test_portal_axe.py",
-    "tests/xrouter/test_portal_roles.py",
     "tests/xrouter/test_roles.py",
 )
-GROUPS = (*PATIENT, PORTAL)
+GROUPS = (*PATIENT, DRAWING)
 # `make check` has run it already, or will.
 CHECKED = "tests/test_house.py"
 # A database for each takes as long to make as a hundred tests take.
@@ -146,7 +149,7 @@ def parts() -> list[list[str]]:
     many, few = min(cores + 2, MOST_PROCESSES), min(cores, 2)
     return [
         ["-n", str(many), *SHARED, *together()],
-        ["-n", str(few + 1), *SHARED, *PORTAL, *waiting()],
+        ["-n", str(few + 1), *SHARED, *DRAWING, *waiting(), *PORTAL[len(DRAWING) :]],
         [*ALONE],
     ]
 
