@@ -4,7 +4,7 @@ AccessDenied
 ├── MissingKey           no key came with the request
 ├── InvalidKey           unknown, expired or disabled: which of them is not told
 │   └── MalformedKey     cannot be a key at all: wrong form or checksum; no look-up was made
-├── TooManyGuesses       so many wrong keys came from this address that no further one is looked up for now
+├── TooManyGuesses       so many wrong keys came from this address that no further one is looked up or told
 ├── AddressNotAllowed    the key is good, but not from this address
 ├── ModelNotAllowed      the key is good, but not for this model
 └── ClientBlocked        the key is good, the whole client is switched off
@@ -40,7 +40,7 @@ class MalformedKey(InvalidKey):
 
 
 class TooManyGuesses(AccessDenied):
-    """``retry_after``: seconds until one more key may be tried."""
+    """``retry_after``: seconds until one more key may be tried, or refused in other words."""
 
     said = "С вашего IP-адреса пришло слишком много неверных API-ключей: проверьте ключ и повторите позже."
 

@@ -71,11 +71,15 @@ class Guesses:
 
     def check(self, address: str) -> None:
         """Raise TooManyGuesses if no further key is to be looked up for ``address`` now."""
+        short = 1 - self.left(address)
+        if short > 0:
+            raise TooManyGuesses(retry_after=short / PER_SECOND)
+
+    def left(self, address: str) -> float:
+        """How many keys that nobody has may still be looked up for ``address`` now."""
         if not self._looked_up:
-            return
-        over = self._looked_up.left(source_of(address)) + 1 - BURST
-        if over > 0:
-            raise TooManyGuesses(retry_after=over / PER_SECOND)
+            return BURST
+        return BURST - self._looked_up.left(source_of(address))
 
     def count(self, address: str) -> None:
         """``address`` has brought a key that nobody has. One without an address is not counted."""

@@ -32,9 +32,12 @@ class JsonFormatter(logging.Formatter):
         return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
-def report_bug(log: logging.Logger, exc: Exception, request_id: str) -> None:
-    """Log an exception nobody foresaw: its kind and place, without its text, which may quote a prompt."""
+def report_bug(log: logging.Logger, exc: Exception, **about: str) -> None:
+    """Log an exception nobody foresaw: its kind and place, without its text, which may quote a prompt.
+
+    ``about``: of what it is, such as ``request_id``.
+    """
     frames = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)
     ]
-    log.error("unforeseen", extra={"request_id": request_id, "error": type(exc).__name__, "frames": frames})
+    log.error("unforeseen", extra={**about, "error": type(exc).__name__, "frames": frames})

@@ -171,7 +171,7 @@ class Desk:
         except CustomerLeft:
             raise
         except Exception as exc:  # noqa: BLE001 - the last edge: our bug is a 500 with a number, never a traceback
-            report_bug(log, exc, call.request_id)
+            report_bug(log, exc, request_id=call.request_id)
             return refusal(exc, call)
 
     async def _infer(self, arrival: Arrival, call: Call, read: Read) -> Reply:
@@ -251,6 +251,10 @@ class Desk:
             self._callers.refuse(call.address)
             raise
         return caller
+
+    async def close(self) -> None:
+        """No key is looked up any more."""
+        await self._look_ups.close()
 
     def is_hopeless(self, key: str, address: str) -> bool:
         """Whether ``address`` has been refused too often, and would only be refused with ``key`` again."""

@@ -269,7 +269,7 @@ def _events(ticket: Ticket, emitter: Emitter, chunks: list[Chunk]) -> bytes:
 def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
     """Tell the operator of a stream that could not go on; attempts before its first output were told of."""
     if not isinstance(exc, UpstreamError | RequestError):
-        report_bug(log, exc, ticket.call.request_id)
+        report_bug(log, exc, request_id=ticket.call.request_id)
     elif emitter.has_started:
         log.warning(
             "an answer broke off",

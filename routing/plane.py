@@ -104,6 +104,7 @@ class Plane:
         await writing
         self._telling.cancel()
         self._pulse.tell()  # of the last batches
+        await self.desk.close()
         await self._transport.close()
         await self._redis.aclose()
 

@@ -1,13 +1,14 @@
 """Turns away at a glance whoever goes on and on with bad keys: before a task, a body or a plan is begun.
 
-The verdict is the desk's and the words are the envelope's, only the way there is short. A good key passes,
-wherever it comes from.
+The verdict is the desk's and the words are the envelope's, only the way there is short. A good key that is
+known here passes, wherever it comes from.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from accounts.callers import Callers
 from accounts.errors import MissingKey, TooManyGuesses
@@ -45,11 +46,14 @@ class Porter:
     def glance(self, peer: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """What a request is refused with; None lets it in. ``headers``: names in lower case."""
         # Nearly always all that is asked.
-        if not self._callers.are_besieged or not url.startswith(API):
+        if not self._callers.are_besieged:
+            return None
+        path = path_of(url)
+        if not path.startswith(API):
             return None
         shown = headers_of(headers)
         address = self._desk.address_of(peer, shown)
-        if not self._is_hopeless(shown, address, is_closed=url.partition(b"?")[0] in CLOSED):
+        if not self._is_hopeless(shown, address, is_closed=path in CLOSED):
             return None
         metrics.refused(WORDS.status, WORDS.code)
         with suppress(TooManyGuesses):
@@ -72,3 +76,11 @@ class Porter:
             said = self._said[call.string_codes] = Refusal(lines.encode(), reply.body)
         number = call.request_id.encode()
         return Refusal(*(part.replace(NUMBER.encode(), number) for part in said))
+
+
+def path_of(url: bytes) -> bytes:
+    """As the application will read it: another spelling is no other address."""
+    try:
+        return unquote_to_bytes(urlsplit(url).path)
+    except ValueError:  # the server refuses it by itself
+        return b""

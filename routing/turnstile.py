@@ -97,8 +97,7 @@ class Turnstile:
         del self._taken[place]
         party = self._parties[place.client]
         party.places -= 1
-        if not party.places and not party.waiting:
-            del self._parties[place.client]
+        self._forget_idle(place.client, party)
 
     def _forget_the_slow(self, now: float) -> None:
         while self._taken:
@@ -109,6 +108,7 @@ class Turnstile:
 
     async def _in_line(self, client: int, party: Party) -> Place:
         if self._waiting >= ROOM or len(party.waiting) >= ROOM_OF_ONE:
+            self._forget_idle(client, party)
             raise Unavailable
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[Place] = loop.create_future()
@@ -134,8 +134,11 @@ class Turnstile:
             # The client may have begun anew meanwhile.
             if self._turns.get(client) is party:
                 del self._turns[client]
-            if not party.places and self._parties.get(client) is party:
-                del self._parties[client]
+            self._forget_idle(client, party)
+
+    def _forget_idle(self, client: int, party: Party) -> None:
+        if not party.places and not party.waiting and self._parties.get(client) is party:
+            del self._parties[client]
 
     def _let_in(self) -> None:
         """Give free places to those who wait, one to each client in turn."""

@@ -362,7 +362,7 @@ def refused(exc: Exception, call: Call) -> HttpResponse:
     """The envelope that reports ``exc``; what is no fault of the customer's is logged."""
     ours = _in_our_words(exc)
     if not isinstance(ours, AccessDenied | RequestError):
-        report_bug(log, ours, call.request_id)
+        report_bug(log, ours, request_id=call.request_id)
     return response_of(refusal(ours, call))
 
 

@@ -12,6 +12,8 @@ import uvicorn
 from uvicorn.importer import import_from_string
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from xrouter.turns import Turns
+
 # Seconds that open answers have to end once we are told to stop.
 DRAIN = 60
 # Milliseconds for which a customer may read nothing of what we write. The kernel then closes the connection,
@@ -24,16 +26,19 @@ HEADERS = 10.0
 HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 200
 TURNED_AWAY = b"HTTP/1.1 429 Too Many Requests\r\n"
-# Seconds by which a refusal at a glance is late, so that nobody who goes on and on takes all our time; and
-# how many wait so long at a time: further ones are told at once.
+# Seconds by which a refusal at a glance is late, and how many are told a second: so nobody who goes on and on
+# takes our time, however many connections he has. Beyond so many who wait each is told at once, and left.
 LATE = 2.0
+TOLD_PER_SECOND = 200
 LATE_ROOM = 5_000
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 29\r\nconnection: close\r\n\r\n"
     b"The headers are far too long."
 )
-
+# Seconds after which a thread that computes, such as one that makes a page, makes way for the event loop;
+# Python's own 5 ms are the better part of an answer.
+SWITCH = 0.0005
 
 # Whence, what for, with which headers -> the headers and the body of a 429, or None for whom it is not.
 Glance = Callable[[str, bytes, list[tuple[bytes, bytes]]], Sequence[bytes] | None]
@@ -46,10 +51,11 @@ class HeadTooLarge(Exception):
 class TurnedAway:
     """Stands where uvicorn has a request and its answer, for one that is refused at a glance."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_alive: bool, has_body: bool) -> None:
+        self.keep_alive = keep_alive
+        self.has_body = has_body
         self.response_complete = False
         self.disconnected = False
-        self.keep_alive = True
         self.message_event = asyncio.Event()
 
 
@@ -57,7 +63,8 @@ class Punctual(HttpToolsProtocol):
     """HTTP/1.1 of uvicorn, which closes the connection on whom the headers of a request take too long,
     and refuses headers without end.
 
-    A request that comes whole on a kept connection, as nearly all do, sets no timer.
+    A request that comes whole on a kept connection, as nearly all do, sets no timer. One that is refused at a
+    glance is told so late, and nothing is read from its connection meanwhile.
     """
 
     waiting = 0  # refusals that are late, of all connections
@@ -67,16 +74,22 @@ class Punctual(HttpToolsProtocol):
         *args: Any,
         headers_within: float = HEADERS,
         glance: Glance | None = None,
+        turns: Turns | None = None,
         late: float = LATE,
         **kwargs: Any,
     ) -> None:
-        """``glance`` may refuse a request that the application then never sees, ``late`` seconds later."""
+        """``glance`` may refuse a request that the application then never sees: ``late`` seconds later, in
+        one of ``turns``.
+        """
         super().__init__(*args, **kwargs)
         self._headers_within = headers_within
         self._glance = glance
+        self._turns = turns or Turns()
         self._late = late
         self._end: asyncio.TimerHandle | None = None
         self._is_in_head = False
+        # Whether nothing more is taken from here, since somebody who is refused did not wait to hear it.
+        self._is_deaf = False
         # Bytes that came since the last of a body or the end of a head: what the parser keeps for itself.
         self._kept = 0
 
@@ -112,36 +125,44 @@ class Punctual(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
             raise HeadTooLarge
-        if not self._is_turned_away():
+        if self._is_deaf:
+            return
+        said = self._at_a_glance()
+        if said is None:
             super().on_headers_complete()
+        elif self.cycle is None or self.cycle.response_complete:
+            self._turn_away(said)
+        else:
+            self._is_deaf, self.cycle.keep_alive = True, False
 
     def on_body(self, body: bytes) -> None:
         self._kept = 0
-        if not isinstance(self.cycle, TurnedAway):
+        if not self._is_deaf and not isinstance(self.cycle, TurnedAway):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not isinstance(self.cycle, TurnedAway):
+        if not self._is_deaf and not isinstance(self.cycle, TurnedAway):
             super().on_message_complete()
 
-    def _is_turned_away(self) -> bool:
-        if (
-            self._glance is None
-            or not self.client
-            or not (self.cycle is None or self.cycle.response_complete)
-        ):
-            return False
-        said = self._glance(self.client[0], self.url, self.headers)
-        if said is None:
-            return False
-        cycle = self.cycle = TurnedAway()  # type: ignore[assignment]
-        cycle.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        if Punctual.waiting < LATE_ROOM:
-            Punctual.waiting += 1
-            self.loop.call_later(self._late, self._tell_late, cycle, said)
-        else:
+    def _at_a_glance(self) -> Sequence[bytes] | None:
+        # By OPTIONS browsers ask before they may show a key.
+        if self._glance is None or not self.client or self.parser.get_method() == b"OPTIONS":
+            return None
+        return self._glance(self.client[0], self.url, self.headers)
+
+    def _turn_away(self, said: Sequence[bytes]) -> None:
+        cycle = self.cycle = TurnedAway(  # type: ignore[assignment]
+            keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
+            has_body=self.parser.get_method() != b"HEAD",
+        )
+        if Punctual.waiting >= LATE_ROOM:
+            cycle.keep_alive = False
             self._tell(cycle, said)
-        return True
+            return
+        Punctual.waiting += 1
+        self.flow.pause_reading()
+        late = max(self._late, Punctual.waiting / TOLD_PER_SECOND)
+        self._turns.call_later(late, partial(self._tell_late, cycle, said))
 
     def _tell_late(self, cycle: TurnedAway, said: Sequence[bytes]) -> None:
         Punctual.waiting -= 1
@@ -153,9 +174,19 @@ class Punctual(HttpToolsProtocol):
         if not cycle.keep_alive:
             lines.append(b"connection: close\r\n")
         headers, body = said
-        self.transport.write(b"".join((TURNED_AWAY, *lines, headers, b"\r\n", body)))
+        self.transport.write(
+            b"".join((TURNED_AWAY, *lines, headers, b"\r\n", body if cycle.has_body else b""))
+        )
+        if cycle.keep_alive:
+            # The next request on all the connections that were told now is read in one go.
+            self._turns.call_later(0, partial(self._hear_again, cycle))
+        else:
+            self.transport.close()
+            self._hear_again(cycle)
+
+    def _hear_again(self, cycle: TurnedAway) -> None:
         cycle.response_complete = True
-        if not cycle.keep_alive:
+        if not cycle.keep_alive:  # the server stops
             self.transport.close()
         self.on_response_complete()
 
@@ -181,12 +212,14 @@ class Punctual(HttpToolsProtocol):
 
 
 def main() -> None:
+    sys.setswitchinterval(SWITCH)
     # Django is made ready here, and by nobody who only reads this file.
-    guarded: Any = partial(Punctual, glance=import_from_string("xrouter.asgi:at_a_glance"))
+    guarded: Any = partial(Punctual, glance=import_from_string("xrouter.asgi:at_a_glance"), turns=Turns())
     config = uvicorn.Config(
         "xrouter.asgi:application",
         loop="uvloop",
         http=guarded,
+        ws="none",  # there are none; else it depends on what is installed
         lifespan="on",
         access_log=False,
         log_config=None,  # Django's: one JSON object a line

@@ -61,7 +61,7 @@ class Overheard:
         try:
             self._transcript.hear(events)
         except Exception as exc:  # noqa: BLE001 - an edge: an answer is worth more than its copy
-            report_bug(log, exc, str(self._transcript.id))
+            report_bug(log, exc, generation_id=str(self._transcript.id))
 
     def _end(self) -> None:
         transcript, self._transcript = self._transcript, None

@@ -115,7 +115,7 @@ class Streamed:
     def _grow(self, choice: "Choice", said: Json) -> None:
         for name in TEXTS:
             if text := said.get(name):
-                choice.texts.setdefault(name, []).append(self._bounded(text))
+                choice.texts.setdefault(name, bytearray()).extend(self._bounded(text))
         for call in said.get("tool_calls") or ():
             self._call(choice.calls, call["index"], call, call.get("function") or {})
         if function := said.get("function_call"):
@@ -124,20 +124,19 @@ class Streamed:
     def _call(self, calls: dict[int, Json], index: int, call: Json, function: Json) -> None:
         if index not in calls and not self._has_room(CALL):
             return
-        known = calls.setdefault(index, {"arguments": []})
+        known = calls.setdefault(index, {"arguments": bytearray()})
         known.update({name: told for name, told in (("id", call.get("id")),) if told})
         if name := function.get("name"):
-            known["name"] = self._bounded(name)
+            known["name"] = _text(self._bounded(name))
         if part := function.get("arguments"):
-            known["arguments"].append(self._bounded(part))
+            known["arguments"].extend(self._bounded(part))
 
-    def _bounded(self, text: str) -> str:
+    def _bounded(self, text: str) -> bytes:
         """As much of ``text`` as there is room for."""
+        # Not as ``str``: a word of its own takes a dozen times its letters.
         encoded = text.encode()
         left = LONGEST - self.size
-        if self._has_room(len(encoded)):
-            return text
-        return encoded[: max(left, 0)].decode(errors="ignore")
+        return encoded if self._has_room(len(encoded)) else encoded[: max(left, 0)]
 
     def _has_room(self, size: int) -> bool:
         """Take room for so many bytes; once there is none, nothing further is taken."""
@@ -151,15 +150,19 @@ class Choice:
     """One of the answers of a stream."""
 
     def __init__(self) -> None:
-        self.texts: dict[str, list[str]] = {}
+        self.texts: dict[str, bytearray] = {}
         self.calls: dict[int, Json] = {}
         self.finish: str | None = None
 
     def told(self, index: int) -> Json:
-        words = {name: "".join(parts) for name, parts in self.texts.items()}
+        words = {name: _text(said) for name, said in self.texts.items()}
         calls = [
-            {"id": call.get("id"), "name": call.get("name"), "arguments": "".join(call["arguments"])}
+            {"id": call.get("id"), "name": call.get("name"), "arguments": _text(call["arguments"])}
             for _index, call in sorted(self.calls.items())
         ]
         message = {**words, **({"tool_calls": calls} if calls else {})}
         return {"index": index, "message": message, "finish_reason": self.finish}
+
+
+def _text(said: bytes | bytearray) -> str:
+    return said.decode(errors="ignore")  # half a letter where it was cut

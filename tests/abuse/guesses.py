@@ -9,8 +9,8 @@ from tests.abuse.mob import MADE_UP, Orders, made_up, mob
 from tests.chaos.house import House
 
 SECONDS = 15.0
-# Guesses a second where nobody hurries, on so many lines at the most: a guess may be answered a second late.
-PACE, LINES = 2_200, 2_500
+# Guesses a second that are wanted where nobody hurries, on so many lines at the most: answers come late.
+PACE, LINES = 2_200, 5_000
 # Lines of those who hurry: each guesses again as soon as it is answered.
 HASTY = 64
 FEW = 100

@@ -180,6 +180,7 @@ def made_up() -> str:
 
 
 async def main() -> None:
+    os.nice(19)  # it has machines of its own in reality
     crowd = Crowd(Orders(**json.loads(sys.stdin.readline())))
     is_over = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
     began = time.perf_counter()

@@ -356,7 +356,7 @@ def test_a_key_is_found_by_its_beginning(django_assert_num_queries) -> None:
         allowed_addresses=["10.0.0.0/8", "2001:db8::1"],
     )
 
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         caller = load_caller(row.prefix)
 
     assert (caller.client_id, caller.client, caller.key_id) == (client.pk, "Лопух", row.pk)
@@ -364,6 +364,12 @@ def test_a_key_is_found_by_its_beginning(django_assert_num_queries) -> None:
     assert caller.models == {"gigachat/pro"}
     assert caller.networks == (ip_network("10.0.0.0/8"), ip_network("2001:db8::1"))
     assert Callers().look_up(plaintext) == caller
+
+
+@pytest.mark.django_db
+def test_a_key_that_nobody_has_is_one_question(django_assert_num_queries) -> None:
+    with django_assert_num_queries(1):
+        assert load_caller(new_key(Kind.LIVE).prefix) is None
 
 
 @pytest.mark.django_db

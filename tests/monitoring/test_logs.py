@@ -106,7 +106,7 @@ def test_a_bug_is_reported_with_its_place_and_without_its_words(log, written):
     try:
         buggy("the customer's secret")
     except KeyError:
-        report_bug(log, sys.exc_info()[1], "req_1")
+        report_bug(log, sys.exc_info()[1], request_id="req_1")
 
     [line] = lines(written)
     event = json.loads(line)

@@ -8,10 +8,12 @@ import pytest
 from accounts import guesses
 from accounts.callers import Callers
 from accounts.errors import InvalidKey, TooManyGuesses
+from accounts.guesses import Guesses
 from accounts.keys import Key, Kind, new_key
 from routing.desk import Desk
 from routing.porter import Porter, Refusal
 from tests.accounts.test_callers import Source, caller_of
+from tests.accounts.test_guesses import Clock
 
 PEER = "203.0.113.7"
 CHAT = b"/v1/chat/completions"
@@ -24,7 +26,7 @@ class Gate:
     def __init__(self, proxies: tuple[str, ...] = ()) -> None:
         source = Source()
         source.rows = {key.prefix: caller_of(key) for key in (GOOD, UNSEEN)}
-        self.callers = Callers(source)
+        self.callers = Callers(source, Guesses(Clock()))  # nothing drains while the test runs
         nobody: Any = None  # nothing gets as far as them
         self.porter = Porter(self.callers, Desk(self.callers, nobody, nobody, proxies))
         self.callers.look_up(GOOD.plaintext, PEER)
@@ -43,8 +45,7 @@ class Gate:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    monkeypatch.setattr(guesses, "REFUSALS_PER_SECOND", 0.001)  # nothing drains while the test runs
+def gate() -> Gate:
     gate = Gate()
     gate.refuse()
     return gate
@@ -55,7 +56,18 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     [BAD, "sk-1", f"{GOOD.plaintext[:16]}x", None, ""],
     ids=["bad", "strange", "cut", "none", "empty"],
 )
-@pytest.mark.parametrize("url", [CHAT, CHAT + b"?x=1", b"/v1/embeddings"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        CHAT,
+        CHAT + b"?x=1",
+        CHAT + b"#x",
+        b"/v1/embeddings",
+        b"/v%31/chat/completions",
+        b"/v1/chat%2Fcompletions",
+        b"http://x/v1/chat/completions",
+    ],
+)
 def test_who_was_refused_too_often_is_turned_away_with_whatever_is_no_good_key(
     gate: Gate, url: bytes, key: Any
 ) -> None:
@@ -93,7 +105,7 @@ def test_others_are_not_concerned(gate: Gate) -> None:
     assert gate.glance(CHAT, BAD, peer="203.0.113.8") is None
 
 
-def test_behind_a_proxy_it_is_the_last_hop_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_a_proxy_it_is_the_last_hop_that_counts() -> None:
     gate = Gate(proxies=("192.0.2.1/32",))
     gate.refuse("198.51.100.1")
 

@@ -168,6 +168,16 @@ async def test_no_more_wait_than_there_is_room_for(
     assert hall.of(OTHER) == 1
 
 
+async def test_who_is_refused_leaves_nothing_behind(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "ROOM", 0)
+    monkeypatch.setattr(turnstile, "ALL", 0)
+
+    with pytest.raises(Unavailable):
+        await hall.turnstile.enter(OTHER)
+
+    assert OTHER not in hall.turnstile._parties
+
+
 async def test_who_is_alone_waits_for_nobody() -> None:
     hall = Hall()
 

@@ -10,6 +10,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from tests.routing.test_attempts import until
+from xrouter.turns import Turns
 from xrouter.web import HEAD_BYTES, HEAD_FIELDS, Punctual
 
 # Seconds allowed for headers here, and what is surely longer.
@@ -209,21 +211,36 @@ async def test_what_follows_a_body_is_no_header(connect: Connect) -> None:
 # Turned away ------------------------------------------------------------------------------------------
 
 SAID = b"content-length: 4\r\n", b"away"
+AWAY = b"POST /away HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 POST = b"POST /away HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n%b\r\nGET / H"
 
 
+Guard = Callable[[float], Awaitable[Connect]]
+
+
 @pytest.fixture
-async def guarded() -> AsyncIterator[Connect]:
-    """A server that turns away whoever asks for /away, a moment later."""
-    config = uvicorn.Config(application, http=Punctual, lifespan="off", log_config=None)
+async def guard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guard]:
+    """Starts servers that turn away whoever asks for /away, so many seconds later."""
+    monkeypatch.setattr(Punctual, "waiting", 0)
+    servers = []
 
     def glance(peer: str, url: bytes, headers: Any) -> tuple[bytes, bytes] | None:
         return SAID if (peer, url) == ("127.0.0.1", b"/away") else None
 
-    protocol = partial(Punctual, config, ServerState(), {}, glance=glance, late=0.01)
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    yield partial(asyncio.open_connection, *server.sockets[0].getsockname())
-    server.close()
+    async def started(late: float) -> Connect:
+        config = uvicorn.Config(application, http=Punctual, lifespan="off", log_config=None)
+        protocol = partial(Punctual, config, ServerState(), {}, glance=glance, turns=Turns(0.01), late=late)
+        servers.append(await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0))
+        return partial(asyncio.open_connection, *servers[-1].sockets[0].getsockname())
+
+    yield started
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+async def guarded(guard: Guard) -> Connect:
+    return await guard(0)
 
 
 async def test_who_is_turned_away_keeps_his_connection_and_his_body_is_no_request(guarded: Connect) -> None:
@@ -240,15 +257,68 @@ async def test_who_is_turned_away_keeps_his_connection_and_his_body_is_no_reques
     writer.close()
 
 
-async def test_what_is_sent_behind_a_request_that_is_turned_away_is_answered_after_it(
-    guarded: Connect,
+async def test_who_is_turned_away_is_told_late_and_nothing_more_is_read_from_him(guard: Guard) -> None:
+    connect = await guard(LONGER)
+    reader, writer = await connect()
+    began = asyncio.get_running_loop().time()
+
+    writer.write(AWAY)
+    await until(lambda: Punctual.waiting == 1)
+    writer.write(REQUEST)
+
+    assert await reader.readline() == b"HTTP/1.1 429 Too Many Requests\r\n"
+    assert asyncio.get_running_loop().time() - began >= LONGER
+    await reader.readuntil(b"away")
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+    writer.close()
+
+
+async def test_the_more_wait_to_be_turned_away_the_later_the_next_is_told(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xrouter.web.TOLD_PER_SECOND", 10)
+    connect = await guard(0)
+    pairs = [await connect() for _ in range(5)]
+    began = asyncio.get_running_loop().time()
+
+    for _, writer in pairs:
+        writer.write(POST % b"")
+    for reader, _ in pairs:
+        await reader.readuntil(b"away")
+
+    assert asyncio.get_running_loop().time() - began >= 0.5
+    for _, writer in pairs:
+        writer.close()
+
+
+@pytest.mark.parametrize("first", [AWAY, REQUEST])
+async def test_who_does_not_wait_to_be_turned_away_loses_his_connection(
+    guarded: Connect, first: bytes
 ) -> None:
     reader, writer = await guarded()
 
-    writer.write(POST.replace(b"7", b"0").partition(b"GET")[0] % b"" + REQUEST)
+    writer.write(first + AWAY + REQUEST)
 
-    assert await reader.readline() == b"HTTP/1.1 429 Too Many Requests\r\n"
-    await reader.readuntil(b"away")
+    assert (await rest(reader)).count(b"HTTP/1.1 ") == 1
+    writer.close()
+
+
+async def test_who_asks_for_heads_is_turned_away_without_a_body(guarded: Connect) -> None:
+    reader, writer = await guarded()
+
+    writer.write(b"HEAD /away HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 429")
+    writer.write(REQUEST)
+    assert await answer(reader) == b"HTTP/1.1 200 OK"
+    writer.close()
+
+
+async def test_browsers_may_ask_what_they_may_ask(guarded: Connect) -> None:
+    reader, writer = await guarded()
+
+    writer.write(b"OPTIONS /away HTTP/1.1\r\nHost: x\r\n\r\n")
+
     assert await answer(reader) == b"HTTP/1.1 200 OK"
     writer.close()
 
@@ -276,13 +346,14 @@ async def test_who_leaves_before_he_is_turned_away_takes_up_no_room(guarded: Con
     writer.close()
 
 
-async def test_where_too_many_wait_to_be_turned_away_the_next_is_told_at_once(
-    guarded: Connect, monkeypatch: pytest.MonkeyPatch
+async def test_where_too_many_wait_to_be_turned_away_the_next_is_told_at_once_and_left(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xrouter.web.LATE_ROOM", 0)
-    reader, writer = await guarded()
+    connect = await guard(60)
+    reader, writer = await connect()
 
     writer.write(POST % b"")
 
-    await reader.readuntil(b"away")
+    assert b"connection: close\r\n" in await rest(reader)
     writer.close()
