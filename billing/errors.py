@@ -57,8 +57,9 @@ class RateLimited(BillingError):
 
     def __init__(self, scope: str, name: str, limit: int, retry_after: float, standing: Standing) -> None:
         """``scope``: whose limit it is, ``c:…`` a client's or ``k:…`` a key's. ``name``: which of Limits."""
+        self.scope, self.name, self.limit = scope, name, limit
         self.retry_after = retry_after
-        self.standing = standing
+        self.standing: Standing = standing
         whose = "этого API-ключа" if scope.startswith("k:") else "вашей организации"
         one, many, advice = LIMITED[name]
         what = one if limit % 10 == 1 and limit % 100 != 11 else many

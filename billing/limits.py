@@ -40,9 +40,14 @@ def _paid(per_second: int) -> Limits:
     return Limits(requests_per_second=per_second, concurrent_requests=PAID_CONCURRENT)
 
 
+def scopes_of(client_id: int, key_id: int) -> tuple[str, str]:
+    """Under which names requests by a key are counted: its client's and its own."""
+    return f"c:{client_id}", f"k:{key_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request that wants in. ``scopes``: ``"c:12"`` is a client, ``"k:34"`` a key, each with its limits."""
+    """A request that wants in. ``scopes``: see ``scopes_of``, each with its limits."""
 
     id: str  # the generation's, in hexadecimal
     scopes: tuple[tuple[str, Limits], ...]

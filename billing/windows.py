@@ -25,6 +25,7 @@ from redis.exceptions import NoScriptError, RedisError
 from billing.errors import RateLimited, rate_limited
 from billing.limits import NAMES, Standing, Visit, Window, figures_of
 from billing.local_windows import MOSCOW, LocalWindows
+from billing.shut import Shut
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Windows:
         ``ahead``: seconds that the day is ahead of UTC.
         """
         self.falls = 0
+        self.shut = Shut()
         self._redis = redis
         self._local = LocalWindows(share, ahead=ahead)
         self._lease = lease
@@ -125,6 +127,13 @@ class Windows:
         """Let ``visit`` in, or raise RateLimited. Returns within 250 ms whatever Redis does."""
         if not visit.is_limited:
             return Standing()
+        try:
+            return await self._entered(visit)
+        except RateLimited as exc:
+            self.shut.note(exc)
+            raise
+
+    async def _entered(self, visit: Visit) -> Standing:
         if self._is_away or self._is_closing:
             return _said(self._judge(visit))
         loop = asyncio.get_running_loop()

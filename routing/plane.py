@@ -69,7 +69,7 @@ class Plane:
         self._scribe = Scribe()
         told: Any = {"mark": mark, "keep": self._scribe.keep}
         self.desk = Desk(self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES, **told)
-        self.porter = Porter(self._snapshot.callers, self.desk)
+        self.porter = Porter(self._snapshot.callers, self.desk, self._windows.shut)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""

@@ -1,4 +1,4 @@
-"""Turns away at a glance whoever goes on and on with bad keys: before a task, a body or a plan is begun.
+"""Turns away at a glance whoever goes on and on, with bad keys or beyond a limit: before a body is read.
 
 The verdict is the desk's and the words are the envelope's, only the way there is short. A good key that is
 known here passes, wherever it comes from.
@@ -11,12 +11,15 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from accounts.callers import Callers
-from accounts.errors import MissingKey, TooManyGuesses
+from accounts.errors import AccessDenied, MissingKey, TooManyGuesses
 from accounts.guesses import GRUDGE
+from billing.errors import RateLimited
+from billing.limits import scopes_of
+from billing.shut import Shut
 from monitoring import metrics
 from routing.call import Call, call_from
 from routing.desk import INFERENCE, Desk, Headers, key_of, refusal
-from routing.envelope import ENVELOPES
+from routing.envelope import ENVELOPES, row_of
 from routing.express import headers_of
 
 # Below it keys of ours are looked at, at least where one is shown.
@@ -29,36 +32,58 @@ NUMBER = "req_" + "0" * 24
 
 
 class Refusal(NamedTuple):
-    """A 429, as HTTP/1.1 has it: headers with the end of each line, and a body."""
+    """A 429, as HTTP/1.1 has it: headers with the end of each line, and a body.
+
+    ``is_late``: whether it may wait, because whoever asks is up to no good.
+    """
 
     headers: bytes
     body: bytes
+    is_late: bool
 
 
 class Porter:
     """One per web worker."""
 
-    def __init__(self, callers: Callers, desk: Desk) -> None:
+    def __init__(self, callers: Callers, desk: Desk, shut: Shut) -> None:
         self._callers = callers
         self._desk = desk
+        self._shut = shut
         self._said: dict[bool, Refusal] = {}
 
     def glance(self, peer: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """What a request is refused with; None lets it in. ``headers``: names in lower case."""
         # Nearly always all that is asked.
-        if not self._callers.are_besieged:
+        if not self._callers.are_besieged and not self._shut:
             return None
         path = path_of(url)
         if not path.startswith(API):
             return None
         shown = headers_of(headers)
         address = self._desk.address_of(peer, shown)
-        if not self._is_hopeless(shown, address, is_closed=path in CLOSED):
+        is_closed = path in CLOSED
+        if self._callers.are_besieged and self._is_hopeless(shown, address, is_closed=is_closed):
+            metrics.refused(WORDS.status, WORDS.code)
+            with suppress(TooManyGuesses):
+                self._callers.refuse(address)
+            return self._in_words(call_from(shown, address))
+        limited = self._limited(shown, address) if is_closed and self._shut else None
+        if limited is None:
             return None
-        metrics.refused(WORDS.status, WORDS.code)
-        with suppress(TooManyGuesses):
-            self._callers.refuse(address)
-        return self._in_words(call_from(shown, address))
+        row = row_of(limited)
+        metrics.refused(row.status, row.code)
+        return _told(limited, call_from(shown, address))
+
+    def _limited(self, shown: Headers, address: str) -> RateLimited | None:
+        """What somebody with a good key would be told by limits that have told it before."""
+        try:
+            caller = self._callers.remembered(key_of(shown))
+            if caller is None:
+                return None
+            caller.check(address)
+        except AccessDenied:  # the desk says why
+            return None
+        return self._shut.refusal(scopes_of(caller.client_id, caller.key_id))
 
     def _is_hopeless(self, shown: Headers, address: str, *, is_closed: bool) -> bool:
         try:
@@ -70,12 +95,18 @@ class Porter:
         """The envelope: written once, with a number to be put in."""
         said = self._said.get(call.string_codes)
         if said is None:
-            reply = refusal(TooManyGuesses(retry_after=GRUDGE), replace(call, request_id=NUMBER))
-            headers = {**reply.headers, "content-length": str(len(reply.body))}
-            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            said = self._said[call.string_codes] = Refusal(lines.encode(), reply.body)
+            guessed = TooManyGuesses(retry_after=GRUDGE)
+            said = self._said[call.string_codes] = _told(guessed, replace(call, request_id=NUMBER))
         number = call.request_id.encode()
-        return Refusal(*(part.replace(NUMBER.encode(), number) for part in said))
+        headers, body = (part.replace(NUMBER.encode(), number) for part in (said.headers, said.body))
+        return Refusal(headers, body, is_late=True)
+
+
+def _told(exc: Exception, call: Call) -> Refusal:
+    reply = refusal(exc, call)
+    headers = {**reply.headers, "content-length": str(len(reply.body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return Refusal(lines.encode("latin-1", "replace"), reply.body, is_late=False)
 
 
 def path_of(url: bytes) -> bytes:

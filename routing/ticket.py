@@ -9,7 +9,7 @@ from uuid import UUID
 from accounts.callers import Caller
 from billing.generations import GenerationRecord
 from billing.holds import Ask, Grant
-from billing.limits import Standing, Visit, limits_of
+from billing.limits import Standing, Visit, limits_of, scopes_of
 from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
 from billing.pricing import FREE, cost_details, cost_of
 from providers.reasoning import hides_thoughts
@@ -130,9 +130,10 @@ class Ticket:
         """What the limits of rate count. ``balance``: the wallet's, as far as it is known."""
         caller = self.caller
         limits = limits_of(caller.plan, caller.client_limits, balance)
+        client, key = scopes_of(caller.client_id, caller.key_id)
         return Visit(
             id=self.id.hex,
-            scopes=((f"c:{caller.client_id}", limits), (f"k:{caller.key_id}", caller.key_limits)),
+            scopes=((client, limits), (key, caller.key_limits)),
             tokens=self.size.estimate(),
         )
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -40,8 +40,10 @@ TOO_LARGE = (
 # Python's own 5 ms are the better part of an answer.
 SWITCH = 0.0005
 
-# Whence, what for, with which headers -> the headers and the body of a 429, or None for whom it is not.
-Glance = Callable[[str, bytes, list[tuple[bytes, bytes]]], Sequence[bytes] | None]
+# The headers and the body of a 429, and whether it is to be told late.
+Said = tuple[bytes, bytes, bool]
+# Whence, what for, with which headers -> what is said, or None for whom it is not.
+Glance = Callable[[str, bytes, list[tuple[bytes, bytes]]], Said | None]
 
 
 class HeadTooLarge(Exception):
@@ -64,7 +66,7 @@ class Punctual(HttpToolsProtocol):
     and refuses headers without end.
 
     A request that comes whole on a kept connection, as nearly all do, sets no timer. One that is refused at a
-    glance is told so late, and nothing is read from its connection meanwhile.
+    glance is told so a little later, or much later, and nothing is read from its connection meanwhile.
     """
 
     waiting = 0  # refusals that are late, of all connections
@@ -144,13 +146,13 @@ class Punctual(HttpToolsProtocol):
         if not self._is_deaf and not isinstance(self.cycle, TurnedAway):
             super().on_message_complete()
 
-    def _at_a_glance(self) -> Sequence[bytes] | None:
+    def _at_a_glance(self) -> Said | None:
         # By OPTIONS browsers ask before they may show a key.
         if self._glance is None or not self.client or self.parser.get_method() == b"OPTIONS":
             return None
         return self._glance(self.client[0], self.url, self.headers)
 
-    def _turn_away(self, said: Sequence[bytes]) -> None:
+    def _turn_away(self, said: Said) -> None:
         cycle = self.cycle = TurnedAway(  # type: ignore[assignment]
             keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
             has_body=self.parser.get_method() != b"HEAD",
@@ -161,19 +163,20 @@ class Punctual(HttpToolsProtocol):
             return
         Punctual.waiting += 1
         self.flow.pause_reading()
-        late = max(self._late, Punctual.waiting / TOLD_PER_SECOND)
-        self._turns.call_later(late, partial(self._tell_late, cycle, said))
+        *_, is_late = said
+        late = max(self._late, Punctual.waiting / TOLD_PER_SECOND) if is_late else 0
+        self._turns.call_later(late, partial(self._tell_later, cycle, said))
 
-    def _tell_late(self, cycle: TurnedAway, said: Sequence[bytes]) -> None:
+    def _tell_later(self, cycle: TurnedAway, said: Said) -> None:
         Punctual.waiting -= 1
         if not self.transport.is_closing():
             self._tell(cycle, said)
 
-    def _tell(self, cycle: TurnedAway, said: Sequence[bytes]) -> None:
+    def _tell(self, cycle: TurnedAway, said: Said) -> None:
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         if not cycle.keep_alive:
             lines.append(b"connection: close\r\n")
-        headers, body = said
+        headers, body, _ = said
         self.transport.write(
             b"".join((TURNED_AWAY, *lines, headers, b"\r\n", body if cycle.has_body else b""))
         )

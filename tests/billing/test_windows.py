@@ -131,6 +131,18 @@ async def test_two_workers_together_keep_one_limit(windows, neighbour, name):
     assert let_in(verdicts) == 20
 
 
+async def test_a_refusal_is_remembered_until_the_next_one_is_let_in(windows):
+    client = Client(requests_per_second=1)
+    assert let_in(await client.many(2, windows)) == 1
+
+    told = windows.shut.refusal([client.scope])
+    assert told
+    await asyncio.sleep(told.retry_after)
+
+    assert windows.shut.refusal([client.scope]) is None
+    assert let_in(await client.many(1, windows)) == 1
+
+
 async def test_a_batch_may_be_larger_than_one_call(windows):
     client = Client(requests_per_minute=BATCH * 2)
 

@@ -10,6 +10,9 @@ from accounts.callers import Callers
 from accounts.errors import InvalidKey, TooManyGuesses
 from accounts.guesses import Guesses
 from accounts.keys import Key, Kind, new_key
+from billing.errors import RateLimited
+from billing.limits import Standing, Window, scopes_of
+from billing.shut import Shut
 from routing.desk import Desk
 from routing.porter import Porter, Refusal
 from tests.accounts.test_callers import Source, caller_of
@@ -28,7 +31,9 @@ class Gate:
         source.rows = {key.prefix: caller_of(key) for key in (GOOD, UNSEEN)}
         self.callers = Callers(source, Guesses(Clock()))  # nothing drains while the test runs
         nobody: Any = None  # nothing gets as far as them
-        self.porter = Porter(self.callers, Desk(self.callers, nobody, nobody, proxies))
+        self.clock = Clock()
+        self.shut = Shut(self.clock)
+        self.porter = Porter(self.callers, Desk(self.callers, nobody, nobody, proxies), self.shut)
         self.callers.look_up(GOOD.plaintext, PEER)
         with pytest.raises(InvalidKey):
             self.callers.look_up(BAD.plaintext, PEER)
@@ -129,3 +134,36 @@ def test_it_is_told_in_the_words_of_the_envelope(gate: Gate, codes: str) -> None
         assert headers["x-request-id"] == error["metadata"]["request_id"]
         numbers.append(headers["x-request-id"])
     assert len(set(numbers)) == 2
+
+
+# Limits of rate ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limited() -> Gate:
+    """Nobody has guessed keys; the client whose key is GOOD has had his twenty requests of this second."""
+    gate, caller = Gate(), caller_of(GOOD)
+    standing = Standing(requests=Window(20, 0, 0.5))
+    client, _ = scopes_of(caller.client_id, caller.key_id)
+    gate.shut.note(RateLimited(client, "requests_per_second", 20, 0.5, standing))
+    return gate
+
+
+def test_who_is_beyond_his_limit_is_told_so_again_until_his_next_place(limited: Gate) -> None:
+    limited.clock.now += 0.2
+    told = limited.glance(CHAT, GOOD)
+
+    assert told
+    assert not told.is_late
+    headers = dict(line.split(": ", 1) for line in told.headers.decode().splitlines())
+    assert json.loads(told.body)["error"]["code"] in (429, "rate_limit_exceeded")
+    assert headers["retry-after"] == "1"
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+
+    limited.clock.now += 0.3
+    assert limited.glance(CHAT, GOOD) is None
+
+
+@pytest.mark.parametrize(("url", "key"), [(CHAT, BAD), (CHAT, UNSEEN), (CHAT, None), (b"/v1/models", GOOD)])
+def test_whom_no_limit_concerns_is_let_in_beside_him(limited: Gate, url: bytes, key: Any) -> None:
+    assert limited.glance(url, key) is None

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from tests.routing.test_attempts import until
 from xrouter.turns import Turns
-from xrouter.web import HEAD_BYTES, HEAD_FIELDS, Punctual
+from xrouter.web import HEAD_BYTES, HEAD_FIELDS, Punctual, Said
 
 # Seconds allowed for headers here, and what is surely longer.
 ALLOWED = 0.2
@@ -210,7 +210,7 @@ async def test_what_follows_a_body_is_no_header(connect: Connect) -> None:
 
 # Turned away ------------------------------------------------------------------------------------------
 
-SAID = b"content-length: 4\r\n", b"away"
+SAID = b"content-length: 4\r\n", b"away", True
 AWAY = b"POST /away HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 POST = b"POST /away HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n%b\r\nGET / H"
 
@@ -224,7 +224,7 @@ async def guard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guard]:
     monkeypatch.setattr(Punctual, "waiting", 0)
     servers = []
 
-    def glance(peer: str, url: bytes, headers: Any) -> tuple[bytes, bytes] | None:
+    def glance(peer: str, url: bytes, headers: Any) -> Said | None:
         return SAID if (peer, url) == ("127.0.0.1", b"/away") else None
 
     async def started(late: float) -> Connect:
