@@ -1,10 +1,12 @@
-"""Fields of the admin's forms."""
+"""Fields and rules of forms that several pages have."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -36,3 +38,14 @@ class PreferencesField(forms.JSONField):
     def bound_data(self, data: Any, initial: Any) -> Any:
         """What was typed, as it was typed."""
         return InvalidJSONInput(data or "")
+
+
+class KeyForm(forms.ModelForm):
+    """Of a key: whoever fills it in."""
+
+    def clean_expires_at(self) -> datetime | None:
+        """A key whose time is over may be edited; none is given a time that is over."""
+        moment = self.cleaned_data["expires_at"]
+        if moment and "expires_at" in self.changed_data and moment <= timezone.now():
+            raise ValidationError(_("Этот срок уже прошёл. Чтобы ключ не работал, отключите его."))
+        return moment

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from billing.key_pages import KeyPage, Keys, NewKey, RotateKey, StartKey, StopKey
 from billing.views import ClientPage, Dashboard, Movements, Promo
 
 urlpatterns = [
@@ -9,4 +10,10 @@ urlpatterns = [
     path("<int:pk>/", ClientPage.as_view(), name="client"),
     path("<int:pk>/movements/", Movements.as_view(), name="movements"),
     path("<int:pk>/promo/", Promo.as_view(), name="promo"),
+    path("<int:pk>/keys/", Keys.as_view(), name="keys"),
+    path("<int:pk>/keys/new/", NewKey.as_view(), name="key-new"),
+    path("<int:pk>/keys/<int:number>/", KeyPage.as_view(), name="key"),
+    path("<int:pk>/keys/<int:number>/stop/", StopKey.as_view(), name="key-stop"),
+    path("<int:pk>/keys/<int:number>/start/", StartKey.as_view(), name="key-start"),
+    path("<int:pk>/keys/<int:number>/rotate/", RotateKey.as_view(), name="key-rotate"),
 ]

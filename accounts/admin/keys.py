@@ -1,6 +1,5 @@
 """The operators' desk for keys: what they may do, and what stops and starts them. Nobody sees a key again."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -18,6 +17,7 @@ from unfold.decorators import display
 from accounts.admin.limited import PREFERENCES, ROUTING
 from accounts.admin.search import FindsByKey, keys_like
 from accounts.admin.steps import HasSteps, NoteForm, Step
+from accounts.forms import KeyForm
 from accounts.models import LIMITS, ApiKey, validate_network
 
 
@@ -74,21 +74,12 @@ class Enable(Step):
         return gettext("Включён"), None
 
 
-class ApiKeyForm(forms.ModelForm):
-    def clean_expires_at(self) -> datetime | None:
-        """A key whose time is over may be edited; none is given a time that is over."""
-        moment = self.cleaned_data["expires_at"]
-        if moment and "expires_at" in self.changed_data and moment <= timezone.now():
-            raise forms.ValidationError(_("Этот срок уже прошёл. Чтобы ключ не работал, отключите его."))
-        return moment
-
-
 @admin.register(ApiKey)
 class ApiKeyAdmin(HasSteps, FindsByKey):
     """A new key is shown in one message after it is made; afterwards nobody can see it."""
 
     formfield_overrides = PREFERENCES
-    form = ApiKeyForm
+    form = KeyForm
     list_display = ["prefix", "label", "client", "kind", "created_at", "last_used_at", "expires_at", "state"]
     list_filter = [
         ("kind", ChoicesCheckboxFilter),

@@ -56,7 +56,7 @@ def test_a_new_client_has_empty_lists_and_a_way_on(client, home):
 
     assert "Ключей пока нет." in shown
     assert "Запросов пока не было." in shown
-    assert "manage.py create_key" in shown
+    assert f"/dashboard/{home.pk}/keys/new/" in shown
 
 
 def test_the_balance_is_shown_in_roubles(client):
