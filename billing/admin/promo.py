@@ -56,6 +56,8 @@ BY_TWO = gettext_lazy(
 
 class PromoCodeForm(LockingForm):
     by: User
+    # Whether the code brings more than before, and so is issued anew.
+    is_raised = False
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -69,8 +71,12 @@ class PromoCodeForm(LockingForm):
         if cleaned.get("is_enabled") and self.now.batch_id and self.now.batch.is_unsigned:
             self.add_error("is_enabled", UNSIGNED)
         if not self.errors:
-            self._check_worth(cleaned.get("amount", self.now.amount) * most)
+            self._check_worth(self._will_be("amount") * self._will_be("max_uses"))
         return cleaned
+
+    def _will_be(self, name: str) -> Any:
+        """What the row has once this is saved: what was typed, and of the rest what stands there now."""
+        return self.cleaned_data[name] if name in self.changed_data else getattr(self.now, name)
 
     def _check_worth(self, worth: Micro) -> None:
         """What brings more than before counts as issued by who makes it so, now."""
@@ -84,6 +90,7 @@ class PromoCodeForm(LockingForm):
             limit = as_roubles(proposals.threshold())
             self.add_error(None, BY_TWO.format(limit=limit))
         else:
+            self.is_raised = True
             self.instance.issued_by, self.instance.issued_at = self.by, timezone.now()
 
 
@@ -126,7 +133,8 @@ class PromoCodeAdmin(Exports, Desk):
         return form
 
     def save_model(self, request: HttpRequest, obj: PromoCode, form: forms.ModelForm, change: bool) -> None:
-        issued = ["issued_by", "issued_at"] if change else []
+        # Not as they were read before the lock: somebody else may have raised the code meanwhile.
+        issued = ["issued_by", "issued_at"] if form.is_raised else []
         obj.save(update_fields=[*form.changed_data, *issued] if change else None)
 
     def has_delete_permission(self, request: HttpRequest, obj: PromoCode | None = None) -> bool:

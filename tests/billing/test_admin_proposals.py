@@ -1,9 +1,11 @@
 """The second signature on the desk: who is asked, who may answer, what the pages say."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +15,8 @@ from billing import ledger
 from billing.models import Account, Payment, PromoBatch, PromoCode, Proposal, ProposalState
 from billing.money import as_roubles, roubles
 from tests.builders import cells, clerks_browser, make_client, make_generation, operators_browser
+from tests.database import somebody_waits
+from tests.e2e.installation import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -306,6 +310,33 @@ def test_a_code_that_is_raised_counts_anew_and_one_of_a_batch_is_not_raised(oper
     assert "дороже не становятся" in of_batch.content.decode()
     old.refresh_from_db()
     assert (old.worth, old.issued_by.email) == (roubles("60000"), "operator@xrouter.example")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_edits_at_once_multiply_nothing_and_a_note_leaves_the_raise_to_who_raised():
+    promo = PromoCode.objects.create(code="ЛЕТО", amount=roubles("1"), max_uses=1)
+    rights = ("view_promocode", "change_promocode")
+    first, dear, noting = operators_browser(), clerks_browser(*rights), clerks_browser(*rights)
+
+    def edit(browser: Browser, typed: dict[str, str]) -> int:
+        try:
+            return edit_code(browser, promo, is_enabled="on", **typed).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as later:
+        with transaction.atomic():
+            edit_code(first, promo, is_enabled="on", max_uses="100000")
+            done = [later.submit(edit, dear, {"amount": "100000"}), later.submit(edit, noting, {"note": "x"})]
+            assert wait_until(lambda: somebody_waits() == 2)
+        assert [each.result() for each in done] == [200, 302]
+
+    promo.refresh_from_db()
+    assert (promo.worth, promo.note, promo.issued_by.email) == (
+        roubles("100000"),
+        "x",
+        "operator@xrouter.example",
+    )
 
 
 def test_codes_of_more_than_the_books_can_hold_are_refused(operator):
