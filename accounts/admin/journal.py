@@ -42,9 +42,7 @@ class ActionFilter(DropdownFilter):
     parameter_name = "done"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            (str(number), told) for number, told in changes.ACTIONS.items() if number != Change.Action.ACCESS
-        ]
+        return [(str(number), told) for number, told in changes.ACTIONS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
         known = {number for number, _name in self.lookup_choices}

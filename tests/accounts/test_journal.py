@@ -15,7 +15,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import changes, doorman, roles
+from accounts import changes, doorman, journal, roles
 from accounts.journal import Change, asked_by
 from accounts.models import ApiKey, User
 from billing import ledger
@@ -342,3 +342,12 @@ def test_an_entry_is_found_by_who_what_and_when_and_leads_to_the_row(operator, d
 
     assert reverse("admin:accounts_client_change", args=[client.pk]) in found
     assert reverse("admin:accounts_client_change", args=[client.pk]) not in nothing
+
+
+def test_the_journal_can_be_asked_who_has_looked(operator):
+    client = make_client("Василёк")
+    journal.note(client, {}, "Посмотрели", Change.Action.ACCESS)
+
+    seen = operator.get(reverse("admin:accounts_change_changelist"), {"done": Change.Action.ACCESS})
+
+    assert [each.action for each in seen.context["cl"].result_list] == [Change.Action.ACCESS]
