@@ -139,12 +139,18 @@ def _shown(row: Generation, content: Content, reason: str) -> dict[str, Any]:
 
 
 def _blocks(text: bytes) -> list[Block]:
-    """Messages one by one, then the rest as JSON; what is cut in the middle of it, as it is."""
+    """Messages one by one, then the rest as JSON.
+
+    As it is where it was cut in the middle, or has a customer's own things by the names of ours.
+    """
     try:
-        told = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return _parts(orjson.loads(text))
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
         return [Block("", text.decode(errors="replace"))] if text else []
-    said = [*told.pop("messages", ()), *_answers(told)]
+
+
+def _parts(told: dict[str, Any]) -> list[Block]:
+    said = [*(told.pop("messages", None) or ()), *_answers(told)]
     said += [{"role": name, "content": told.pop(name)} for name in ("prompt", "input") if name in told]
     return [*map(_block, said), Block(str(_("Остальные поля")), _json(told))]
 
