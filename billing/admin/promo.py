@@ -301,7 +301,7 @@ class PromoBatchAdmin(History):
         if form.is_valid():
             asked = form.issue(request.user)
             typed, batch = form.cleaned_data, asked.batch
-            sentence = _("Выпущено кодов: {count}, по {amount} ₽, на {uses} клиентов каждый.")
+            sentence = _("Выпущено кодов: {count}, по {amount} ₽, клиентов на код: {uses}.")
             told = sentence.format(
                 count=typed["count"], amount=as_roubles(typed["amount"]), uses=typed["max_uses"]
             )

@@ -12,7 +12,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import format_lazy
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import (
@@ -219,7 +219,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
             told.append(", ".join(str(Plan(plan).label) for plan in model.plans))
         if model.visible_to in BY_CLIENT:
             named = model.readers_named
-            told.append(named and ngettext("%(n)d клиенту", "%(n)d клиентам", named) % {"n": named})
+            told.append(named and gettext("клиентам: %(n)d") % {"n": named})
         return ("some", ", ".join(told)) if all(told) else ("none", gettext("никому"))
 
     @admin.display(description=_("качество"), empty_value="—")

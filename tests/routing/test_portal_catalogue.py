@@ -122,7 +122,7 @@ def a_model_is_hidden_from_a_plan(page: Page, root: str, key: str) -> None:
     page.locator("select[name=visible_to]").select_option("plans")
     page.locator("input[name=plans][value=paid]").check()
     page.get_by_role("button", name="Сохранить и продолжить").click()
-    expect(page.get_by_text("изменен успешно")).to_be_visible()
+    expect(page.get_by_text("Сохранено: ")).to_be_visible()
 
     assert "family/new" not in names()
     assert "family/chosen" in names()

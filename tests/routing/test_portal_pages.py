@@ -210,8 +210,8 @@ def test_readers_are_on_the_models_page_and_in_the_list(operator, model):
     filters = {"endpoints__provider__id__exact": provider.pk, "clients__id__exact": model.clients.first().pk}
     found = operator.get(page("model_changelist"), filters).content.decode()
 
-    assert (cells(found, "served"), cells(found, "readers")) == (["2"], ["платный, 2 клиентам"])
-    assert cells(listed, "readers") == ["всем", "никому", "платный, 2 клиентам"]
+    assert (cells(found, "served"), cells(found, "readers")) == (["2"], ["платный, клиентам: 2"])
+    assert cells(listed, "readers") == ["всем", "никому", "платный, клиентам: 2"]
     assert cells(listed, "price") == ["0.5 / 0.5"] * 3
     assert shown["plans"].value() == ["paid"]
 

@@ -31,7 +31,7 @@ from billing.models import (
 )
 from monitoring.models import Balance, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
-from routing.models import CatalogueVersion
+from routing.models import Alias, CatalogueVersion
 from tests.builders import (
     alice,
     make_client,
@@ -128,6 +128,19 @@ def page(model, name: str, *args) -> str:
 @each_model
 def test_every_model_is_on_the_desk(model):
     assert admin.site.is_registered(model)
+
+
+def test_what_others_say_in_russian_fits_every_noun(operator, rows):
+    alias = Alias.objects.get()
+    typed = {"model": alias.model_id, "name": "другая", "_save": ""}
+
+    listed = operator.get(page(Alias, "changelist")).content.decode()
+    saved = operator.post(page(Alias, "change", alias.pk), typed, follow=True).content.decode()
+    asked = operator.get(page(Alias, "delete", alias.pk)).content.decode()
+
+    assert "Строк: 1" in listed and "Добавить: другое имя" in listed and "Удалить выбранное" in listed
+    assert "Сохранено: другое имя" in saved
+    assert "Удалить «другая» (другое имя)?" in asked
 
 
 @each_model
