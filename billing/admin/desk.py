@@ -17,8 +17,8 @@ from unfold.admin import ModelAdmin
 
 from billing.admin.pages import Bounded
 from billing.fields import MicroField
+from billing.figures import grouped, plain_roubles, signed_roubles
 from billing.money import Micro
-from billing.templatetags.money import grouped, plain_roubles, signed_roubles
 
 Column = Callable[[models.Model], str]
 

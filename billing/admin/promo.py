@@ -34,10 +34,10 @@ from billing.admin.filters import AmountRange, MomentRange
 from billing.admin.log import record
 from billing.admin.movements import LARGEST
 from billing.fields import RoublesFormField
+from billing.figures import grouped, plain_roubles, roubles
 from billing.models import PromoBatch, PromoCode, PromoTry, Proposal, ProposalKind
 from billing.money import LARGEST as LARGEST_WORTH
 from billing.money import Micro, as_roubles
-from billing.templatetags.money import roubles
 
 MOST_CODES = 10_000
 # For so long a batch's codes can be looked at and downloaded.
@@ -87,7 +87,7 @@ class PromoCodeForm(LockingForm):
         elif self.now.batch_id:
             self.add_error(None, _("Коды партии дороже не становятся: выпустите новую партию."))
         elif not proposals.may_issue(worth, self.by, self.now.pk):
-            limit = as_roubles(proposals.threshold())
+            limit = plain_roubles(proposals.threshold())
             self.add_error(None, BY_TWO.format(limit=limit))
         else:
             self.is_raised = True
@@ -117,7 +117,10 @@ class PromoCodeAdmin(Exports, Desk):
 
     @admin.display(description=gettext_lazy("использован"), ordering="used")
     def uses(self, promo: PromoCode) -> str:
-        return _("%(used)s из %(max_uses)s") % {"used": promo.used, "max_uses": promo.max_uses}
+        return _("%(used)s из %(max_uses)s") % {
+            "used": grouped(promo.used),
+            "max_uses": grouped(promo.max_uses),
+        }
 
     def get_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[str]:
         name = "word" if obj is not None and obj.batch_id else "code"
@@ -249,12 +252,12 @@ class PromoBatchAdmin(History):
         )
 
     @admin.display(description=gettext_lazy("кодов"))
-    def codes(self, batch: PromoBatch) -> int:
-        return batch.issued
+    def codes(self, batch: PromoBatch) -> str:
+        return grouped(batch.issued)
 
     @admin.display(description=gettext_lazy("использовано раз"))
-    def used(self, batch: PromoBatch) -> int:
-        return batch.uses
+    def used(self, batch: PromoBatch) -> str:
+        return grouped(batch.uses)
 
     @admin.display(description=gettext_lazy("зачислено, ₽"))
     def credited(self, batch: PromoBatch) -> str:
@@ -275,7 +278,8 @@ class PromoBatchAdmin(History):
             return "off", _("выключена")
         if batch.enabled == batch.issued:
             return "on", _("включена")
-        return "some", _("включено {on} из {all}").format(on=batch.enabled, all=batch.issued)
+        on, all_ = grouped(batch.enabled), grouped(batch.issued)
+        return "some", _("включено {on} из {all}").format(on=on, all=all_)
 
     @admin.display(description=gettext_lazy("состояние"))
     def standing(self, batch: PromoBatch) -> str:
@@ -303,7 +307,9 @@ class PromoBatchAdmin(History):
             typed, batch = form.cleaned_data, asked.batch
             sentence = _("Выпущено кодов: {count}, по {amount} ₽, клиентов на код: {uses}.")
             told = sentence.format(
-                count=typed["count"], amount=as_roubles(typed["amount"]), uses=typed["max_uses"]
+                count=grouped(typed["count"]),
+                amount=plain_roubles(typed["amount"]),
+                uses=grouped(typed["max_uses"]),
             )
             if asked.pk:
                 told = " ".join([told, _("Ждут второй подписи.")])
@@ -346,11 +352,9 @@ class PromoBatchAdmin(History):
             raise PermissionDenied
         codes = batch.codes.order_by("code")
         if request.method == "POST":
-            record(request, PromoBatch, _("Скачаны коды: {count}").format(count=batch.issued), batch)
+            record(request, PromoBatch, _("Скачаны коды: {count}").format(count=grouped(batch.issued)), batch)
             head = [_("Код"), _("Сумма, ₽"), _("Клиентов"), _("Действует до")]
-            amount = Decimal(as_roubles(codes[0].amount))
-            rows = ([each.code, amount, each.max_uses, each.expires_at] for each in codes.iterator(2_000))
-            return download(request, "promo", head, rows)
+            return download(request, "promo", head, map(_row, codes.iterator(2_000)))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -376,7 +380,7 @@ class PromoBatchAdmin(History):
         if on and batch.is_unsigned:
             self.message_user(request, UNSIGNED, messages.ERROR)
             return redirect(reverse(f"admin:{self._name('change')}", args=[batch.pk]))
-        count = batches.switch(batch, on=on)
+        count = grouped(batches.switch(batch, on=on))
         sentence = _("Включено кодов: {count}.") if on else _("Выключено кодов: {count}.")
         record(request, PromoBatch, sentence.format(count=count), batch)
         self.message_user(request, sentence.format(count=count), messages.SUCCESS)
@@ -387,6 +391,10 @@ class PromoBatchAdmin(History):
 
     def _name(self, page: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+
+def _row(promo: PromoCode) -> list[Any]:
+    return [promo.code, Decimal(as_roubles(promo.amount)), promo.max_uses, promo.expires_at]
 
 
 def _may_read(batch: PromoBatch, request: HttpRequest) -> bool:

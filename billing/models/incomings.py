@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client, User
 from billing.fields import MicroField
-from billing.money import Micro, as_roubles
+from billing.figures import plain_roubles
+from billing.money import Micro
 
 # Of a code of a batch, the first characters that lists show.
 SHOWN_OF_CODE = 4
@@ -41,7 +42,7 @@ class Payment(models.Model):
         constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive")]
 
     def __str__(self) -> str:
-        return f"{self.number}: {as_roubles(self.amount)} ₽"
+        return f"{self.number}: {plain_roubles(self.amount)} ₽"
 
 
 class PromoBatch(models.Model):

@@ -21,9 +21,9 @@ from unfold.decorators import display
 
 from billing.admin.export import Exports
 from billing.admin.records import GenerationAdmin
+from billing.figures import grouped
 from billing.models import Generation, GenerationStatus
 from billing.money import as_roubles
-from billing.templatetags.money import grouped
 from providers.models import Provider
 from routing.admin import decisions
 from routing.admin.contents import ShowsContent

@@ -25,15 +25,16 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from accounts.models import Plan
+from billing.figures import grouped
 from billing.models import Rate
-from billing.templatetags.money import grouped
 from routing.admin.copies import CopyPage
 from routing.admin.endpoints import OBJECTS, ROWS, EndpointForm, KnownSelect
 from routing.admin.foresight import ForesightPage
 from routing.admin.marks import MarksField
-from routing.admin.prices import ADD_RATE, PricesPage, per_thousand, rates_of
+from routing.admin.prices import ADD_RATE, PricesPage, rates_of
 from routing.models import AUTO, BY_CLIENT, BY_PLAN, Alias, Endpoint, Kind, Model, Readers
 from routing.scoring import GENERAL
+from routing.templatetags.bills import per_thousand
 
 
 class EndpointInline(StackedInline):

@@ -30,6 +30,7 @@ from routing.admin.pages import Pages
 from routing.margins import PARTS as KINDS_PARTS
 from routing.margins import Margin, margins
 from routing.models import Endpoint, Model
+from routing.templatetags.bills import in_full, per_thousand
 
 AMOUNTS = ("prompt", "completion", "cached_prompt", "reasoning", "embedding", "request")
 PARTS = {
@@ -138,19 +139,10 @@ def sees_tariff(user: Any) -> bool:
     return any(user.has_perm(f"billing.{act}_tariff") for act in ("view", "change"))
 
 
-def per_thousand(price: Micro) -> str:
-    """Roubles for 1,000 tokens of what is micro-roubles for a million."""
-    return plain(Decimal(price) / MICRO_PER_ROUBLE / 1_000)
-
-
-def plain(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
-
-
 def _thousand(rate: Rate) -> dict[str, str]:
     price = rate.price()
     told = {f"of_{name}": per_thousand(getattr(price, name)) for name in AMOUNTS if name != "request"}
-    return {**told, "of_request": plain(Decimal(price.request) / MICRO_PER_ROUBLE)}
+    return {**told, "of_request": in_full(Decimal(price.request) / MICRO_PER_ROUBLE)}
 
 
 def _initial(tariff: Tariff) -> dict[str, Any]:
@@ -215,7 +207,7 @@ def _told(margin: Margin) -> dict[str, Any]:
 
 
 def _amount(part: str, amount: Micro) -> str:
-    return plain(Decimal(amount) / MICRO_PER_ROUBLE) if part == "request" else per_thousand(amount)
+    return in_full(Decimal(amount) / MICRO_PER_ROUBLE) if part == "request" else per_thousand(amount)
 
 
 def _signed(text: str) -> str:

@@ -204,7 +204,7 @@ def test_an_overdraft_is_given_and_nothing_else_changes(operator):
 
     wallet = ledger.wallet_of(client)
     assert (wallet.credit_limit, wallet.balance, wallet.held) == (roubles("50"), roubles("10"), 0)
-    assert LogEntry.objects.get().get_change_message() == "Овердрафт, ₽: 0 → 50"
+    assert LogEntry.objects.get().get_change_message() == "Овердрафт, ₽: 0,00 → 50,00"
 
 
 def test_an_overdraft_that_is_used_is_not_taken_away(operator):
@@ -213,7 +213,7 @@ def test_an_overdraft_that_is_used_is_not_taken_away(operator):
 
     answer = edit_wallet(operator, client, credit_limit="19")
 
-    assert "Не меньше 20 ₽" in answer.content.decode()
+    assert "Не меньше 20,00 ₽" in answer.content.decode()
     assert ledger.wallet_of(client).credit_limit == roubles("50")
 
 

@@ -70,11 +70,10 @@ def test_a_large_correction_waits_and_says_so_before_and_after(operator):
     done = correct(operator, client, "100000,01")
 
     assert "Деньги двинутся, когда это подтвердит другой оператор." in looked.content.decode()
-    assert "Ждёт второй подписи: 100000.01 ₽" in said(done)
+    assert "Ждёт второй подписи: 100\xa0000,01 ₽" in said(done)
     assert (balance(client), Proposal.objects.get().state) == ("0", ProposalState.WAITING)
-    assert (
-        "предложено, ждёт второй подписи, 100000.01 ₽. акт 7" in LogEntry.objects.get().get_change_message()
-    )
+    logged = LogEntry.objects.get().get_change_message()
+    assert "предложено, ждёт второй подписи, 100\xa0000,01 ₽. акт 7" in logged
 
 
 def test_a_large_refund_waits(operator):
@@ -112,7 +111,7 @@ def test_another_operator_sees_what_will_be_and_signs(operator, signer):
     assert "150\u00a0010,00" in page(signer, asked)
     answer = decide(signer, asked, confirm="")
 
-    assert "Подтверждено и проведено: 150000 ₽, Ромашка." in said(answer)
+    assert "Подтверждено и проведено: 150\xa0000,00 ₽, Ромашка." in said(answer)
     assert balance(client) == "150010"
     assert LogEntry.objects.latest("pk").object_id == str(asked.pk)
 
@@ -264,7 +263,7 @@ def test_a_large_batch_waits_is_looked_at_and_signed_by_another(operator, signer
     assert "под партией нет второй подписи" in shown and "Включить партию" not in shown
     assert "Подтвердить и включить коды" in seen and "101\u00a0000,00" in seen
     assert batch.codes.first().code not in seen
-    assert "Подтверждено. Партия промокодов: 101000 ₽, ярмарка." in said(done)
+    assert "Подтверждено. Партия промокодов: 101\xa0000,00 ₽, ярмарка." in said(done)
     assert batch.codes.filter(is_enabled=True).count() == 101
 
 
@@ -355,13 +354,27 @@ def test_an_overdraft_above_the_threshold_needs_a_reason_and_a_second_signature(
     twice = set_overdraft(operator, client, "160000", reason="договор 8")
 
     assert mute.context["adminform"].form.errors.keys() == {"reason"}
-    assert "Ждёт второй подписи: овердрафт 150000 ₽." in said(asked)
+    assert "Ждёт второй подписи: овердрафт 150\xa0000,00 ₽." in said(asked)
     assert "уже ждёт второй подписи" in twice.content.decode()
     assert (limit_of(client), as_roubles(ledger.wallet_of(client).alert_below)) == ("0", "7")
     proposal = Proposal.objects.get()
     assert "Подтвердить овердрафт 150\u00a0000,00" in page(signer, proposal)
-    assert "Подтверждено. Овердрафт: 150000 ₽, Ромашка." in said(decide(signer, proposal, confirm=""))
+    assert "Подтверждено. Овердрафт: 150\xa0000,00 ₽, Ромашка." in said(decide(signer, proposal, confirm=""))
     assert limit_of(client) == "150000"
+
+
+def test_the_list_adds_up_what_moves_and_no_limits_and_shows_those_without_a_sign(operator):
+    issue(operator)
+    set_overdraft(operator, make_client("Ромашка"), "200000", reason="договор 7")
+    asked_by(operator, make_client("Лопух"))
+
+    answer = operator.get(reverse(LIST))
+
+    assert [each["value"] for each in answer.context["totals"]["sums"]] == [roubles("150000")]
+    shown = answer.content.decode()
+    told = ["+150\xa0000,00\xa0₽", "200\xa0000,00", "101\xa0000,00"]
+    assert cells(shown, "signed") == [" ".join(each.split()) for each in told]
+    assert cells(shown, "whose") == ["Лопух", "Ромашка", "ярмарка"]
 
 
 @pytest.mark.parametrize("limit", ["100000", "0"])
