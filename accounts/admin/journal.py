@@ -14,6 +14,7 @@ from unfold.decorators import display
 
 from accounts import changes
 from accounts.journal import Change
+from accounts.moments import to_second
 
 COLOURS = {
     Change.Action.CREATE: "success",
@@ -80,7 +81,7 @@ class ChangeAdmin(ModelAdmin):
 
     @admin.display(description=_("когда"), ordering="timestamp")
     def when(self, change: Change) -> str:
-        return changes.moment(change.timestamp)
+        return to_second(change.timestamp)
 
     @admin.display(description=_("кто"), ordering="actor_email")
     def who(self, change: Change) -> Any:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client, User
+from accounts.moments import to_minute
 from billing.fields import MicroField
 from billing.figures import plain_roubles
 from billing.money import Micro
@@ -149,4 +150,4 @@ class PromoTry(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.user}, {timezone.localtime(self.at):%d.%m.%Y %H:%M}"
+        return f"{self.user}, {to_minute(self.at)}"

@@ -23,6 +23,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
+from accounts.moments import to_minute
 from billing.models import Rate, Tariff
 from billing.money import MICRO_PER_ROUBLE, Micro
 from billing.pricing import Price, PriceList
@@ -115,7 +116,7 @@ class PricesPage(Pages):
         when = (
             gettext("действует с этой минуты")
             if form.is_now
-            else gettext("начнётся %(at)s") % {"at": f"{timezone.localtime(rate.starts_at):%d.%m.%Y %H:%M}"}
+            else gettext("начнётся %(at)s") % {"at": to_minute(rate.starts_at)}
         )
         self.message_user(request, f"{told} {when[0].upper()}{when[1:]}.", messages.SUCCESS)
 
