@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.admin import site
 from django.contrib.admin.models import LogEntry
 from django.test import Client as Browser
@@ -65,10 +66,15 @@ def test_a_price_is_typed_in_roubles(operator):
     assert rate.embedding == roubles("1")
 
 
-def test_a_price_is_shown_in_roubles(operator):
-    page = operator.get(reverse("admin:billing_rate_change", args=[rate_to_come().pk])).content.decode()
+@pytest.mark.parametrize(("language", "typed"), [("ru", "1200,5"), ("en", "1200.5")])
+def test_a_price_is_typed_in_roubles_in_the_operators_notation(operator, language, typed):
+    operator.cookies.load({settings.LANGUAGE_COOKIE_NAME: language})
+    address = reverse("admin:billing_rate_change", args=[rate_to_come().pk])
 
-    assert 'value="1200.5"' in page
+    form = operator.get(address).context["adminform"].form
+
+    assert form["prompt"].value() == typed
+    assert form.fields["prompt"].clean(typed) == roubles("1200.5")
 
 
 def test_a_price_that_is_only_read_is_shown_in_roubles(operator):
