@@ -108,18 +108,23 @@ def is_within(address: str, networks: Iterable[Network]) -> bool:
 
 
 def sender_of(peer: str, forwarded: str, proxies: Iterable[Network]) -> str:
-    """Who is at the other end; a trusted proxy is believed about the last hop before it.
+    """Who is at the other end; each trusted proxy is believed about the hop before it.
 
     ``forwarded``: what X-Forwarded-For says, if anything.
     """
-    if not is_within(peer, proxies):
-        return peer
-    claimed = forwarded.rpartition(",")[2].strip()
+    for claimed in map(str.strip, reversed(forwarded.split(","))):
+        if not is_within(peer, proxies) or not _is_address(claimed):
+            break
+        peer = claimed
+    return peer
+
+
+def _is_address(text: str) -> bool:
     try:
-        ip_address(claimed)
+        ip_address(text)
     except ValueError:
-        return peer
-    return claimed
+        return False
+    return True
 
 
 class Callers:

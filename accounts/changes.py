@@ -10,13 +10,12 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import QuerySet
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from accounts import roles
 from accounts.journal import HIDDEN, Change
+from accounts.moments import to_second
 
 NOTHING = "—"
 # Characters of a value; more is a wall of text.
@@ -131,11 +130,7 @@ def _moment(text: Any) -> str:
         told = datetime.fromisoformat(str(text))
     except ValueError:
         return str(text)
-    return moment(told if told.tzinfo else told.replace(tzinfo=UTC))
-
-
-def moment(when: datetime) -> str:
-    return date_format(timezone.localtime(when), "d.m.Y H:i:s")
+    return to_second(told if told.tzinfo else told.replace(tzinfo=UTC))
 
 
 def kinds() -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.decorators import sync_and_async_middleware
 
-from accounts.callers import is_within
+from accounts.callers import sender_of
 from accounts.journal import Who, asked_by
 
 Answering = Callable[[HttpRequest], Any]
@@ -49,16 +49,10 @@ def who(request: HttpRequest) -> Who:
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """Who is at the other end; a trusted proxy is believed about the last hop before it."""
-    peer = request.META.get("REMOTE_ADDR", "")
-    if is_within(peer, [ip_network(text) for text in settings.XROUTER_TRUSTED_PROXIES]):
-        claimed = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        return _address(claimed) or _address(peer)
-    return _address(peer)
-
-
-def _address(text: str) -> str | None:
+    """Who is at the other end, as the API sees it; None for a peer without an address."""
+    peer, forwarded = request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
+    proxies = [ip_network(text) for text in settings.XROUTER_TRUSTED_PROXIES]
     try:
-        return str(ip_address(text))
+        return str(ip_address(sender_of(peer, forwarded, proxies)))
     except ValueError:
         return None

@@ -11,8 +11,9 @@ from typing import Any
 
 from auditlog.models import AbstractLogEntry
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from accounts.moments import to_minute
 
 # Stands for a secret: that it changed is told, what it was and what it is never.
 HIDDEN = "•••"
@@ -40,7 +41,7 @@ class Change(AbstractLogEntry):
         verbose_name_plural = _("журнал изменений")
 
     def __str__(self) -> str:
-        return f"{timezone.localtime(self.timestamp):%d.%m.%Y %H:%M} {self.object_repr}"
+        return f"{to_minute(self.timestamp)} {self.object_repr}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self._state.adding:

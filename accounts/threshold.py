@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 from ipaddress import ip_network
 
+from allauth.account.internal.flows.login import get_authentication_records
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -24,16 +25,21 @@ def is_near(request: HttpRequest) -> bool:
 
 
 def has_been_away(request: HttpRequest) -> bool:
-    """Whether this session's last page of the portal, or its log-in, is too long ago. Notes this one."""
-    now = int(time.time())
+    """Whether this session's last page of the portal, or its log-in, is too long ago."""
     seen = request.session.get(LAST_SEEN) or _logged_in_at(request)
-    if now - seen > LONGEST_PAUSE.total_seconds():
-        return True
-    if now - seen > NOTED_EVERY:
+    return time.time() - seen > LONGEST_PAUSE.total_seconds()
+
+
+def note_presence(request: HttpRequest) -> None:
+    """Somebody is in the portal now: noted from a session's first page on, so that each has its own note."""
+    now = int(time.time())
+    if now - request.session.get(LAST_SEEN, 0) > NOTED_EVERY:
         request.session[LAST_SEEN] = now
-    return False
 
 
 def _logged_in_at(request: HttpRequest) -> float:
+    """Of this session, which allauth keeps; of one that was begun otherwise, the person's last log-in."""
+    if records := get_authentication_records(request, request.user):
+        return max(record["at"] for record in records)
     moment = getattr(request.user, "last_login", None)
     return moment.timestamp() if moment else 0.0

@@ -17,10 +17,10 @@ from django.utils import translation
 from django.utils.timezone import now
 
 from accounts.models import Membership, Role
+from billing.figures import roubles
 from billing.models import Alert, AlertKind
 from billing.money import Micro
 from billing.snapshot import alone
-from billing.templatetags.money import roubles
 
 log = logging.getLogger(__name__)
 

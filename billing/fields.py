@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.formats import localize_input
 
 from billing.money import Micro, as_roubles, roubles
 
@@ -17,7 +18,7 @@ class RoublesFormField(forms.DecimalField):
         super().__init__(**{"localize": True, **kwargs})  # "2,5" is as good as "2.5"
 
     def prepare_value(self, value: Any) -> Any:
-        return as_roubles(value) if isinstance(value, int) else value
+        return localize_input(Decimal(as_roubles(value))) if isinstance(value, int) else value
 
     def has_changed(self, initial: Micro | None, data: Any) -> bool:
         if data in self.empty_values:

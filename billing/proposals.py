@@ -43,7 +43,7 @@ Figure = tuple[str, Micro, Micro]
 
 
 def threshold() -> Micro:
-    """What one operator may move alone for one client in a day."""
+    """What one may do alone: move for a client in a day, issue in promo codes in a day, give as overdraft."""
     return settings.XROUTER_SECOND_SIGNATURE_ABOVE * MICRO_PER_ROUBLE
 
 
@@ -60,9 +60,12 @@ def submit(asked: Proposal) -> Proposal:
 
 
 def needs_second(asked: Proposal) -> bool:
-    """Whether somebody else has to sign. The answer holds until the transaction ends."""
+    """Whether somebody else has to sign what counts together with what was done before; see ``may_overdraw``.
+
+    The answer holds until the transaction ends.
+    """
     _hold(asked.asked_by_id)
-    return abs(asked.amount) + MOVES[asked.kind].alone(asked) > threshold()
+    return abs(asked.amount) + ALONE[asked.kind](asked) > threshold()
 
 
 def may_issue(worth: Micro, by: User, number: int | None) -> bool:
@@ -121,11 +124,8 @@ def expire() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """``alone``: what its operator has done of the kind lately without a second signature.
-    ``objection`` is what the ledger would say, as far as one can see beforehand; empty for nothing.
-    """
+    """``objection`` is what the ledger would say, as far as one can see beforehand; empty for nothing."""
 
-    alone: Callable[[Proposal], Micro]
     carry_out: Callable[[Proposal], Any]
     figures: Callable[[Proposal], list[Figure]]
     objection: Callable[[Proposal], str]
@@ -257,16 +257,19 @@ def _issued_alone(asked: Proposal) -> Micro:
     return PromoCode.objects.alone(asked.asked_by, TOGETHER).exclude(batch=asked.batch).worth()
 
 
-def _nothing(_asked: Proposal) -> Micro:
-    return 0
-
-
+# What the operator has done of the kind lately without a second signature.
+ALONE = {
+    ProposalKind.CORRECTION: _moved_alone,
+    ProposalKind.REFUND: _moved_alone,
+    ProposalKind.PAYMENT: _moved_alone,
+    ProposalKind.PROMO: _issued_alone,
+}
 MOVES = {
-    ProposalKind.CORRECTION: Move(_moved_alone, _correct, _of_wallet, _takes_too_much),
-    ProposalKind.REFUND: Move(_moved_alone, _refund, _of_generation, _gives_too_much),
-    ProposalKind.PAYMENT: Move(_moved_alone, _credit, _of_wallet, _is_credited),
-    ProposalKind.PROMO: Move(_issued_alone, _put_into_circulation, _of_batch, _is_over),
-    ProposalKind.OVERDRAFT: Move(_nothing, _raise_overdraft, _of_overdraft, _is_not_raised),
+    ProposalKind.CORRECTION: Move(_correct, _of_wallet, _takes_too_much),
+    ProposalKind.REFUND: Move(_refund, _of_generation, _gives_too_much),
+    ProposalKind.PAYMENT: Move(_credit, _of_wallet, _is_credited),
+    ProposalKind.PROMO: Move(_put_into_circulation, _of_batch, _is_over),
+    ProposalKind.OVERDRAFT: Move(_raise_overdraft, _of_overdraft, _is_not_raised),
 }
 
 

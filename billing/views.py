@@ -19,10 +19,10 @@ from accounts import switches
 from accounts.models import ApiKey, Client
 from accounts.views import PrivateView
 from billing.errors import BillingError
+from billing.figures import roubles
 from billing.ledger import wallet_of
 from billing.models import Cap, Generation, TransferCode
 from billing.promo import try_code
-from billing.templatetags.money import roubles
 
 GENERATIONS_PER_PAGE = 50
 MOVEMENTS_PER_PAGE = 100

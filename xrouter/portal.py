@@ -104,13 +104,14 @@ def _look_whether_near(request: HttpRequest) -> None:
 def _after_no_pause(view: View) -> View:
     @wraps(view)
     def awake(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        from accounts.threshold import has_been_away  # noqa: PLC0415 - the site is there before models are
+        from accounts import threshold  # noqa: PLC0415 - the site is there before models are
 
-        if not has_been_away(request):
-            return view(request, *args, **kwargs)
-        logout(request)
-        messages.warning(request, _("Вас давно не было в портале: войдите снова."))
-        return redirect_to_login(request.get_full_path())
+        if threshold.has_been_away(request):
+            logout(request)
+            messages.warning(request, _("Вас давно не было в портале: войдите снова."))
+            return redirect_to_login(request.get_full_path())
+        threshold.note_presence(request)
+        return view(request, *args, **kwargs)
 
     return awake
 

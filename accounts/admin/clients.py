@@ -7,7 +7,6 @@ from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -21,6 +20,7 @@ from accounts.admin.panels import Panel
 from accounts.admin.search import FindsByKey, clients_like
 from accounts.admin.steps import HasSteps, Step
 from accounts.models import LIMITS, ApiKey, Client, Membership, Visit
+from accounts.moments import to_minute
 
 LAST_VISITS = 20
 
@@ -84,7 +84,7 @@ class Look(Step):
 
     def take(self, request: HttpRequest, client: Client, typed: dict[str, Any]) -> tuple[Any, HttpResponse]:
         visit = visits.begin(request, client, typed["reason"])
-        until = f"{timezone.localtime(visit.ends_at):%d.%m.%Y %H:%M}"
+        until = to_minute(visit.ends_at)
         return gettext("Просмотр глазами клиента до %(until)s") % {"until": until}, redirect("dashboard")
 
 

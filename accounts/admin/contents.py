@@ -5,13 +5,14 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest
-from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts import contents
 from accounts.admin.steps import ReasonForm, Step
 from accounts.models import MOST_CONTENT_DAYS, USUAL_CONTENT_DAYS, Client
+from accounts.moments import to_minute
 
 PERMISSION = "accounts.keep_content"
 
@@ -53,10 +54,10 @@ class Keep(Step):
     def take(self, request: HttpRequest, client: Client, typed: dict[str, Any]) -> tuple[Any, None]:
         contents.keep(client, typed["days"])
         messages.success(request, _("Содержание запросов сохраняется."))
-        return f"Содержание запросов хранится, дней: {typed['days']}", None
+        return gettext("Содержание запросов хранится, дней: %(days)s") % typed, None
 
 
-class Prolong(Step):
+class Days(Step):
     slug, title, icon = "content-days", _("Срок хранения содержания"), "schedule"
     permission, form = PERMISSION, DaysForm
 
@@ -65,14 +66,17 @@ class Prolong(Step):
 
     def consequences(self, client: Client) -> list[Any]:
         return [
-            _("Срок действует и для того, что уже сохранено: оказавшееся старше удаляется сразу."),
+            _(
+                "Срок действует и для того, что уже сохранено: оказавшееся старше сразу перестаёт"
+                " показываться и в течение нескольких минут удаляется."
+            ),
             _("Сейчас: %(told)s.") % {"told": told(client)},
         ]
 
     def take(self, request: HttpRequest, client: Client, typed: dict[str, Any]) -> tuple[Any, None]:
         contents.keep(client, typed["days"])
         messages.success(request, _("Срок хранения изменён."))
-        return f"Срок хранения содержания, дней: {typed['days']}", None
+        return gettext("Срок хранения содержания, дней: %(days)s") % typed, None
 
 
 class Stop(Step):
@@ -96,16 +100,15 @@ class Stop(Step):
     def take(self, request: HttpRequest, client: Client, typed: dict[str, Any]) -> tuple[Any, None]:
         contents.stop(client)
         messages.success(request, _("Содержание больше не хранится; сохранённое удаляется."))
-        return "Содержание запросов не хранится, сохранённое удаляется", None
+        return gettext("Содержание запросов не хранится, сохранённое удаляется"), None
 
 
-STEPS = [Keep(), Prolong(), Stop()]
+STEPS = [Keep(), Days(), Stop()]
 
 
 def told(client: Client) -> Any:
     """Whether and for how long, in words."""
     if client.content_since is None:
         return _("не хранится")
-    since = f"{timezone.localtime(client.content_since):%d.%m.%Y %H:%M}"
-    facts = {"since": since, "days": client.content_days}
+    facts = {"since": to_minute(client.content_since), "days": client.content_days}
     return _("хранится с %(since)s, срок в днях: %(days)d") % facts

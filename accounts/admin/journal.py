@@ -14,6 +14,7 @@ from unfold.decorators import display
 
 from accounts import changes
 from accounts.journal import Change
+from accounts.moments import to_second
 
 COLOURS = {
     Change.Action.CREATE: "success",
@@ -42,9 +43,7 @@ class ActionFilter(DropdownFilter):
     parameter_name = "done"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            (str(number), told) for number, told in changes.ACTIONS.items() if number != Change.Action.ACCESS
-        ]
+        return [(str(number), told) for number, told in changes.ACTIONS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Change]) -> QuerySet[Change]:
         known = {number for number, _name in self.lookup_choices}
@@ -82,7 +81,7 @@ class ChangeAdmin(ModelAdmin):
 
     @admin.display(description=_("когда"), ordering="timestamp")
     def when(self, change: Change) -> str:
-        return changes.moment(change.timestamp)
+        return to_second(change.timestamp)
 
     @admin.display(description=_("кто"), ordering="actor_email")
     def who(self, change: Change) -> Any:

@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -36,7 +37,7 @@ class ForgetSecondFactor(Step):
     def take(self, request: HttpRequest, person: User, typed: dict[str, Any]) -> tuple[Any, None]:
         forget_second_factor(person)
         messages.success(request, _("Второй фактор забыт."))
-        return "Второй фактор забыт", None
+        return gettext("Второй фактор забыт"), None
 
 
 class UserAddForm(UserCreationForm):

@@ -78,7 +78,9 @@ class GuardsRights:
         return [*super().get_readonly_fields(request, obj), *self._closed(request.user, obj)]
 
     def _closed(self, operator: Any, person: User | None) -> tuple[str, ...]:
-        if operator == person or not roles.may_change_roles(operator):
+        if operator == person:
+            return (*RIGHTS, "email")  # what he moves is counted by it: see ``billing.proposals``
+        if not roles.may_change_roles(operator):
             return RIGHTS
         return () if operator.is_superuser else TOP
 

@@ -21,8 +21,8 @@ from billing.admin.filters import AmountRange
 from billing.admin.log import record
 from billing.admin.movements import CorrectionForm, MovesMoney, told
 from billing.admin.transfers import sides
+from billing.figures import plain_roubles
 from billing.models import Account, AccountKind, Hold, Proposal, ProposalKind, Transfer
-from billing.money import as_roubles
 
 LAST_TRANSFERS = 20
 OPEN_HOLDS = 20
@@ -41,7 +41,7 @@ class AccountForm(LockingForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "reason" in self.fields:  # whoever only reads has no field
-            limit = as_roubles(proposals.threshold())
+            limit = plain_roubles(proposals.threshold())
             needed = gettext("Нужна, чтобы поднять овердрафт выше {limit} ₽: его подпишет другой оператор.")
             self.fields["reason"].help_text = needed.format(limit=limit)
 
@@ -49,8 +49,8 @@ class AccountForm(LockingForm):
         cleaned = super().clean()
         limit, least = cleaned.get("credit_limit"), self.now.held - self.now.balance
         if limit is not None and limit < least:
-            used = _("Не меньше %s ₽: столько уже потрачено в долг или зарезервировано.") % as_roubles(least)
-            self.add_error("credit_limit", used)
+            used = _("Не меньше %s ₽: столько уже потрачено в долг или зарезервировано.")
+            self.add_error("credit_limit", used % plain_roubles(least))
         elif limit is not None and not proposals.may_overdraw(self.now, limit):
             self._check_second(cleaned)
         return cleaned
@@ -153,7 +153,7 @@ class AccountAdmin(MovesMoney, Exports, Desk):
         asked = getattr(obj, "asked", None)
         if asked is None:
             return super().response_change(request, obj)
-        amount, limit = as_roubles(asked.amount), as_roubles(proposals.threshold())
+        amount, limit = plain_roubles(asked.amount), plain_roubles(proposals.threshold())
         self.message_user(request, OVERDRAFT_WAITS.format(amount=amount, limit=limit), messages.WARNING)
         return redirect(request.path)
 
@@ -162,7 +162,8 @@ class AccountAdmin(MovesMoney, Exports, Desk):
     ) -> str:
         changes = [(name, form.initial[name], form.cleaned_data[name]) for name in _changed(form)]
         amounts = [
-            f"{form.fields[name].label}: {as_roubles(old)} → {as_roubles(new)}" for name, old, new in changes
+            f"{form.fields[name].label}: {plain_roubles(old)} → {plain_roubles(new)}"
+            for name, old, new in changes
         ]
         reason = form.cleaned_data.get("reason") if amounts else ""
         return "; ".join(filter(None, [*amounts, reason]))

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
 from billing.admin.desk import Desk, MoneyInline
+from billing.figures import plain_roubles
 from billing.models import Cap
-from billing.templatetags.money import plain_roubles
 
 
 class WithSpent:

@@ -18,9 +18,9 @@ from accounts.admin.panels import Panel
 from accounts.models import Client
 from billing.admin.export import Exports
 from billing.admin.keys import Rotate
+from billing.figures import roubles
 from billing.ledger import wallet_of
 from billing.models import KeyDay, TransferCode
-from billing.templatetags.money import roubles
 
 # What one tab shows at most; the whole is in the lists it links to.
 LAST_KEYS = 50

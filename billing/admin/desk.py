@@ -10,15 +10,15 @@ from django.contrib import admin
 from django.db import models
 from django.forms.widgets import Media
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from accounts.moments import to_second
 from billing.admin.pages import Bounded
 from billing.fields import MicroField
+from billing.figures import grouped, plain_roubles, signed_roubles
 from billing.money import Micro
-from billing.templatetags.money import grouped, plain_roubles, signed_roubles
 
 Column = Callable[[models.Model], str]
 
@@ -42,8 +42,7 @@ def in_roubles(model: type[models.Model], name: str) -> Column:
 
 
 def moment_told(moment: datetime) -> SafeString:
-    told = f"{timezone.localtime(moment):%d.%m.%Y %H:%M:%S}"
-    return format_html('<span class="whitespace-nowrap">{}</span>', told)
+    return format_html('<span class="whitespace-nowrap">{}</span>', to_second(moment))
 
 
 def money(amount: Micro) -> SafeString:

@@ -25,6 +25,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from accounts.moments import to_second
 from billing.admin.log import record
 from billing.fields import MicroField
 from billing.money import as_roubles
@@ -55,7 +56,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int | float | Decimal):
         return format(value, "f" if isinstance(value, Decimal) else "").replace(".", ",")
     if isinstance(value, datetime):
-        return f"{timezone.localtime(value):%d.%m.%Y %H:%M:%S}"
+        return to_second(value)
     if isinstance(value, date):
         return f"{value:%d.%m.%Y}"
     return text(str(value))

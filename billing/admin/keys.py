@@ -7,13 +7,13 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.admin.keys import ApiKeyAdmin, shown_once
 from accounts.admin.steps import NoteForm, Step
 from accounts.models import ApiKey
+from accounts.moments import to_minute
 from billing.admin.caps import CapInline
 from billing.rotation import rotate
 
@@ -54,7 +54,7 @@ class Rotate(Step):
     def take(self, request: HttpRequest, key: ApiKey, typed: dict[str, Any]) -> tuple[Any, HttpResponse]:
         new, plaintext = rotate(key, typed["grace"], request.user)
         messages.warning(request, shown_once(plaintext))
-        until = f"{timezone.localtime(key.expires_at):%d.%m.%Y %H:%M}"
+        until = to_minute(key.expires_at)
         told = _("Заменён ключом %(new)s…, сам действует до %(until)s") % {"new": new.prefix, "until": until}
         return told, redirect("admin:accounts_apikey_change", new.pk)
 

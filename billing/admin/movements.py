@@ -24,9 +24,9 @@ from billing import proposals
 from billing.admin.log import record
 from billing.errors import BillingError
 from billing.fields import RoublesFormField
+from billing.figures import plain_roubles, roubles
 from billing.models import Proposal, ProposalKind
-from billing.money import Micro, as_roubles
-from billing.templatetags.money import roubles
+from billing.money import Micro
 
 # What one movement may carry, in roubles: more is a slip of the finger.
 LARGEST = 1_000_000_000
@@ -196,20 +196,22 @@ def shown_figures(asked: Proposal) -> list[tuple[str, Micro, Micro]]:
 
 def _changes(figures: list[tuple[str, Micro, Micro]]) -> dict[str, tuple[str, str]]:
     """What the journal keeps of ``figures``."""
-    return {f"{name}, ₽": (as_roubles(now), as_roubles(then)) for name, now, then in figures if now != then}
+    return {
+        f"{name}, ₽": (plain_roubles(now), plain_roubles(then)) for name, now, then in figures if now != then
+    }
 
 
 def told(title: str, done: Proposal) -> str:
     """For the log: what moved, or what was asked for."""
     asked = "" if done.transfer else _("предложено, ждёт второй подписи, ")
-    return f"{title}: {asked}{as_roubles(done.amount)} ₽. {done.reason}"
+    return f"{title}: {asked}{plain_roubles(done.amount)} ₽. {done.reason}"
 
 
 def say(request: HttpRequest, page: ModelAdmin, done: Proposal) -> None:
     """Tell the operator what became of it."""
-    amount = as_roubles(done.amount)
+    amount = plain_roubles(done.amount)
     if done.transfer is None:
-        limit = as_roubles(proposals.threshold())
+        limit = plain_roubles(proposals.threshold())
         sentence = _(
             "Ждёт второй подписи: {amount} ₽. Больше {limit} ₽ за сутки одному клиенту один оператор"
             " не проводит; деньги двинутся, когда подтвердит другой."

@@ -21,8 +21,6 @@ PATIENCE = 700
 class Bounded(Paginator):
     """Counts no further than anybody leafs."""
 
-    template_name = "billing/desk/pagination.html"
-
     @cached_property
     def _counted(self) -> int:
         return self.object_list.order_by().values("pk")[: MOST_COUNTED + 1].count()

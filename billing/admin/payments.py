@@ -22,8 +22,9 @@ from billing.admin.movements import LARGEST, say, told
 from billing.admin.pages import AddsUp
 from billing.admin.transfers import link, transfers_of
 from billing.errors import BillingError
+from billing.figures import grouped, plain_roubles
 from billing.models import Payment, Proposal, ProposalKind
-from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
+from billing.money import MICRO_PER_ROUBLE, Micro
 
 MICRO_PER_KOPECK = MICRO_PER_ROUBLE // 100
 
@@ -40,7 +41,7 @@ class PaymentForm(forms.ModelForm):
         if amount % MICRO_PER_KOPECK:
             raise ValidationError(_("Платёж — целое число копеек."))
         if amount > LARGEST * MICRO_PER_ROUBLE:
-            raise ValidationError(_("Не больше {most} ₽ за раз.").format(most=LARGEST))
+            raise ValidationError(_("Не больше {most} ₽ за раз.").format(most=grouped(LARGEST)))
         return amount
 
 
@@ -118,7 +119,7 @@ class PaymentAdmin(AddsUp, Exports, History):
     ) -> str:
         payment = form.instance
         told = _("Зачислено {amount} ₽ клиенту {client}.")
-        told = told.format(amount=as_roubles(payment.amount), client=payment.client)
+        told = told.format(amount=plain_roubles(payment.amount), client=payment.client)
         return f"{told} {payment.reason}"
 
 

@@ -34,10 +34,10 @@ from billing.admin.filters import AmountRange, MomentRange
 from billing.admin.log import record
 from billing.admin.movements import LARGEST
 from billing.fields import RoublesFormField
+from billing.figures import grouped, plain_roubles, roubles
 from billing.models import PromoBatch, PromoCode, PromoTry, Proposal, ProposalKind
 from billing.money import LARGEST as LARGEST_WORTH
 from billing.money import Micro, as_roubles
-from billing.templatetags.money import roubles
 
 MOST_CODES = 10_000
 # For so long a batch's codes can be looked at and downloaded.
@@ -56,6 +56,8 @@ BY_TWO = gettext_lazy(
 
 class PromoCodeForm(LockingForm):
     by: User
+    # Whether the code brings more than before, and so is issued anew.
+    is_raised = False
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -69,8 +71,12 @@ class PromoCodeForm(LockingForm):
         if cleaned.get("is_enabled") and self.now.batch_id and self.now.batch.is_unsigned:
             self.add_error("is_enabled", UNSIGNED)
         if not self.errors:
-            self._check_worth(cleaned.get("amount", self.now.amount) * most)
+            self._check_worth(self._will_be("amount") * self._will_be("max_uses"))
         return cleaned
+
+    def _will_be(self, name: str) -> Any:
+        """What the row has once this is saved: what was typed, and of the rest what stands there now."""
+        return self.cleaned_data[name] if name in self.changed_data else getattr(self.now, name)
 
     def _check_worth(self, worth: Micro) -> None:
         """What brings more than before counts as issued by who makes it so, now."""
@@ -81,9 +87,10 @@ class PromoCodeForm(LockingForm):
         elif self.now.batch_id:
             self.add_error(None, _("Коды партии дороже не становятся: выпустите новую партию."))
         elif not proposals.may_issue(worth, self.by, self.now.pk):
-            limit = as_roubles(proposals.threshold())
+            limit = plain_roubles(proposals.threshold())
             self.add_error(None, BY_TWO.format(limit=limit))
         else:
+            self.is_raised = True
             self.instance.issued_by, self.instance.issued_at = self.by, timezone.now()
 
 
@@ -110,7 +117,10 @@ class PromoCodeAdmin(Exports, Desk):
 
     @admin.display(description=gettext_lazy("использован"), ordering="used")
     def uses(self, promo: PromoCode) -> str:
-        return _("%(used)s из %(max_uses)s") % {"used": promo.used, "max_uses": promo.max_uses}
+        return _("%(used)s из %(max_uses)s") % {
+            "used": grouped(promo.used),
+            "max_uses": grouped(promo.max_uses),
+        }
 
     def get_fields(self, request: HttpRequest, obj: PromoCode | None = None) -> list[str]:
         name = "word" if obj is not None and obj.batch_id else "code"
@@ -126,7 +136,8 @@ class PromoCodeAdmin(Exports, Desk):
         return form
 
     def save_model(self, request: HttpRequest, obj: PromoCode, form: forms.ModelForm, change: bool) -> None:
-        issued = ["issued_by", "issued_at"] if change else []
+        # Not as they were read before the lock: somebody else may have raised the code meanwhile.
+        issued = ["issued_by", "issued_at"] if form.is_raised else []
         obj.save(update_fields=[*form.changed_data, *issued] if change else None)
 
     def has_delete_permission(self, request: HttpRequest, obj: PromoCode | None = None) -> bool:
@@ -241,12 +252,12 @@ class PromoBatchAdmin(History):
         )
 
     @admin.display(description=gettext_lazy("кодов"))
-    def codes(self, batch: PromoBatch) -> int:
-        return batch.issued
+    def codes(self, batch: PromoBatch) -> str:
+        return grouped(batch.issued)
 
     @admin.display(description=gettext_lazy("использовано раз"))
-    def used(self, batch: PromoBatch) -> int:
-        return batch.uses
+    def used(self, batch: PromoBatch) -> str:
+        return grouped(batch.uses)
 
     @admin.display(description=gettext_lazy("зачислено, ₽"))
     def credited(self, batch: PromoBatch) -> str:
@@ -267,7 +278,8 @@ class PromoBatchAdmin(History):
             return "off", _("выключена")
         if batch.enabled == batch.issued:
             return "on", _("включена")
-        return "some", _("включено {on} из {all}").format(on=batch.enabled, all=batch.issued)
+        on, all_ = grouped(batch.enabled), grouped(batch.issued)
+        return "some", _("включено {on} из {all}").format(on=on, all=all_)
 
     @admin.display(description=gettext_lazy("состояние"))
     def standing(self, batch: PromoBatch) -> str:
@@ -293,9 +305,11 @@ class PromoBatchAdmin(History):
         if form.is_valid():
             asked = form.issue(request.user)
             typed, batch = form.cleaned_data, asked.batch
-            sentence = _("Выпущено кодов: {count}, по {amount} ₽, на {uses} клиентов каждый.")
+            sentence = _("Выпущено кодов: {count}, по {amount} ₽, клиентов на код: {uses}.")
             told = sentence.format(
-                count=typed["count"], amount=as_roubles(typed["amount"]), uses=typed["max_uses"]
+                count=grouped(typed["count"]),
+                amount=plain_roubles(typed["amount"]),
+                uses=grouped(typed["max_uses"]),
             )
             if asked.pk:
                 told = " ".join([told, _("Ждут второй подписи.")])
@@ -338,11 +352,9 @@ class PromoBatchAdmin(History):
             raise PermissionDenied
         codes = batch.codes.order_by("code")
         if request.method == "POST":
-            record(request, PromoBatch, _("Скачаны коды: {count}").format(count=batch.issued), batch)
+            record(request, PromoBatch, _("Скачаны коды: {count}").format(count=grouped(batch.issued)), batch)
             head = [_("Код"), _("Сумма, ₽"), _("Клиентов"), _("Действует до")]
-            amount = Decimal(as_roubles(codes[0].amount))
-            rows = ([each.code, amount, each.max_uses, each.expires_at] for each in codes.iterator(2_000))
-            return download(request, "promo", head, rows)
+            return download(request, "promo", head, map(_row, codes.iterator(2_000)))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -368,7 +380,7 @@ class PromoBatchAdmin(History):
         if on and batch.is_unsigned:
             self.message_user(request, UNSIGNED, messages.ERROR)
             return redirect(reverse(f"admin:{self._name('change')}", args=[batch.pk]))
-        count = batches.switch(batch, on=on)
+        count = grouped(batches.switch(batch, on=on))
         sentence = _("Включено кодов: {count}.") if on else _("Выключено кодов: {count}.")
         record(request, PromoBatch, sentence.format(count=count), batch)
         self.message_user(request, sentence.format(count=count), messages.SUCCESS)
@@ -379,6 +391,10 @@ class PromoBatchAdmin(History):
 
     def _name(self, page: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+
+def _row(promo: PromoCode) -> list[Any]:
+    return [promo.code, Decimal(as_roubles(promo.amount)), promo.max_uses, promo.expires_at]
 
 
 def _may_read(batch: PromoBatch, request: HttpRequest) -> bool:

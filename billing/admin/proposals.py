@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -16,7 +17,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import proposals
-from billing.admin.desk import History, signed_money
+from billing.admin.desk import History, money, signed_money
 from billing.admin.export import Exports
 from billing.admin.filters import AmountRange, MomentRange
 from billing.admin.log import record
@@ -24,8 +25,8 @@ from billing.admin.movements import shown_figures
 from billing.admin.pages import AddsUp
 from billing.admin.transfers import link
 from billing.errors import BillingError
+from billing.figures import plain_roubles
 from billing.models import PERMITS, Proposal, ProposalState
-from billing.money import as_roubles
 
 COLOURS = {
     ProposalState.WAITING: "warning",
@@ -51,7 +52,7 @@ class DeclineForm(forms.Form):
 
 @admin.register(Proposal)
 class ProposalAdmin(AddsUp, Exports, History):
-    list_display = ["asked_at", "status", "kind", "client", "signed", "reason", "asked_by", "decided_by"]
+    list_display = ["asked_at", "status", "kind", "whose", "signed", "reason", "asked_by", "decided_by"]
     list_filter = [
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
@@ -80,7 +81,15 @@ class ProposalAdmin(AddsUp, Exports, History):
 
     @admin.display(description=gettext_lazy("сумма"))
     def signed(self, row: Proposal) -> str:
-        return signed_money(row.amount)
+        return money(row.amount) if row.kind in PERMITS else signed_money(row.amount)
+
+    @admin.display(description=gettext_lazy("клиент или партия"), ordering="client")
+    def whose(self, row: Proposal) -> str:
+        return str(row.client or row.batch)
+
+    def totals(self, rows: QuerySet[Proposal]) -> dict[str, Any]:
+        # A limit is no sum, nor is what all codes would bring.
+        return super().totals(rows.exclude(kind__in=PERMITS))
 
     @admin.display(description=gettext_lazy("генерация"))
     def of_generation(self, row: Proposal) -> str:
@@ -152,7 +161,7 @@ class ProposalAdmin(AddsUp, Exports, History):
         if done.kind in PERMITS:
             return _("Подтверждено. {what}.").format(what=capfirst(str(done)))
         sentence = _("Подтверждено и проведено: {amount} ₽, {client}.")
-        return sentence.format(amount=as_roubles(done.amount), client=done.client)
+        return sentence.format(amount=plain_roubles(done.amount), client=done.client)
 
     def _decline(self, request: HttpRequest, number: int) -> str:
         form = DeclineForm(request.POST)

@@ -6,8 +6,8 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.admin.desk import History
 from billing.admin.movements import MovesMoney, RefundForm
+from billing.figures import plain_roubles
 from billing.models import Generation, Rate, SamplingMedian
-from billing.templatetags.money import plain_roubles
 
 
 class GenerationAdmin(MovesMoney, History):

@@ -19,6 +19,7 @@ from billing.admin.export import Exports
 from billing.admin.filters import AmountRange, DayRange, MomentRange
 from billing.admin.pages import AddsUp
 from billing.admin.transfers import link
+from billing.figures import grouped
 from billing.models import Alert, AlertKind, Audit, Hold, KeyDay, Shift
 
 
@@ -100,8 +101,8 @@ class AuditAdmin(Exports, History):
         return audit.is_clean, _("сходится") if audit.is_clean else _("расхождение")
 
     @admin.display(description=gettext_lazy("расхождений"))
-    def found(self, audit: Audit) -> int:
-        return sum(check["differences"] for check in audit.report.get("checks", {}).values())
+    def found(self, audit: Audit) -> str:
+        return grouped(sum(check["differences"] for check in audit.report.get("checks", {}).values()))
 
     @admin.display(description=gettext_lazy("отчёт"))
     def differences(self, audit: Audit) -> str:

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client
 from billing.fields import MicroField
-from billing.money import MICRO_PER_ROUBLE, Micro, as_roubles
+from billing.figures import plain_roubles
+from billing.money import MICRO_PER_ROUBLE, Micro
 
 
 class AccountKind(models.TextChoices):
@@ -145,4 +146,4 @@ class Transfer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_code_display()}: {as_roubles(self.amount)} ₽"
+        return f"{self.get_code_display()}: {plain_roubles(self.amount)} ₽"

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Client
 from billing.fields import MicroField
+from billing.figures import plain_roubles
 from billing.models.book import Account
-from billing.money import as_roubles
 
 
 class Shift(models.Model):
@@ -73,7 +73,7 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        told = {"amount": as_roubles(self.amount), "generation": self.generation_id}
+        told = {"amount": plain_roubles(self.amount), "generation": self.generation_id}
         return _("%(amount)s ₽ для %(generation)s") % told
 
 
@@ -122,7 +122,7 @@ class Cap(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{as_roubles(self.amount)} ₽, {self.get_reset_display()}"
+        return f"{plain_roubles(self.amount)} ₽, {self.get_reset_display()}"
 
 
 class KeyDay(models.Model):
@@ -155,4 +155,4 @@ class KeyDay(models.Model):
         constraints = [models.UniqueConstraint(fields=["key", "day"], name="keyday_once_per_day")]
 
     def __str__(self) -> str:
-        return f"{self.day}: {as_roubles(self.cost)} ₽"
+        return f"{self.day}: {plain_roubles(self.cost)} ₽"

@@ -11,8 +11,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client, User
+from accounts.moments import to_minute
 from billing.fields import MicroField
-from billing.money import Micro, as_roubles
+from billing.figures import plain_roubles
+from billing.money import Micro
 
 # Of a code of a batch, the first characters that lists show.
 SHOWN_OF_CODE = 4
@@ -41,7 +43,7 @@ class Payment(models.Model):
         constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive")]
 
     def __str__(self) -> str:
-        return f"{self.number}: {as_roubles(self.amount)} ₽"
+        return f"{self.number}: {plain_roubles(self.amount)} ₽"
 
 
 class PromoBatch(models.Model):
@@ -148,4 +150,4 @@ class PromoTry(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.user}, {timezone.localtime(self.at):%d.%m.%Y %H:%M}"
+        return f"{self.user}, {to_minute(self.at)}"

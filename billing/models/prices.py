@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from accounts.moments import to_minute
 from billing.fields import MicroField
 from billing.pricing import Price
 
@@ -92,8 +93,7 @@ class Rate(models.Model):
         ]
 
     def __str__(self) -> str:
-        since = f"{timezone.localtime(self.starts_at):%d.%m.%Y %H:%M}"
-        return _("%(tariff)s с %(since)s") % {"tariff": self.tariff, "since": since}
+        return _("%(tariff)s с %(since)s") % {"tariff": self.tariff, "since": to_minute(self.starts_at)}
 
     def has_started(self) -> bool:
         return self.starts_at <= timezone.now()

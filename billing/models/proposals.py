@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Client, User
 from billing.fields import MicroField
+from billing.figures import plain_roubles
 from billing.models.book import Transfer
 from billing.models.incomings import PromoBatch
-from billing.money import as_roubles
 
 
 class ProposalKind(models.TextChoices):
@@ -119,7 +119,7 @@ class Proposal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {as_roubles(self.amount)} ₽, {self.client or self.batch}"
+        return f"{self.get_kind_display()}: {plain_roubles(self.amount)} ₽, {self.client or self.batch}"
 
     @property
     def is_waiting(self) -> bool:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from accounts.models import Client
+from accounts.moments import to_minute
 
 
 class AlertKind(models.TextChoices):
@@ -52,4 +53,4 @@ class Audit(models.Model):
 
     def __str__(self) -> str:
         outcome = _("сходится") if self.is_clean else _("расхождение")
-        return f"{timezone.localtime(self.at):%d.%m.%Y %H:%M}: {outcome}"
+        return f"{to_minute(self.at)}: {outcome}"

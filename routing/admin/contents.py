@@ -12,12 +12,13 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from accounts import journal
 from accounts.admin.steps import ReasonForm
+from accounts.moments import to_minute
 from billing.models import Generation
 from providers.vault import VaultError
 from routing.contents import shelf
@@ -111,8 +112,7 @@ def _state(request: HttpRequest, row: Generation) -> dict[str, Any]:
     content = shelf.in_force(row.pk)
     if content is None:
         return {"told": NOT_KEPT}
-    until = timezone.localtime(shelf.until(content))
-    told = _("Содержание хранится до %(until)s.") % {"until": f"{until:%d.%m.%Y %H:%M}"}
+    told = _("Содержание хранится до %(until)s.") % {"until": to_minute(shelf.until(content))}
     if not request.user.has_perm(PERMISSION):
         return {"told": told, "refusal": _("Смотреть его вам не разрешено.")}
     return {"told": told, "address": reverse("admin:billing_generation_content", args=[row.pk])}
@@ -121,8 +121,9 @@ def _state(request: HttpRequest, row: Generation) -> dict[str, Any]:
 def _shown(row: Generation, content: Content, reason: str) -> dict[str, Any]:
     """What the page shows. The look is in the journal before anything is opened."""
     with transaction.atomic():
-        sentence = f"Просмотр содержания, клиент «{row.client}». Причина: {reason}"
-        journal.note(row, {}, sentence, journal.Change.Action.ACCESS)
+        sentence = gettext("Просмотр содержания, клиент «%(client)s». Причина: %(reason)s")
+        told = sentence % {"client": row.client, "reason": reason}
+        journal.note(row, {}, told, journal.Change.Action.ACCESS)
     try:
         opened = shelf.opened(content)
     except VaultError as exc:
@@ -139,12 +140,18 @@ def _shown(row: Generation, content: Content, reason: str) -> dict[str, Any]:
 
 
 def _blocks(text: bytes) -> list[Block]:
-    """Messages one by one, then the rest as JSON; what is cut in the middle of it, as it is."""
+    """Messages one by one, then the rest as JSON.
+
+    As it is where it was cut in the middle, or has a customer's own things by the names of ours.
+    """
     try:
-        told = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return _parts(orjson.loads(text))
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
         return [Block("", text.decode(errors="replace"))] if text else []
-    said = [*told.pop("messages", ()), *_answers(told)]
+
+
+def _parts(told: dict[str, Any]) -> list[Block]:
+    said = [*(told.pop("messages", None) or ()), *_answers(told)]
     said += [{"role": name, "content": told.pop(name)} for name in ("prompt", "input") if name in told]
     return [*map(_block, said), Block(str(_("Остальные поля")), _json(told))]
 

@@ -7,13 +7,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.template.loader import render_to_string
+from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.desk import History
+from billing.figures import grouped
 from billing.models import Generation
 from billing.pricing import PriceList
+from monitoring.charts import share
 from providers import errors as providers
 from routing.archive import revived
 from routing.models import CatalogueVersion, Circuit
@@ -90,8 +93,12 @@ def _roubles(prices: PriceList, kept: CatalogueVersion) -> str:
     price = prices.at(kept.created_at)
     if price is None:
         return NOTHING
-    told = pricing(price)
-    return f"{told['prompt']} / {told['completion']}"
+    return _priced(pricing(price))
+
+
+def _priced(told: Mapping[str, str]) -> str:
+    """Of a question and of an answer, as the reader writes them."""
+    return " / ".join(number_format(told[name], force_grouping=True) for name in ("prompt", "completion"))
 
 
 def outcome(recorded: str) -> str:
@@ -130,20 +137,28 @@ def _again(again: Replay) -> dict[str, Any]:
         "table": table,
         "is_identical": again.is_identical,
         "strategy": STRATEGIES[table["strategy"]],
-        "places": list(_places(table)),
+        "places": [{**each, "luck": _luck(each)} for each in places(table)],
     }
 
 
-def _places(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def places(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Who could be asked, in the planner's order and in the reader's notation."""
     for row in table["candidates"]:
-        score, chance, health = row["score"], row["chance"], row["health"]
-        favour = score["total"] if score else NOTHING if chance is None else f"{chance:.0%}"
-        luck = _luck(health["success_rate"], health["attempts"]) if health["attempts"] else NOTHING
-        yield {**row, "favour": favour, "luck": luck, "step": STEPS[row["step_back"]]}
+        score, health = row["score"], row["health"]
+        yield {
+            **row,
+            "price": _priced(row["pricing"]),
+            "expected": number_format(f"{row['expected_cost']:.6f}"),
+            "favour": number_format(f"{score['total']:.3f}") if score else share(row["chance"]),
+            "luck": share(health["success_rate"] if health["attempts"] else None),
+            "step": STEPS[row["step_back"]],
+        }
 
 
-def _luck(share: float, attempts: int) -> str:
-    return gettext("%(luck)s из %(n)s") % {"luck": f"{share:.0%}", "n": attempts}
+def _luck(place: Mapping[str, Any]) -> str:
+    attempts = place["health"]["attempts"]
+    told = {"luck": place["luck"], "n": grouped(attempts)}
+    return gettext("%(luck)s из %(n)s") % told if attempts else NOTHING
 
 
 def _wishes(told: Mapping[str, Any]) -> list[str]:

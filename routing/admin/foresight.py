@@ -4,7 +4,7 @@ Nobody is asked and nothing is charged; what was typed is told back to whoever t
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -34,7 +35,7 @@ from monitoring.vitals import Circuit
 from providers.forms import ObjectField
 from providers.wire import Chat
 from routing import plane
-from routing.admin.decisions import NOTHING, STEPS, STRATEGIES
+from routing.admin.decisions import STRATEGIES, places
 from routing.admin.pages import Pages
 from routing.errors import RequestError
 from routing.reading import read_chat
@@ -200,23 +201,17 @@ def _told(table: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "table": table,
         "strategy": STRATEGIES[table["strategy"]],
-        "places": list(_places(table)),
+        "places": [{**each, **_more(each)} for each in places(table)],
     }
 
 
-def _places(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for row in table["candidates"]:
-        score, chance, health = row["score"], row["chance"], row["health"]
-        yield {
-            **row,
-            "favour": f"{score['total']:.3f}" if score else NOTHING if chance is None else f"{chance:.0%}",
-            "luck": f"{health['success_rate']:.0%}" if health["attempts"] else NOTHING,
-            "circuit": CIRCUITS[Circuit(health["circuit"])],
-            "is_well": health["circuit"] == Circuit.CLOSED and row["step_back"] == "none",
-            "step": STEPS[row["step_back"]],
-            "expected": f"{row['expected_cost']:.6f}",
-            "dearest": f"{row['max_cost']:.6f}",
-        }
+def _more(place: Mapping[str, Any]) -> dict[str, Any]:
+    circuit = Circuit(place["health"]["circuit"])
+    return {
+        "circuit": CIRCUITS[circuit],
+        "is_well": circuit == Circuit.CLOSED and place["step_back"] == "none",
+        "dearest": number_format(f"{place['max_cost']:.6f}"),
+    }
 
 
 def _may_see(user: Any, name: str) -> bool:

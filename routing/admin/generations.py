@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
@@ -19,11 +18,12 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import display
 
+from accounts.moments import to_second
 from billing.admin.export import Exports
 from billing.admin.records import GenerationAdmin
+from billing.figures import grouped
 from billing.models import Generation, GenerationStatus
 from billing.money import as_roubles
-from billing.templatetags.money import grouped
 from providers.models import Provider
 from routing.admin import decisions
 from routing.admin.contents import ShowsContent
@@ -145,7 +145,7 @@ class RoutedGenerationAdmin(ShowsContent, Exports, GenerationAdmin):
 
     @display(description=_("принята"), ordering="created_at")
     def came(self, generation: Generation) -> str:
-        return f"{timezone.localtime(generation.created_at):%d.%m.%Y %H:%M:%S}"
+        return to_second(generation.created_at)
 
     @display(description=_("токены"))
     def tokens(self, generation: Generation) -> str:

@@ -12,7 +12,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import format_lazy
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import (
@@ -25,15 +25,16 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from accounts.models import Plan
+from billing.figures import grouped
 from billing.models import Rate
-from billing.templatetags.money import grouped
 from routing.admin.copies import CopyPage
 from routing.admin.endpoints import OBJECTS, ROWS, EndpointForm, KnownSelect
 from routing.admin.foresight import ForesightPage
 from routing.admin.marks import MarksField
-from routing.admin.prices import ADD_RATE, PricesPage, per_thousand, rates_of
+from routing.admin.prices import ADD_RATE, PricesPage, rates_of
 from routing.models import AUTO, BY_CLIENT, BY_PLAN, Alias, Endpoint, Kind, Model, Readers
 from routing.scoring import GENERAL
+from routing.templatetags.bills import per_thousand
 
 
 class EndpointInline(StackedInline):
@@ -219,7 +220,7 @@ class ModelsAdmin(PricesPage, CopyPage, ForesightPage):
             told.append(", ".join(str(Plan(plan).label) for plan in model.plans))
         if model.visible_to in BY_CLIENT:
             named = model.readers_named
-            told.append(named and ngettext("%(n)d клиенту", "%(n)d клиентам", named) % {"n": named})
+            told.append(named and gettext("клиентам: %(n)d") % {"n": named})
         return ("some", ", ".join(told)) if all(told) else ("none", gettext("никому"))
 
     @admin.display(description=_("качество"), empty_value="—")

@@ -23,6 +23,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
+from accounts.moments import to_minute
 from billing.models import Rate, Tariff
 from billing.money import MICRO_PER_ROUBLE, Micro
 from billing.pricing import Price, PriceList
@@ -30,6 +31,7 @@ from routing.admin.pages import Pages
 from routing.margins import PARTS as KINDS_PARTS
 from routing.margins import Margin, margins
 from routing.models import Endpoint, Model
+from routing.templatetags.bills import in_full, per_thousand
 
 AMOUNTS = ("prompt", "completion", "cached_prompt", "reasoning", "embedding", "request")
 PARTS = {
@@ -114,7 +116,7 @@ class PricesPage(Pages):
         when = (
             gettext("действует с этой минуты")
             if form.is_now
-            else gettext("начнётся %(at)s") % {"at": f"{timezone.localtime(rate.starts_at):%d.%m.%Y %H:%M}"}
+            else gettext("начнётся %(at)s") % {"at": to_minute(rate.starts_at)}
         )
         self.message_user(request, f"{told} {when[0].upper()}{when[1:]}.", messages.SUCCESS)
 
@@ -138,19 +140,10 @@ def sees_tariff(user: Any) -> bool:
     return any(user.has_perm(f"billing.{act}_tariff") for act in ("view", "change"))
 
 
-def per_thousand(price: Micro) -> str:
-    """Roubles for 1,000 tokens of what is micro-roubles for a million."""
-    return plain(Decimal(price) / MICRO_PER_ROUBLE / 1_000)
-
-
-def plain(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
-
-
 def _thousand(rate: Rate) -> dict[str, str]:
     price = rate.price()
     told = {f"of_{name}": per_thousand(getattr(price, name)) for name in AMOUNTS if name != "request"}
-    return {**told, "of_request": plain(Decimal(price.request) / MICRO_PER_ROUBLE)}
+    return {**told, "of_request": in_full(Decimal(price.request) / MICRO_PER_ROUBLE)}
 
 
 def _initial(tariff: Tariff) -> dict[str, Any]:
@@ -215,7 +208,7 @@ def _told(margin: Margin) -> dict[str, Any]:
 
 
 def _amount(part: str, amount: Micro) -> str:
-    return plain(Decimal(amount) / MICRO_PER_ROUBLE) if part == "request" else per_thousand(amount)
+    return in_full(Decimal(amount) / MICRO_PER_ROUBLE) if part == "request" else per_thousand(amount)
 
 
 def _signed(text: str) -> str:

@@ -9,16 +9,16 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from redis.exceptions import RedisError
 
 from billing import today
+from billing.figures import grouped, roubles
 from billing.models import Audit, Hold, Shift
-from billing.templatetags.money import grouped, roubles
 from billing.today import Figures
 from monitoring import heartbeats
+from monitoring.charts import share
 from monitoring.models import Incident
 from monitoring.status import Condition, Status
 from monitoring.vitals import Vitals
@@ -100,7 +100,7 @@ def _seen(now: datetime) -> dict[str, Any]:
 
 def _cards(now: Figures, before: Figures, *, with_money: bool) -> Iterator[Card]:
     yield _card(_("Запросы"), now.requests, before.requests, grouped)
-    yield _card(_("Успешных"), now.success, before.success, _share)
+    yield _card(_("Успешных"), now.success, before.success, share)
     yield _card(_("Токены"), now.tokens, before.tokens, grouped)
     if with_money:
         yield _card(_("Выручка"), now.revenue, before.revenue, _kopecks)
@@ -115,10 +115,6 @@ def _card(title: str, now: Any, before: Any, shown: Any, *, more_is_worse: bool 
     is_worse = (change > 0) is more_is_worse and abs(change) >= 1
     told = _("%s %%") % f"{change:+.0f}".replace("-", "−")
     return Card(title, shown(now), shown(before), told, is_worse)
-
-
-def _share(share: float | None) -> str:
-    return "—" if share is None else _("%s %%") % number_format(share * 100, decimal_pos=1)
 
 
 def _kopecks(amount: int) -> str:
@@ -166,7 +162,7 @@ def _told(status: Status) -> dict[str, Any]:
     return {
         "label": label,
         "colour": colour,
-        "success": _share(status.success_rate),
+        "success": share(status.success_rate),
         "latency": None if status.latency is None else round(status.latency),
     }
 

@@ -15,12 +15,15 @@ register = template.Library()
 @register.filter
 def exact(cost: int) -> str:
     """Millionths of a micro-rouble as roubles, not rounded."""
-    return str(number_format(plain(Decimal(cost) / PER_ROUBLE), force_grouping=True))
+    return in_full(Decimal(cost) / PER_ROUBLE)
 
 
 @register.filter
 def per_thousand(price: Micro) -> str:
     """A price for a million tokens as roubles for a thousand."""
-    return str(
-        number_format(plain(Decimal(price) / MICRO_PER_ROUBLE / (TOKENS_PRICED // 1000)), force_grouping=True)
-    )
+    return in_full(Decimal(price) / MICRO_PER_ROUBLE / (TOKENS_PRICED // 1000))
+
+
+def in_full(amount: Decimal) -> str:
+    """Every digit there is, as the reader writes them."""
+    return str(number_format(plain(amount), force_grouping=True))

@@ -397,9 +397,13 @@ def test_a_caller_does_not_show_the_hash_of_his_key(key: Key) -> None:
         ("10.0.0.1", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "nobody", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.7, 10.0.0.2", "203.0.113.7"),
+        ("10.0.0.1", "10.9.9.9, 203.0.113.7, 10.0.0.2", "203.0.113.7"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "203.0.113.7, nobody, 10.0.0.2", "10.0.0.2"),
         ("192.0.2.1", "203.0.113.7", "192.0.2.1"),
         ("", "203.0.113.7", ""),
     ],
 )
-def test_only_a_trusted_proxy_is_believed_about_its_last_hop(peer, forwarded, sender):
+def test_only_trusted_proxies_are_believed_each_about_the_hop_before_it(peer, forwarded, sender):
     assert sender_of(peer, forwarded, [ip_network("10.0.0.0/8")]) == sender

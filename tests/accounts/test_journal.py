@@ -15,7 +15,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import changes, doorman, roles
+from accounts import changes, doorman, journal, roles
 from accounts.journal import Change, asked_by
 from accounts.models import ApiKey, User
 from billing import ledger
@@ -157,7 +157,7 @@ def test_amounts_are_read_in_roubles_and_moments_in_our_time(db):
     key.expires_at = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
     key.save()
 
-    assert read(entries(wallet)[-1]) == {"предупреждать при остатке ниже, ₽": ("100", "12.5")}
+    assert read(entries(wallet)[-1]) == {"предупреждать при остатке ниже, ₽": ("100", "12,5")}
     assert read(entries(key)[-1]) == {"действует до": ("—", "01.01.2030 15:00:00")}
 
 
@@ -194,9 +194,9 @@ def test_money_that_is_moved_by_hand_is_told_with_its_reason(operator):
 
     correction, refund = entries(Account.objects.get(client=client))[-1], entries(generation)[-1]
     payment = entries(Payment.objects.get())[-1]
-    assert read(correction)["Остаток, ₽"] == ("10", "15")
-    assert changes.sentence(correction) == "Исправить остаток: 5 ₽. акт 7"
-    assert read(refund)["Из них возвращено, ₽"] == ("0", "1")
+    assert read(correction)["Остаток, ₽"] == ("10,00", "15,00")
+    assert changes.sentence(correction) == "Исправить остаток: 5,00 ₽. акт 7"
+    assert read(refund)["Из них возвращено, ₽"] == ("0,00", "1,00")
     assert "сбой" in changes.sentence(refund)
     assert read(payment)["сумма, ₽"] == ("—", "2")
     assert {change.actor_email for change in (correction, refund, payment)} == {"operator@xrouter.example"}
@@ -342,3 +342,12 @@ def test_an_entry_is_found_by_who_what_and_when_and_leads_to_the_row(operator, d
 
     assert reverse("admin:accounts_client_change", args=[client.pk]) in found
     assert reverse("admin:accounts_client_change", args=[client.pk]) not in nothing
+
+
+def test_the_journal_can_be_asked_who_has_looked(operator):
+    client = make_client("Василёк")
+    journal.note(client, {}, "Посмотрели", Change.Action.ACCESS)
+
+    seen = operator.get(reverse("admin:accounts_change_changelist"), {"done": Change.Action.ACCESS})
+
+    assert [each.action for each in seen.context["cl"].result_list] == [Change.Action.ACCESS]

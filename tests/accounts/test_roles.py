@@ -123,9 +123,12 @@ def test_an_owner_makes_operators_but_nobody_almighty(groups):
 def test_nobody_changes_his_own_rights(groups):
     owner = operator("owner")
 
-    browser_of(owner).post(page_of(owner), form(owner, **RAISE, groups=Group.objects.get(name="viewer").pk))
+    rights = {**RAISE, "groups": Group.objects.get(name="viewer").pk}
+    answer = browser_of(owner).post(page_of(owner), form(owner, **rights, name="Имя", email="new@x.example"))
 
-    owner.refresh_from_db()
+    before, owner = owner.email, User.objects.get(pk=owner.pk)
+    assert (answer.status_code, owner.name) == (302, "Имя")
+    assert owner.email == before  # by which what he moves is counted
     assert owner.is_staff
     assert not owner.is_superuser
     assert [group.name for group in owner.groups.all()] == ["owner"]

@@ -55,6 +55,13 @@ def test_a_forwarded_address_is_believed_from_our_proxies_only(hidden, operator,
     assert operator.get("/admin/", **far).status_code == 404
 
 
+def test_through_two_proxies_in_the_networks_of_staff_the_far_stay_far(hidden, operator, settings):
+    settings.XROUTER_TRUSTED_PROXIES = settings.XROUTER_STAFF_NETWORKS
+    through = {"REMOTE_ADDR": "10.0.0.6", "HTTP_X_FORWARDED_FOR": f"{NEAR}, {FAR}, 10.0.0.5"}
+
+    assert operator.get("/admin/", **through).status_code == 404
+
+
 def test_customers_pages_are_everywhere(hidden, client):
     assert client.get("/login/", REMOTE_ADDR=FAR).status_code == 200
 
@@ -98,6 +105,23 @@ def test_who_was_there_lately_stays_and_that_is_noted_now_and_then(operator):
 
     assert operator.get("/admin/").status_code == 200
     assert operator.session[LAST_SEEN] >= time.time() - 60
+
+
+def test_each_session_is_noted_by_itself_from_its_first_page_on(operator):
+    operator.get("/admin/")
+
+    assert operator.session[LAST_SEEN] >= time.time() - 60
+
+
+def test_a_log_in_elsewhere_opens_no_portal_to_a_session_that_was_begun_long_ago(client):
+    User.objects.create_superuser("boss@xrouter.example", "a long passphrase 7")
+    client.post("/login/", {"username": "boss@xrouter.example", "password": "a long passphrase 7"})
+    assert client.get("/dashboard/", follow=True).status_code == 200
+    session = client.session
+    session["account_authentication_methods"][0]["at"] -= LONGEST_PAUSE.total_seconds()
+    session.save()
+
+    assert client.get("/admin/")["location"].startswith("/login/")
 
 
 def test_a_log_in_of_long_ago_opens_no_portal(operator):

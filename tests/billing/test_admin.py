@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.admin import site
 from django.contrib.admin.models import LogEntry
 from django.test import Client as Browser
@@ -65,10 +66,15 @@ def test_a_price_is_typed_in_roubles(operator):
     assert rate.embedding == roubles("1")
 
 
-def test_a_price_is_shown_in_roubles(operator):
-    page = operator.get(reverse("admin:billing_rate_change", args=[rate_to_come().pk])).content.decode()
+@pytest.mark.parametrize(("language", "typed"), [("ru", "1200,5"), ("en", "1200.5")])
+def test_a_price_is_typed_in_roubles_in_the_operators_notation(operator, language, typed):
+    operator.cookies.load({settings.LANGUAGE_COOKIE_NAME: language})
+    address = reverse("admin:billing_rate_change", args=[rate_to_come().pk])
 
-    assert 'value="1200.5"' in page
+    form = operator.get(address).context["adminform"].form
+
+    assert form["prompt"].value() == typed
+    assert form.fields["prompt"].clean(typed) == roubles("1200.5")
 
 
 def test_a_price_that_is_only_read_is_shown_in_roubles(operator):
@@ -204,7 +210,7 @@ def test_an_overdraft_is_given_and_nothing_else_changes(operator):
 
     wallet = ledger.wallet_of(client)
     assert (wallet.credit_limit, wallet.balance, wallet.held) == (roubles("50"), roubles("10"), 0)
-    assert LogEntry.objects.get().get_change_message() == "Овердрафт, ₽: 0 → 50"
+    assert LogEntry.objects.get().get_change_message() == "Овердрафт, ₽: 0,00 → 50,00"
 
 
 def test_an_overdraft_that_is_used_is_not_taken_away(operator):
@@ -213,7 +219,7 @@ def test_an_overdraft_that_is_used_is_not_taken_away(operator):
 
     answer = edit_wallet(operator, client, credit_limit="19")
 
-    assert "Не меньше 20 ₽" in answer.content.decode()
+    assert "Не меньше 20,00 ₽" in answer.content.decode()
     assert ledger.wallet_of(client).credit_limit == roubles("50")
 
 

@@ -95,7 +95,7 @@ def test_a_payment_is_credited(operator):
 def test_a_payment_is_in_the_log(operator):
     pay(operator, make_client("Ромашка"))
 
-    assert last_entry() == "Зачислено 1000.5 ₽ клиенту Ромашка. счёт 7"
+    assert last_entry() == "Зачислено 1\xa0000,50 ₽ клиенту Ромашка. счёт 7"
 
 
 @pytest.mark.parametrize("amount", ["1000,50", "7"])
@@ -192,7 +192,7 @@ def test_a_correction_tells_who_and_why(operator):
 
     transfer = Transfer.objects.latest("pk")
     assert (transfer.created_by, transfer.note) == ("operator@xrouter.example", "зачли чужой платёж")
-    assert last_entry() == "Исправить остаток: -2.5 ₽. зачли чужой платёж"
+    assert last_entry() == "Исправить остаток: -2,50 ₽. зачли чужой платёж"
 
 
 def test_a_correction_is_looked_at_before_it_is_made(operator):
@@ -337,7 +337,7 @@ def test_a_refund_is_of_the_whole_unless_said_otherwise(operator, generation):
     move(operator, refund_of(generation))
 
     assert refunded(generation) == ("2.5", "12.5")
-    assert last_entry() == "Вернуть деньги: 2.5 ₽. акт 7"
+    assert last_entry() == "Вернуть деньги: 2,50 ₽. акт 7"
 
 
 def test_a_refund_may_be_of_a_part_and_then_of_the_rest(operator, generation):

@@ -85,6 +85,16 @@ def test_the_codes_are_shown_to_who_made_them_as_a_page_and_as_a_file(operator):
     assert "no-store" in shown["Cache-Control"] and "no-store" in answer["Cache-Control"]
 
 
+def test_the_file_has_each_codes_own_amount(operator):
+    issue(operator)
+    batch = PromoBatch.objects.get()
+    batch.codes.filter(code=words(batch)[0]).update(amount=roubles("7.5"))
+
+    file = b"".join(operator.post(page("codes", batch)).streaming_content).decode()
+
+    assert [line.split(";")[1] for line in file.splitlines()[1:]] == ["7,5", "500", "500"]
+
+
 def test_nobody_else_and_nobody_later_sees_them(operator):
     issue(operator)
     batch = PromoBatch.objects.get()

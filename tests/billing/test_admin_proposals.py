@@ -1,9 +1,11 @@
 """The second signature on the desk: who is asked, who may answer, what the pages say."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +15,8 @@ from billing import ledger
 from billing.models import Account, Payment, PromoBatch, PromoCode, Proposal, ProposalState
 from billing.money import as_roubles, roubles
 from tests.builders import cells, clerks_browser, make_client, make_generation, operators_browser
+from tests.database import somebody_waits
+from tests.e2e.installation import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -66,11 +70,10 @@ def test_a_large_correction_waits_and_says_so_before_and_after(operator):
     done = correct(operator, client, "100000,01")
 
     assert "Деньги двинутся, когда это подтвердит другой оператор." in looked.content.decode()
-    assert "Ждёт второй подписи: 100000.01 ₽" in said(done)
+    assert "Ждёт второй подписи: 100\xa0000,01 ₽" in said(done)
     assert (balance(client), Proposal.objects.get().state) == ("0", ProposalState.WAITING)
-    assert (
-        "предложено, ждёт второй подписи, 100000.01 ₽. акт 7" in LogEntry.objects.get().get_change_message()
-    )
+    logged = LogEntry.objects.get().get_change_message()
+    assert "предложено, ждёт второй подписи, 100\xa0000,01 ₽. акт 7" in logged
 
 
 def test_a_large_refund_waits(operator):
@@ -108,7 +111,7 @@ def test_another_operator_sees_what_will_be_and_signs(operator, signer):
     assert "150\u00a0010,00" in page(signer, asked)
     answer = decide(signer, asked, confirm="")
 
-    assert "Подтверждено и проведено: 150000 ₽, Ромашка." in said(answer)
+    assert "Подтверждено и проведено: 150\xa0000,00 ₽, Ромашка." in said(answer)
     assert balance(client) == "150010"
     assert LogEntry.objects.latest("pk").object_id == str(asked.pk)
 
@@ -260,7 +263,7 @@ def test_a_large_batch_waits_is_looked_at_and_signed_by_another(operator, signer
     assert "под партией нет второй подписи" in shown and "Включить партию" not in shown
     assert "Подтвердить и включить коды" in seen and "101\u00a0000,00" in seen
     assert batch.codes.first().code not in seen
-    assert "Подтверждено. Партия промокодов: 101000 ₽, ярмарка." in said(done)
+    assert "Подтверждено. Партия промокодов: 101\xa0000,00 ₽, ярмарка." in said(done)
     assert batch.codes.filter(is_enabled=True).count() == 101
 
 
@@ -308,6 +311,33 @@ def test_a_code_that_is_raised_counts_anew_and_one_of_a_batch_is_not_raised(oper
     assert (old.worth, old.issued_by.email) == (roubles("60000"), "operator@xrouter.example")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_two_edits_at_once_multiply_nothing_and_a_note_leaves_the_raise_to_who_raised():
+    promo = PromoCode.objects.create(code="ЛЕТО", amount=roubles("1"), max_uses=1)
+    rights = ("view_promocode", "change_promocode")
+    first, dear, noting = operators_browser(), clerks_browser(*rights), clerks_browser(*rights)
+
+    def edit(browser: Browser, typed: dict[str, str]) -> int:
+        try:
+            return edit_code(browser, promo, is_enabled="on", **typed).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as later:
+        with transaction.atomic():
+            edit_code(first, promo, is_enabled="on", max_uses="100000")
+            done = [later.submit(edit, dear, {"amount": "100000"}), later.submit(edit, noting, {"note": "x"})]
+            assert wait_until(lambda: somebody_waits() == 2)
+        assert [each.result() for each in done] == [200, 302]
+
+    promo.refresh_from_db()
+    assert (promo.worth, promo.note, promo.issued_by.email) == (
+        roubles("100000"),
+        "x",
+        "operator@xrouter.example",
+    )
+
+
 def test_codes_of_more_than_the_books_can_hold_are_refused(operator):
     batch = issue(operator, amount="1000000000", count="10000", max_uses="1000000")
     code = add_code(operator, "ЛЕТО", "1000000000", uses="2000000000")
@@ -324,13 +354,27 @@ def test_an_overdraft_above_the_threshold_needs_a_reason_and_a_second_signature(
     twice = set_overdraft(operator, client, "160000", reason="договор 8")
 
     assert mute.context["adminform"].form.errors.keys() == {"reason"}
-    assert "Ждёт второй подписи: овердрафт 150000 ₽." in said(asked)
+    assert "Ждёт второй подписи: овердрафт 150\xa0000,00 ₽." in said(asked)
     assert "уже ждёт второй подписи" in twice.content.decode()
     assert (limit_of(client), as_roubles(ledger.wallet_of(client).alert_below)) == ("0", "7")
     proposal = Proposal.objects.get()
     assert "Подтвердить овердрафт 150\u00a0000,00" in page(signer, proposal)
-    assert "Подтверждено. Овердрафт: 150000 ₽, Ромашка." in said(decide(signer, proposal, confirm=""))
+    assert "Подтверждено. Овердрафт: 150\xa0000,00 ₽, Ромашка." in said(decide(signer, proposal, confirm=""))
     assert limit_of(client) == "150000"
+
+
+def test_the_list_adds_up_what_moves_and_no_limits_and_shows_those_without_a_sign(operator):
+    issue(operator)
+    set_overdraft(operator, make_client("Ромашка"), "200000", reason="договор 7")
+    asked_by(operator, make_client("Лопух"))
+
+    answer = operator.get(reverse(LIST))
+
+    assert [each["value"] for each in answer.context["totals"]["sums"]] == [roubles("150000")]
+    shown = answer.content.decode()
+    told = ["+150\xa0000,00\xa0₽", "200\xa0000,00", "101\xa0000,00"]
+    assert cells(shown, "signed") == [" ".join(each.split()) for each in told]
+    assert cells(shown, "whose") == ["Лопух", "Ромашка", "ярмарка"]
 
 
 @pytest.mark.parametrize("limit", ["100000", "0"])

@@ -357,7 +357,7 @@ def test_codes_whose_time_is_over_are_not_put_into_circulation(operator, other):
 
 def test_a_signed_overdraft_is_raised_by_the_signature(operator, other):
     client = make_client()
-    asked = proposals.submit(overdraft(client, operator, "5000"))
+    asked = proposals.ask(overdraft(client, operator, "5000"))
     assert ledger.wallet_of(client).credit_limit == 0
     assert proposals.figures(asked)[0][1:] == (0, roubles("5000"))
 
@@ -368,7 +368,7 @@ def test_a_signed_overdraft_is_raised_by_the_signature(operator, other):
 
 def test_an_overdraft_that_is_as_high_by_now_is_not_lowered(operator, other):
     client = make_client()
-    asked = proposals.submit(overdraft(client, operator, "5000"))
+    asked = proposals.ask(overdraft(client, operator, "5000"))
     Account.objects.filter(client=client).update(credit_limit=roubles("6000"))
 
     with pytest.raises(BillingError):

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from accounts import contents
 from accounts.keys import Kind
 from accounts.models import Client, Membership
 from billing import ledger
@@ -49,6 +50,14 @@ def test_a_person_of_two_clients_finds_both(client, home):
     Membership.objects.create(user=alice(), client=second)
 
     assert f'href="/dashboard/{second.pk}/"' in page(client, home)
+
+
+def test_a_client_is_told_that_what_it_says_is_kept(client, home):
+    assert "Содержание запросов" not in page(client, home)
+
+    contents.keep(home, 3)
+
+    assert "хранится, дней: 3" in page(client, home)
 
 
 def test_a_new_client_has_empty_lists_and_a_way_on(client, home):

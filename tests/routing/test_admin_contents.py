@@ -115,8 +115,11 @@ def test_without_a_real_reason_nothing_is_shown(looking, generation, reason):
         (XSS.encode(), XSS.encode()),
         (chat("x"), {"error": {"message": XSS}}),
         ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": XSS}}]}]}, b"{}"),
+        ({"model": "m", "prompt": XSS, "messages": None}, b"{}"),
+        ({**chat(XSS), "choices": 7}, {"choices": [1]}),
+        ([XSS], {"choices": [{"message": XSS}]}),
     ],
-    ids=["chat", "parts", "text", "vectors", "cut", "error", "calls"],
+    ids=["chat", "parts", "text", "vectors", "cut", "error", "calls", "nothing", "odd choices", "no object"],
 )
 def test_whatever_was_said_is_text(looking, client_, body, answer):
     page = page_of(looking, kept(client_, body, answer), reason=REASON + XSS)

@@ -82,7 +82,7 @@ def test_a_generation_tells_who_could_be_asked_and_by_which_rule_the_others_coul
     told = page("billing_generation", decided(furnished()).pk)
 
     assert "Порядок: розыгрыш по цене и весу." in told
-    assert re.search(r"1 family/pro [ab] 0\.5 / 1\.5 [\d.]+ 50% — —", told)
+    assert re.search(r"1 family/pro [ab] 0,5 / 1,5 0,\d{6} 50 % — —", told)
     assert "family/pro c no_credentials нет действующих ключей доступа" in told
     assert "решили бы иначе" not in told
 
@@ -121,7 +121,7 @@ def test_a_generation_without_a_decision_says_so():
 def test_a_version_of_the_catalogue_is_a_table_of_its_endpoints():
     told = page("routing_catalogueversion", furnished().version)
 
-    assert re.search(r"family/pro a upstream-\d+ 1, 100 32 768 / 8 192 0\.5 / 1\.5 0\.2 / 0\.3 61", told)
+    assert re.search(r"family/pro a upstream-\d+ 1, 100 32 768 / 8 192 0,5 / 1,5 0,2 / 0,3 61", told)
     assert "{" not in told.partition("Исполнители")[2]
 
 

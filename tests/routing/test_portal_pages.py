@@ -1,6 +1,5 @@
 """The catalogue's pages in the operators' portal, without a browser: who may do what, and what is refused."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -34,6 +33,7 @@ from tests.builders import (
     operators_browser,
 )
 from tests.database import somebody_waits
+from tests.e2e.installation import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -70,12 +70,12 @@ def test_a_look_at_a_new_price_tells_what_is_left_and_saves_nothing(operator, mo
     dear, unsaid, later = answer.context["rows"]
     prompt, completion = dear["margins"]
     assert (prompt["price"], prompt["own"], prompt["left"], prompt["share"]) == (
-        "0.3",
-        "0.4",
-        "−0.1",
+        "0,3",
+        "0,4",
+        "−0,1",
         "−33 %",
     )
-    assert (completion["left"], completion["share"]) == ("0.4", "44 %")
+    assert (completion["left"], completion["share"]) == ("0,4", "44 %")
     assert (prompt["is_loss"], completion["is_loss"], answer.context["losses"]) == (True, False, 1)
     assert not unsaid["is_known"] and not later["is_known"]
     assert "сколько берёт провайдер, не указано" in answer.content.decode()
@@ -126,8 +126,7 @@ def test_of_two_prices_for_one_moment_at_once_the_second_one_is_told_of_the_firs
         with transaction.atomic():
             first.post(page("model_price", model.pk), {**PRICE, **starts, "step": "save"})
             told = second.map(save, others, pages)
-            while somebody_waits() < 2:
-                time.sleep(0.01)
+            assert wait_until(lambda: somebody_waits() == 2)
         of_prices, of_rates = told
 
     assert "На это время уже назначена цена" in of_prices
@@ -160,7 +159,7 @@ def test_prices_are_for_those_who_may_add_rates_and_own_costs_for_those_who_may_
     assert looker.get(page("model_price", model.pk)).status_code == 403
     assert "Новая цена" not in looker.get(page("model_change", model.pk)).content.decode()
     seen = pricer.post(page("model_price", model.pk), {**PRICE, "step": "look"}).content.decode()
-    assert "0.123" not in seen and "Себестоимость видят" in seen
+    assert "0,123" not in seen and "Себестоимость видят" in seen
     assert clerks_browser("add_rate").get(page("model_price", model.pk)).status_code == 403
 
 
@@ -210,9 +209,9 @@ def test_readers_are_on_the_models_page_and_in_the_list(operator, model):
     filters = {"endpoints__provider__id__exact": provider.pk, "clients__id__exact": model.clients.first().pk}
     found = operator.get(page("model_changelist"), filters).content.decode()
 
-    assert (cells(found, "served"), cells(found, "readers")) == (["2"], ["платный, 2 клиентам"])
-    assert cells(listed, "readers") == ["всем", "никому", "платный, 2 клиентам"]
-    assert cells(listed, "price") == ["0.5 / 0.5"] * 3
+    assert (cells(found, "served"), cells(found, "readers")) == (["2"], ["платный, клиентам: 2"])
+    assert cells(listed, "readers") == ["всем", "никому", "платный, клиентам: 2"]
+    assert cells(listed, "price") == ["0,5 / 0,5"] * 3
     assert shown["plans"].value() == ["paid"]
 
 

@@ -93,7 +93,7 @@ def _replace_its_secret(page: Page) -> None:
     assert secret.input_value() == ""
     secret.fill(f'{{"authorization_key": "{SECOND}", "scope": "GIGACHAT_API_PERS"}}')
     page.get_by_role("button", name="Сохранить и продолжить").click()
-    expect(page.get_by_text("изменен успешно").first).to_be_visible()
+    expect(page.get_by_text("Сохранено: ").first).to_be_visible()
     for name in ("Состояние", "Настройки и доступы", "Проверить"):
         tab(page, name)
         assert FIRST not in page.content()

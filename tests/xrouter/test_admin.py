@@ -31,7 +31,7 @@ from billing.models import (
 )
 from monitoring.models import Balance, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
-from routing.models import CatalogueVersion
+from routing.models import Alias, CatalogueVersion
 from tests.builders import (
     alice,
     make_client,
@@ -73,7 +73,7 @@ def rows(operator) -> None:
     Visit.objects.create(operator=alice(), client=client, reason="обращение 7", ends_at=timezone.now())
     Balance.objects.create(credential=make_credential(endpoint.provider))
     Symptom.objects.create(cause="books", since=timezone.now())
-    Note.objects.create(incident=Incident.objects.create(title="Сбой"), text="началось")
+    Note.objects.create(incident=Incident.objects.create(title="Сбой-7", subject="шлюз-7"), text="началось-7")
     make_twin(make_provider())
     Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
     SamplingMedian.objects.create(
@@ -113,9 +113,9 @@ def _money(client: Client, api_key: ApiKey) -> None:
     PromoCode.objects.create(code="ЛЕТО", amount=1_000_000)
     PromoTry.objects.create(user=alice())
     operator = User.objects.get(is_superuser=True)
-    PromoBatch.objects.create(note="конференция", created_by=operator)
+    PromoBatch.objects.create(note="ярмарка-7", created_by=operator)
     Proposal.objects.create(
-        kind="correction", client=client, amount=1, reason="акт", cause="1", asked_by=operator, expires_at=now
+        kind="correction", client=client, amount=1, reason="7", cause="1", asked_by=operator, expires_at=now
     )
     Alert.objects.create(kind=AlertKind.LOW_BALANCE, client=client, subject="1")
     Audit.objects.create(is_clean=True, report={}, seconds=0.1)
@@ -128,6 +128,19 @@ def page(model, name: str, *args) -> str:
 @each_model
 def test_every_model_is_on_the_desk(model):
     assert admin.site.is_registered(model)
+
+
+def test_what_others_say_in_russian_fits_every_noun(operator, rows):
+    alias = Alias.objects.get()
+    typed = {"model": alias.model_id, "name": "другая", "_save": ""}
+
+    listed = operator.get(page(Alias, "changelist")).content.decode()
+    saved = operator.post(page(Alias, "change", alias.pk), typed, follow=True).content.decode()
+    asked = operator.get(page(Alias, "delete", alias.pk)).content.decode()
+
+    assert "Строк: 1" in listed and "Добавить: другое имя" in listed and "Удалить выбранное" in listed
+    assert "Сохранено: другое имя" in saved
+    assert "Удалить «другая» (другое имя)?" in asked
 
 
 @each_model

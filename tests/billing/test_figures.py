@@ -1,10 +1,10 @@
-"""Money as templates show it."""
+"""Amounts and long figures as people read them."""
 
 import pytest
 from django.utils.translation import override
 
+from billing.figures import grouped, roubles, signed_roubles
 from billing.money import roubles as micro
-from billing.templatetags.money import grouped, roubles, signed_roubles
 
 
 @pytest.mark.parametrize(
