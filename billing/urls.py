@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from billing.usage_views import UsageExport, UsageGenerations, UsagePage
 from billing.views import ClientPage, Dashboard, Movements, Promo
 
 urlpatterns = [
@@ -9,4 +10,7 @@ urlpatterns = [
     path("<int:pk>/", ClientPage.as_view(), name="client"),
     path("<int:pk>/movements/", Movements.as_view(), name="movements"),
     path("<int:pk>/promo/", Promo.as_view(), name="promo"),
+    path("<int:pk>/usage/", UsagePage.as_view(), name="usage"),
+    path("<int:pk>/usage/export/", UsageExport.as_view(), name="usage-export"),
+    path("<int:pk>/usage/generations/", UsageGenerations.as_view(), name="usage-generations"),
 ]

@@ -179,6 +179,13 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "dashboard/<int:pk>/": ("/dashboard/1/", PERSON),
     "dashboard/<int:pk>/movements/": ("/dashboard/1/movements/", PERSON),
     "dashboard/<int:pk>/promo/": ("/dashboard/1/promo/", PERSON),
+    "dashboard/<int:pk>/usage/": ("/dashboard/1/usage/", PERSON),
+    "dashboard/<int:pk>/usage/export/": ("/dashboard/1/usage/export/", PERSON),
+    "dashboard/<int:pk>/usage/generations/": ("/dashboard/1/usage/generations/", PERSON),
+    "dashboard/<int:pk>/usage/generations/<uuid:generation>/": (
+        "/dashboard/1/usage/generations/0f8fad5b-d9cb-469f-a165-70867728950e/",
+        PERSON,
+    ),
     "docs/": ("/docs/", PUBLIC),
     "docs/redoc/": ("/docs/redoc/", PUBLIC),
     "docs/guides/": ("/docs/guides/", PUBLIC),
