@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import alerts, audit, ledger, proposals, sampling
+from billing import alerts, audit, ledger, proposals, sampling, usage
 
 
 @shared_task(expires=15)
@@ -34,3 +34,9 @@ def expire_proposals() -> None:
 def work_out_medians() -> None:
     """Work out what clients usually set sampling parameters to."""
     sampling.work_out_medians()
+
+
+@shared_task(expires=50)
+def sum_up_usage() -> None:
+    """Count hours whose generations have changed."""
+    usage.sum_up()

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from billing.key_pages import KeyPage, Keys, NewKey, RotateKey, StartKey, StopKey
+from billing.usage_views import UsageExport, UsageGenerations, UsagePage
 from billing.views import ClientPage, Dashboard, Movements, Promo
 
 urlpatterns = [
@@ -16,4 +17,7 @@ urlpatterns = [
     path("<int:pk>/keys/<int:number>/stop/", StopKey.as_view(), name="key-stop"),
     path("<int:pk>/keys/<int:number>/start/", StartKey.as_view(), name="key-start"),
     path("<int:pk>/keys/<int:number>/rotate/", RotateKey.as_view(), name="key-rotate"),
+    path("<int:pk>/usage/", UsagePage.as_view(), name="usage"),
+    path("<int:pk>/usage/export/", UsageExport.as_view(), name="usage-export"),
+    path("<int:pk>/usage/generations/", UsageGenerations.as_view(), name="usage-generations"),
 ]

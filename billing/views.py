@@ -3,14 +3,11 @@
 Here and not in ``accounts``, which knows nothing of money.
 """
 
-from typing import Any
-from uuid import UUID
-
 from django import forms
 from django.contrib import messages
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +18,8 @@ from accounts.views import PrivateView
 from billing.errors import BillingError
 from billing.figures import roubles
 from billing.ledger import wallet_of
-from billing.models import Cap, Generation, TransferCode
+from billing.models import Cap, TransferCode
+from billing.pages import first, page_of
 from billing.promo import try_code
 
 GENERATIONS_PER_PAGE = 50
@@ -51,7 +49,8 @@ class ClientPage(PrivateView):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.client(pk)
         wallet = wallet_of(client)
-        generations, has_more = _page(client, request.GET.get("before"))
+        rows = client.generations.select_related("key")
+        generations, has_more = page_of(rows, client, request.GET.get("before"), GENERATIONS_PER_PAGE)
         context = {
             "client": client,
             "clients": self.clients,
@@ -80,7 +79,7 @@ class Movements(PrivateView):
             rows = rows.exclude(code=TransferCode.CHARGE)
         if "before" in request.GET:
             rows = rows.filter(pk__lt=_number(request.GET["before"]))
-        found, has_more = _first(rows, MOVEMENTS_PER_PAGE)
+        found, has_more = first(rows, MOVEMENTS_PER_PAGE)
         context = {
             "client": client,
             "movements": found,
@@ -114,31 +113,6 @@ class Promo(PrivateView):
 
 def _keys(client: Client) -> QuerySet[ApiKey]:
     return client.keys.prefetch_related(Prefetch("cap", Cap.objects.with_spent()))
-
-
-def _page(client: Client, before: str | None) -> tuple[list[Generation], bool]:
-    """The newest generations older than ``before``, and whether there are more. Raises Http404."""
-    rows = client.generations.select_related("key").order_by("-created_at", "-id")
-    if before is not None:
-        last = get_object_or_404(client.generations, pk=_uuid(before))
-        # As a range and an exception, not as an alternative: so the index on (client, created_at) is used.
-        rows = rows.filter(created_at__lte=last.created_at).exclude(
-            created_at=last.created_at, id__gte=last.id
-        )
-    return _first(rows, GENERATIONS_PER_PAGE)
-
-
-def _first(rows: QuerySet[Any], count: int) -> tuple[list[Any], bool]:
-    """The first rows, and whether there are more."""
-    found = list(rows[: count + 1])
-    return found[:count], len(found) > count
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as exc:
-        raise Http404 from exc
 
 
 def _number(text: str) -> int:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from accounts.models import Plan
@@ -25,6 +26,14 @@ from routing.table import told_attempts
 NAME = re.compile(
     r"(?:gen-)?([0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})", re.IGNORECASE
 )
+# What a line of a bill is for.
+KINDS = {
+    "prompt": _("токены запроса"),
+    "cached_prompt": _("токены запроса из кеша"),
+    "completion": _("токены ответа"),
+    "reasoning": _("токены рассуждений"),
+    "request": _("за запрос"),
+}
 
 
 class Record:

@@ -44,7 +44,7 @@ ASYNC = {
     "xrouter/asgi.py",
 }
 # What looks at transfers with SQL of its own.
-READERS_OF_TRANSFERS = ("billing/alerts.py", "billing/invariants.py")
+READERS_OF_TRANSFERS = ("billing/alerts.py", "billing/invariants.py", "billing/usage_audit.py")
 LONGEST_FUNCTION = 60
 # A port and a bound that happen to look like statuses.
 NO_STATUS = {443, 500}

@@ -246,6 +246,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap-holds": {"task": "billing.tasks.reap_holds", "schedule": 15.0},
     "audit-ledger": {"task": "billing.tasks.audit_ledger", "schedule": 300.0},
     "send-alerts": {"task": "billing.tasks.send_alerts", "schedule": 60.0},
+    "sum-up-usage": {"task": "billing.tasks.sum_up_usage", "schedule": 60.0},
     "expire-proposals": {"task": "billing.tasks.expire_proposals", "schedule": 3600.0},
     "work-out-medians": {"task": "billing.tasks.work_out_medians", "schedule": 3600.0},
 }

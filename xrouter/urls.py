@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, views
+from routing.customers import GenerationPage
 from routing.embeddings.view import Embeddings
 from xrouter.views import Docs, Redoc, guide, guide_in_my_language, guide_source, llms
 
@@ -54,6 +55,11 @@ GUIDES = [
 urlpatterns = [
     path("", TemplateView.as_view(template_name="xrouter/landing.html"), name="landing"),
     path("", include("accounts.urls")),
+    path(
+        "dashboard/<int:pk>/usage/generations/<uuid:generation>/",
+        GenerationPage.as_view(),
+        name="usage-generation",
+    ),
     path("dashboard/", include("billing.urls")),
     path("docs/", Docs.as_view(), name="docs"),
     path("docs/redoc/", Redoc.as_view(), name="redoc"),

@@ -27,7 +27,7 @@ from billing.money import as_roubles
 from providers.models import Provider
 from routing.admin import decisions
 from routing.admin.contents import ShowsContent
-from routing.statements import Record
+from routing.statements import KINDS, Record
 
 COLOURS = {
     GenerationStatus.OK: "success",
@@ -35,13 +35,6 @@ COLOURS = {
     GenerationStatus.CANCELLED: "warning",
     GenerationStatus.REFUSED: "info",
     GenerationStatus.EXPIRED: "danger",
-}
-KINDS = {
-    "prompt": _("токены запроса"),
-    "cached_prompt": _("токены запроса из кеша"),
-    "completion": _("токены ответа"),
-    "reasoning": _("токены рассуждений"),
-    "request": _("за запрос"),
 }
 PLUS = "\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}"
 # Who may see transfers may see what providers take of us.

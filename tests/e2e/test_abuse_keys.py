@@ -185,6 +185,13 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "dashboard/<int:pk>/keys/<int:number>/stop/": ("/dashboard/1/keys/1/stop/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/start/": ("/dashboard/1/keys/1/start/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/rotate/": ("/dashboard/1/keys/1/rotate/", PERSON),
+    "dashboard/<int:pk>/usage/": ("/dashboard/1/usage/", PERSON),
+    "dashboard/<int:pk>/usage/export/": ("/dashboard/1/usage/export/", PERSON),
+    "dashboard/<int:pk>/usage/generations/": ("/dashboard/1/usage/generations/", PERSON),
+    "dashboard/<int:pk>/usage/generations/<uuid:generation>/": (
+        "/dashboard/1/usage/generations/0f8fad5b-d9cb-469f-a165-70867728950e/",
+        PERSON,
+    ),
     "docs/": ("/docs/", PUBLIC),
     "docs/redoc/": ("/docs/redoc/", PUBLIC),
     "docs/guides/": ("/docs/guides/", PUBLIC),

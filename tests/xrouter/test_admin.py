@@ -28,6 +28,8 @@ from billing.models import (
     SamplingMedian,
     Shift,
     Transfer,
+    UsageHour,
+    UsageMark,
 )
 from monitoring.models import Balance, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
@@ -45,8 +47,9 @@ from tests.builders import (
 )
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
-# Looked at one by one and with a reason, on pages of generations; there is no list of them.
-APART = [Content]
+# Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
+# Hours of usage are sums of generations, for the customers' pages.
+APART = [Content, UsageHour, UsageMark]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),

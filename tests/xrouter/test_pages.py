@@ -12,6 +12,7 @@ from billing import ledger
 from billing.holds import Ask
 from billing.models import Cap, Generation, GenerationStatus, Reset
 from billing.money import roubles
+from billing.usage import sum_up
 from routing.bootstrap import read_catalogue
 from routing.reading import read_chat
 from tests.browsing import chromium
@@ -158,7 +159,10 @@ def test_english_pages_are_english_throughout(client, db):
     wrong = client.post("/login/", {"username": "a@b.example", "password": "x"}, headers=english)
     client.force_login(person)
     refused = client.post(f"/dashboard/{owner.pk}/promo/", {"code": "x"}, headers=english, follow=True)
-    private = [refused, client.get(f"/dashboard/{owner.pk}/movements/", headers=english)]
+    sum_up()
+    usage = f"usage/generations/{Generation.objects.first().pk}/"
+    addresses = ("movements/", "usage/", "usage/?split=key&since=x", "usage/generations/", usage)
+    private = [refused, *(client.get(f"/dashboard/{owner.pk}/{path}", headers=english) for path in addresses)]
 
     for answer in (*public, wrong, *private):
         assert not CYRILLIC.findall(answer.content.decode().replace("Русский", ""))
@@ -183,7 +187,9 @@ def many(person) -> list[Generation]:
     ledger.top_up(home, roubles("123456.789012"), cause="payment 1", note="счёт " + "7" * 60)
     ledger.place_hold(Ask(uuid4(), home.pk, key.pk, roubles("12.345678"), 1, 600, model_requested="m" * 80))
     cost = {"cost": roubles("12.345678"), "refunded": roubles("1.5")}
-    return [make_generation(home, attempts=[{"is_twin": True}], **cost) for _ in range(60)]
+    made = [make_generation(home, key=key, attempts=[{"is_twin": True}], **cost) for _ in range(60)]
+    sum_up()
+    return made
 
 
 def sign_in(page: Page) -> None:
@@ -218,7 +224,12 @@ def test_no_page_is_wider_than_a_phone(live_server, many, scheme):
             "/docs/guides/en/limits/",
             "/docs/guides/ru/moving-from-openai/",
         )
-        private = ("/dashboard/", f"/dashboard/{many[0].client_id}/movements/")
+        ours = f"/dashboard/{many[0].client_id}"
+        listed = f"{ours}/usage/generations/"
+        private = (
+            *("/dashboard/", f"{ours}/movements/", f"{ours}/usage/?by=hour", listed),
+            f"{listed}{many[0].pk}/",
+        )
         for path in ("/", "/login/", *private, "/docs/", "/docs/redoc/", *guides):
             page.goto(live_server.url + path)
             if path == "/dashboard/":

@@ -1,0 +1,70 @@
+"""Columns that stand on each other, as SVG draws them. Pure: numbers in, places out.
+
+No text and no colour in it: what it says stands beside it in words and in a table, colours are the style's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Of the drawing; it is stretched to the page.
+WIDTH, HEIGHT = 1000, 240
+GAP = 0.25  # of a column's place
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``number``: which series, counted from 0."""
+
+    number: int
+    x: str
+    y: str
+    width: str
+    height: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """``top``: what the height of the drawing stands for."""
+
+    blocks: list[Block]
+    top: int
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def half(self) -> int:
+        return self.height // 2
+
+
+def stacked(series: Sequence[Sequence[int]]) -> Chart:
+    """One column for each place, the first of the series at its foot."""
+    columns = list(zip(*series, strict=True))
+    top = ceiling(max((sum(column) for column in columns), default=0))
+    place = WIDTH / max(len(columns), 1)
+    blocks = [
+        block
+        for number, column in enumerate(columns)
+        for block in _column(column, left=(number + GAP / 2) * place, wide=place * (1 - GAP), top=top)
+    ]
+    return Chart(blocks, top)
+
+
+def ceiling(highest: int) -> int:
+    """The least of 1, 2, 5, 10, 20, 50 … that is not below ``highest``."""
+    size = 1
+    while True:
+        for step in (1, 2, 5):
+            if step * size >= highest:
+                return step * size
+        size *= 10
+
+
+def _column(values: Sequence[int], *, left: float, wide: float, top: int) -> list[Block]:
+    blocks, foot = [], 0
+    for number, value in enumerate(values):
+        if value:
+            high = HEIGHT * value / top
+            y = HEIGHT * (1 - (foot + value) / top)
+            blocks.append(Block(number, f"{left:.2f}", f"{y:.2f}", f"{wide:.2f}", f"{high:.2f}"))
+        foot += value
+    return blocks

@@ -1,0 +1,57 @@
+"""A generation's page for the customer whose it is: what ``GET /v1/generation`` tells, for people to read.
+
+Here and not in ``billing``, which knows of no attempts.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.views import PrivateView
+from routing.errors import UnknownGeneration
+from routing.statements import KINDS, Record, record
+
+
+class GenerationPage(PrivateView):
+    """One request: how it ended, what it cost and how that came about."""
+
+    def get(self, request: HttpRequest, pk: int, generation: UUID) -> HttpResponse:
+        client = self.client(pk)
+        try:
+            told = record(client.pk, generation.hex)
+        except UnknownGeneration as exc:
+            raise Http404 from exc
+        details = told.cost_details
+        context = {
+            "client": client,
+            "told": told,
+            "row": told.row,
+            "lines": [{"title": KINDS[line.kind], "line": line} for line in details.lines] if details else [],
+            "facts": list(_facts(told)),
+        }
+        return render(request, "routing/generation.html", context)
+
+
+def _facts(told: Record) -> Iterator[tuple[str, Any]]:
+    row = told.row
+    yield _("Принята"), f"{timezone.localtime(row.created_at):%d.%m.%Y %H:%M:%S}"
+    yield _("Ключ"), f"{row.key.label} ({row.key.prefix}…)" if row.key else ""
+    yield _("Запрошенная модель"), row.model_requested
+    yield _("Модель"), row.model
+    yield _("Провайдер"), row.provider
+    yield _("Ответ HTTP"), row.http_status
+    yield _("Вид ошибки"), row.error_type
+    yield _("Причина окончания"), row.finish_reason
+    yield _("Потоком"), _("да") if row.streamed else _("нет")
+    yield _("Тестовая"), _("да") if row.is_test else _("нет")
+    yield _("Токены: запрос и ответ"), f"{row.tokens_prompt} + {row.tokens_completion}"
+    yield _("Непереданные поля"), ", ".join(row.dropped_fields)
+    yield _("Номер запроса"), row.request_id
+    yield _("Ваш номер запроса"), row.client_request_id
+    yield _("Сессия"), row.session_id
+    yield _("Конечный пользователь"), row.user
