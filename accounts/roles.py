@@ -81,6 +81,7 @@ ROLES: dict[str, StaffRole] = {
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.cap"), READ),
             **dict.fromkeys(("routing.model", "routing.alias", "accounts.announcement"), READ),
             **dict.fromkeys((*_HEALTH, "providers.provider", "accounts.visit"), READ),
+            **dict.fromkeys(("accounts.consent", "accounts.invitation"), READ),
             "monitoring.incident": WRITE,
         },
         ("accounts.block_client", "accounts.view_as_client", "providers.test_provider"),
