@@ -13,6 +13,7 @@ from allauth.account.models import EmailAddress
 from allauth.account.stages import EmailVerificationStage
 from django import forms
 from django.contrib.auth.hashers import make_password
+from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -35,6 +36,8 @@ class SignUpForm(SignupForm):
         label=_("Организация"),
         max_length=150,
         required=False,
+        # It stands in letters of invitation: nobody advertises by them.
+        validators=[RegexValidator(r"://|www\.|@", _("Название без ссылок."), inverse_match=True)],
         help_text=_("Можно не указывать: тогда она будет называться по вашей почте."),
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
@@ -112,17 +115,16 @@ def confirm(user: User) -> None:
         found_client(user)
 
 
-def found_client(user: User) -> Client | None:
+def found_client(user: User) -> None:
     """A client of his own, without money, for somebody whose address is confirmed now.
 
     Who signed up by an invitation is not asked to confirm, and gets none: he joins the client that invited.
     """
     if user.memberships.exists():
-        return None
+        return
     with transaction.atomic():
         client = Client.objects.create(name=_free_name(user))
         Membership.objects.create(user=user, client=client, role=Role.OWNER)
-    return client
 
 
 def _free_name(user: User) -> str:
@@ -134,12 +136,12 @@ def _free_name(user: User) -> str:
     return f"{wanted[:150]} ({user.pk})"
 
 
-def forget_unconfirmed() -> int:
-    """Remove whoever signed up and has not confirmed the address in time. Returns how many."""
+def forget_unconfirmed() -> None:
+    """Remove whoever signed up and has not confirmed the address in time."""
     late = EmailAddress.objects.filter(
         verified=False, user__last_login=None, user__date_joined__lt=timezone.now() - UNCONFIRMED_FOR
     )
     # Neither whom an operator has taken in meanwhile nor who has confirmed another address.
     people = User.objects.filter(pk__in=late.values("user"), memberships=None, is_staff=False)
-    strangers = people.exclude(emailaddress__verified=True)
-    return sum(bool(person.delete()) for person in strangers)
+    for person in people.exclude(emailaddress__verified=True):
+        person.delete()

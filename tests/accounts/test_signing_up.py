@@ -190,6 +190,11 @@ def test_a_client_is_called_by_the_address_where_there_is_no_free_name(client, o
     assert User.objects.get(email=EMAIL).clients.get().name == name
 
 
+@pytest.mark.parametrize("name", ["Приз: https://evil.example", "www.evil.example", "a@evil.example"])
+def test_nobody_advertises_by_the_name_of_an_organisation(client, name):
+    assert sign_up(client, organisation=name).context["form"].has_error("organisation")
+
+
 def test_where_sign_up_is_closed_a_sentence_says_so(client, settings):
     settings.XROUTER_SIGN_UP = False
 
