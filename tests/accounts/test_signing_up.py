@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import agreements, signing_up
 from accounts.models import Client, Consent, Role, User
 from billing.ledger import wallet_of
-from tests.builders import alice, make_client, make_user, romashka
+from tests.builders import alice, make_client, make_user, operators_browser, romashka
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "сирень-и-пароль"
@@ -280,3 +280,15 @@ def test_a_client_named_alike_in_the_meantime_does_not_stop_a_confirmation(clien
     client.post(link_in(mail.outbox[0]))
 
     assert User.objects.get(email=EMAIL).clients.get().name == f"Сирень ({EMAIL})"
+
+
+def test_an_operator_removes_a_person_with_the_consents_and_no_consent_alone(client):
+    sign_up(client)
+    person, operator = User.objects.get(email=EMAIL), operators_browser()
+    consent = person.consents.first()
+
+    alone = operator.post(f"/admin/accounts/consent/{consent.pk}/delete/", {"post": "yes"})
+    operator.post(f"/admin/accounts/user/{person.pk}/delete/", {"post": "yes"})
+
+    assert alone.status_code == 403
+    assert not User.objects.filter(pk=person.pk).exists()
