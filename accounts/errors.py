@@ -10,6 +10,15 @@ AccessDenied
 └── ClientBlocked        the key is good, the whole client is switched off
 
 SecondFactorUnreadable   for operators: the key that encrypted it is gone
+
+NoLetter                 no letter can be sent now
+
+TeamError                what was asked of a client's members cannot be done; the text is for who asked
+├── MayNot               his role does not allow it
+├── LastOwner            nobody would own the client any more
+├── AlreadyHere          who is invited is a member
+├── TooManyInvitations   so many wait that no further one is sent
+└── NotInvited           the letter was used, withdrawn or is too old, or it is for another address
 """
 
 
@@ -66,3 +75,38 @@ class SecondFactorUnreadable(Exception):
 
     def __init__(self) -> None:
         super().__init__("A second factor cannot be decrypted: XROUTER_SECRET_KEY is another one.")
+
+
+class NoLetter(Exception):
+    pass
+
+
+class TeamError(Exception):
+    """The text is a sentence that whoever asked may read."""
+
+    said = ""
+
+    def __init__(self) -> None:
+        super().__init__(self.said)
+
+
+class MayNot(TeamError):
+    said = gettext_noop("Ваша роль этого не позволяет.")
+
+
+class LastOwner(TeamError):
+    said = gettext_noop("Это последний владелец организации: сначала сделайте владельцем кого-то ещё.")
+
+
+class AlreadyHere(TeamError):
+    said = gettext_noop("Этот человек уже состоит в организации.")
+
+
+class TooManyInvitations(TeamError):
+    said = gettext_noop("Слишком много приглашений ждут ответа: отзовите ненужные.")
+
+
+class NotInvited(TeamError):
+    said = gettext_noop(
+        "Приглашение не действует: оно использовано, отозвано, устарело или отправлено на другой адрес."
+    )

@@ -17,6 +17,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts import keys
+from accounts.joining import Consent, Invitation, Role  # noqa: F401 - models in a module of their own
 from accounts.journal import Change  # noqa: F401 - a model of this app in a module of its own
 from accounts.limits import UNLIMITED, Limits
 from accounts.notices import Announcement, Switch  # noqa: F401 - likewise
@@ -50,6 +51,15 @@ class UserManager(BaseUserManager):
 class User(AbstractBaseUser, PermissionsMixin):
     email = LowerCaseEmailField(_("электронная почта"), unique=True)
     name = models.CharField(_("имя"), max_length=150, blank=True)
+    # What a client is called that is made when the address is confirmed.
+    organisation = models.CharField(
+        _("организация, названная при регистрации"),
+        max_length=150,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+    )
     is_active = models.BooleanField(
         _("активен"), default=True, help_text=_("Неактивный человек не может войти.")
     )
@@ -188,13 +198,6 @@ class Client(Limited):
     def keeps_content(self) -> bool:
         """Whether what its requests say is kept: it asked for that."""
         return self.content_since is not None
-
-
-class Role(models.TextChoices):
-    OWNER = "owner", _("владелец")
-    ADMIN = "admin", _("администратор")
-    DEVELOPER = "developer", _("разработчик")
-    ACCOUNTANT = "accountant", _("бухгалтер")
 
 
 class Membership(models.Model):

@@ -81,6 +81,8 @@ ROLES: dict[str, StaffRole] = {
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.cap"), READ),
             **dict.fromkeys(("routing.model", "routing.alias", "accounts.announcement"), READ),
             **dict.fromkeys((*_HEALTH, "providers.provider", "accounts.visit"), READ),
+            "accounts.consent": READ,
+            "accounts.invitation": "view delete",
             "monitoring.incident": WRITE,
         },
         ("accounts.block_client", "accounts.view_as_client", "providers.test_provider"),

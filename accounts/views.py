@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account import views as account
+from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.views import ActivateTOTPView
@@ -17,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 
 from accounts import switches, visits
-from accounts.models import Client
+from accounts.models import Client, Role
 from accounts.signing_in import TOO_MANY, WAIT
 
 # Seconds; the windows of what allauth counts before it looks at a form.
@@ -27,6 +28,10 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 class SignIn(account.LoginView):
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        may_sign_up = get_adapter().is_open_for_signup(self.request)
+        return super().get_context_data(**kwargs, may_sign_up=may_sign_up)
+
     def form_valid(self, form: Form) -> HttpResponse:
         # Here and not only once a second factor was given, too: who knew the session before knows nothing.
         self.request.session.cycle_key()
@@ -83,6 +88,13 @@ class PrivateView(View):
     def client(self, pk: int) -> Client:
         """The client with this number, if the person belongs to it. Raises Http404."""
         return get_object_or_404(self.clients, pk=pk)
+
+    def role_in(self, client: Client) -> str:
+        """The person's role; an operator who looks sees what an owner sees. Empty for who is no member."""
+        if visits.current(self.request):
+            return Role.OWNER
+        found = client.memberships.filter(user=self.request.user).first()
+        return found.role if found else ""
 
 
 @method_decorator([login_required, never_cache], name="dispatch")

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import switches
 from accounts.models import ApiKey, Client
+from accounts.team import may_manage
 from accounts.views import PrivateView
 from billing.errors import BillingError
 from billing.figures import roubles
@@ -54,6 +55,7 @@ class ClientPage(PrivateView):
         context = {
             "client": client,
             "clients": self.clients,
+            "may_manage": may_manage(self.role_in(client)),
             "wallet": wallet,
             "holds": wallet.holds.select_related("key").order_by("-created_at")[:LAST_HOLDS],
             "holds_in_all": wallet.holds.count(),

@@ -23,6 +23,7 @@ WATCHED = {
     "accounts.user": Watch(("last_login",), ("password",), ("groups", "user_permissions")),
     "accounts.client": Watch(),
     "accounts.membership": Watch(),
+    "accounts.invitation": Watch(("digest",)),
     # A key drawn anew has another prefix, which tells that the hash is another too.
     "accounts.apikey": Watch(("digest", "last_used_at")),
     "accounts.announcement": Watch(),

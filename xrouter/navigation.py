@@ -48,6 +48,8 @@ NAVIGATION = [
         "items": [
             _page(_("Клиенты"), "apartment", "accounts.client"),
             _page(_("Люди"), "group", "accounts.user"),
+            _page(_("Приглашения"), "mail", "accounts.invitation"),
+            _page(_("Согласия"), "task_alt", "accounts.consent"),
             _page(_("Ключи"), "key", "accounts.apikey"),
             _page(_("Просмотры"), "visibility", "accounts.visit"),
             _page(_("Пределы расходов"), "savings", "billing.cap"),

@@ -32,6 +32,7 @@ XRouter is ready.
   API          {url}/v1
   API key      {api_key}
   Dashboard    {url}/dashboard/   {customer}   {customer_password}
+  Sign-up      {url}/signup/
   Admin        {url}/admin/       {admin}   {admin_password}
 
   Try it:
@@ -41,6 +42,7 @@ XRouter is ready.
     -d '{{"model": "gigachat/pro", "messages": [{{"role": "user", "content": "Привет! Кто ты?"}}]}}'
 
   Providers    {providers}
+  Letters      {letters}
   Logs         {logs}
   State        {home}
 
@@ -294,7 +296,14 @@ def show(home: Home, options: Options) -> None:
     """The screen that tells how to use it."""
     facts = read_pairs(home.logins)
     providers = "; ".join(f"{words}: {facts[voice]}" for voice, words in VOICES.items() if facts[voice])
-    say(SCREEN.format(url=options.url, logs=home.logs, home=home.path, providers=providers, **facts))
+    letters = (
+        "by EMAIL_URL" if os.environ.get("EMAIL_URL") else f"to {home.logs}/web-*.log, for want of EMAIL_URL"
+    )
+    say(
+        SCREEN.format(
+            url=options.url, letters=letters, logs=home.logs, home=home.path, providers=providers, **facts
+        )
+    )
 
 
 def hear(answer: Callable[[int, FrameType | None], None]) -> None:

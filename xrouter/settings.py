@@ -92,6 +92,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "accounts",
     "providers",
     "billing",
@@ -164,15 +165,40 @@ LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_ADAPTER = "accounts.signing_in.AccountAdapter"
-ACCOUNT_FORMS = {"login": "accounts.signing_in.SignInForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.signing_in.SignInForm",
+    "signup": "accounts.signing_up.SignUpForm",
+    "change_password": "accounts.passwords.ChangeForm",
+    "reset_password": "accounts.passwords.AskForm",
+    "reset_password_from_key": "accounts.passwords.ResetForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"  # an operator, who makes the login, knows the address
+ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD = "website"
+# Of those who signed up; an operator, who makes a login, knows the address: see accounts/signing_up.py.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 3
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that signed up, and in no other
+ACCOUNT_PREVENT_ENUMERATION = True
+# Django's own: allauth's makes rows that would tell of people that they signed up.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
+PASSWORD_RESET_TIMEOUT = 2 * 3600
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
-# Wrong passwords and codes in a minute and a quarter of an hour: of one source, and for one account.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,40/15m/ip,10/15m/key"}
+ACCOUNT_RATE_LIMITS = {
+    # Wrong passwords and codes in a minute and a quarter of an hour: of one source, and for one account.
+    "login_failed": "10/m/ip,40/15m/ip,10/15m/key",
+    # Forms that send letters: of one source, and to one address.
+    "signup": "10/m/ip,30/h/ip",
+    "confirm_email": "1/3m/key,6/d/key",
+    "reset_password": "10/m/ip,30/h/ip,3/h/key",
+    "invite": "10/m/user,60/d/user",
+}
+# Whether people may sign up by themselves. Who is invited into a client may in any case.
+XROUTER_SIGN_UP = env.bool("XROUTER_SIGN_UP", default=not env.bool("XROUTER_HTTPS", default=False))
+# Who runs the installation, as the texts that people agree to name him.
+XROUTER_OPERATOR = env.str("XROUTER_OPERATOR", default="")
 MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
 MFA_FORMS = {"activate_totp": "accounts.second_factor.ActivateForm"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
@@ -241,6 +267,7 @@ CELERY_BEAT_SCHEDULE = {
     "probe-providers": {"task": "monitoring.tasks.probe_providers", "schedule": 60.0},
     "read-balances": {"task": "monitoring.tasks.read_balances", "schedule": 3600.0},
     "watch-for-incidents": {"task": "routing.tasks.watch_for_incidents", "schedule": 20.0},
+    "forget-unconfirmed": {"task": "accounts.tasks.forget_unconfirmed", "schedule": 86_400.0},
     "forget-contents": {"task": "routing.tasks.forget_contents", "schedule": 60.0},
     "forget-old-probes": {"task": "monitoring.tasks.forget_old_probes", "schedule": 86_400.0},
     "reap-holds": {"task": "billing.tasks.reap_holds", "schedule": 15.0},
@@ -252,10 +279,14 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # --- Mail --------------------------------------------------------------------------------------
-# Without a server letters go to the worker's output.
+# Without a server letters go to the output of the process that writes them: web's or the worker's.
 globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("XROUTER_MAIL_FROM", default="XRouter <xrouter@localhost>")
+# Where links of letters lead, without a slash at the end. Unless set, to the host that was asked for them.
+XROUTER_PUBLIC_URL = env.str("XROUTER_PUBLIC_URL", default="").rstrip("/")
+if XROUTER_PUBLIC_URL and not XROUTER_PUBLIC_URL.startswith(("http://", "https://")):
+    raise environ.ImproperlyConfigured("XROUTER_PUBLIC_URL is an address, as «https://xrouter.example»")
 if "@" not in DEFAULT_FROM_EMAIL or not DEFAULT_FROM_EMAIL.isprintable():
     raise environ.ImproperlyConfigured("XROUTER_MAIL_FROM is an address, as «XRouter <mail@example.ru>»")
 

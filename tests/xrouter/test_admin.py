@@ -10,7 +10,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import switches
-from accounts.models import Announcement, ApiKey, Change, Client, Membership, Switch, User, Visit
+from accounts.models import (
+    Announcement,
+    ApiKey,
+    Change,
+    Client,
+    Consent,
+    Invitation,
+    Membership,
+    Switch,
+    User,
+    Visit,
+)
 from billing.models import (
     Account,
     Alert,
@@ -54,9 +65,10 @@ MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
     *(CatalogueVersion, SamplingMedian, PromoBatch, Proposal, Visit, Balance, Symptom, Note, Change),
+    Consent,
 ]
 # What is neither history nor added by hand.
-GIVEN = [Switch]
+GIVEN = [Switch, Invitation]
 
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 
@@ -74,6 +86,8 @@ def rows(operator) -> None:
     api_key, _ = make_key(client)
     endpoint = make_endpoint(make_model(aliases=("alias",)))
     Visit.objects.create(operator=alice(), client=client, reason="обращение 7", ends_at=timezone.now())
+    Consent.objects.create(user=alice(), document="terms", version="2026-11-28")
+    Invitation.objects.create(client=client, email="new@romashka.example", digest=bytes(32))
     Balance.objects.create(credential=make_credential(endpoint.provider))
     Symptom.objects.create(cause="books", since=timezone.now())
     Note.objects.create(incident=Incident.objects.create(title="Сбой-7", subject="шлюз-7"), text="началось-7")

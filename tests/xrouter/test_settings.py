@@ -54,6 +54,29 @@ def test_staff_need_a_second_factor_where_there_is_https_unless_it_is_said_other
     assert read["XROUTER_STAFF_SECOND_FACTOR"] is is_needed
 
 
+@pytest.mark.parametrize(
+    ("https", "said", "is_open"), [("1", None, False), ("0", None, True), ("1", "1", True), ("0", "0", False)]
+)
+def test_sign_up_is_closed_where_there_is_https_unless_it_is_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch, https: str, said: str | None, is_open: bool
+) -> None:
+    monkeypatch.setenv("XROUTER_HTTPS", https)
+    monkeypatch.delenv("XROUTER_SIGN_UP", raising=False)
+    if said is not None:
+        monkeypatch.setenv("XROUTER_SIGN_UP", said)
+
+    read = runpy.run_path(str(ROOT / "xrouter/settings.py"), run_name="xrouter.settings")
+
+    assert read["XROUTER_SIGN_UP"] is is_open
+
+
+def test_an_address_that_is_none_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XROUTER_PUBLIC_URL", "xrouter.example")
+
+    with pytest.raises(environ.ImproperlyConfigured):
+        runpy.run_path(str(ROOT / "xrouter/settings.py"), run_name="xrouter.settings")
+
+
 SAFE = {"XROUTER_HTTPS": "1", "XROUTER_SECRET_KEY": "abcdefghij" * 5}
 
 
