@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,7 +18,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import proposals
-from billing.admin.desk import History, money, signed_money
+from billing.admin.desk import History, signed_money
 from billing.admin.export import Exports
 from billing.admin.filters import AmountRange, MomentRange
 from billing.admin.log import record
@@ -25,7 +26,7 @@ from billing.admin.movements import shown_figures
 from billing.admin.pages import AddsUp
 from billing.admin.transfers import link
 from billing.errors import BillingError
-from billing.figures import plain_roubles
+from billing.figures import plain_roubles, roubles
 from billing.models import PERMITS, Proposal, ProposalState
 
 COLOURS = {
@@ -81,7 +82,9 @@ class ProposalAdmin(AddsUp, Exports, History):
 
     @admin.display(description=gettext_lazy("сумма"))
     def signed(self, row: Proposal) -> str:
-        return money(row.amount) if row.kind in PERMITS else signed_money(row.amount)
+        if row.kind in PERMITS:
+            return format_html('<span class="money">{}</span>', roubles(row.amount))
+        return signed_money(row.amount)
 
     @admin.display(description=gettext_lazy("клиент или партия"), ordering="client")
     def whose(self, row: Proposal) -> str:

@@ -372,7 +372,7 @@ def test_the_list_adds_up_what_moves_and_no_limits_and_shows_those_without_a_sig
 
     assert [each["value"] for each in answer.context["totals"]["sums"]] == [roubles("150000")]
     shown = answer.content.decode()
-    told = ["+150\xa0000,00\xa0₽", "200\xa0000,00", "101\xa0000,00"]
+    told = ["+150\xa0000,00\xa0₽", "200\xa0000,00\xa0₽", "101\xa0000,00\xa0₽"]
     assert cells(shown, "signed") == [" ".join(each.split()) for each in told]
     assert cells(shown, "whose") == ["Лопух", "Ромашка", "ярмарка"]
 
