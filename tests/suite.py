@@ -37,6 +37,7 @@ PATIENT = (
         "tests/e2e/test_abuse_tenants.py",
         "tests/e2e/test_account.py",
         "tests/e2e/test_contents.py",
+        "tests/e2e/test_customers_way.py",
         "tests/e2e/test_openai_node.py",
         "tests/e2e/test_openai_python.py",
         "tests/e2e/test_promised.py",
