@@ -5,7 +5,7 @@ Worked out once a minute by each process: it takes some tens of milliseconds, an
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,6 +61,11 @@ class Figures:
 
     paces: Mapping[tuple[str, str, int], Pace]
     uptimes: Mapping[int, Uptime]
+
+    def pace(self, model: str, providers: Iterable[str], days: int) -> Pace | None:
+        """Of the first of ``providers``, a vendor and who is asked in its name, of which there is one."""
+        found = (self.paces.get((model, provider, days)) for provider in providers)
+        return next(filter(None, found), None)
 
 
 def work_out(now: datetime) -> Figures:

@@ -164,8 +164,8 @@ def _row(endpoint: Endpoint, asked: Provider, known: figures.Figures, vitals: Vi
         endpoint.context_length or model.context_length,
         endpoint.max_output or model.max_output,
         vitals,
-        known.paces.get((model.slug, asked.slug, figures.DAY)),
-        known.paces.get((model.slug, asked.slug, figures.WEEK)),
+        known.pace(model.slug, (endpoint.provider.slug, asked.slug), figures.DAY),
+        known.pace(model.slug, (endpoint.provider.slug, asked.slug), figures.WEEK),
         uptime,
         charts.hours(uptime.hours) if uptime else "",
     )
