@@ -12,6 +12,7 @@ from monitoring.models import Probe
 
 WIDTH, HEIGHT, BAR, GAP = 120, 24, 10, 2
 WELL, ILL, QUIET = "#16a34a", "#dc2626", "#94a3b8"
+BAR_DRAWN = '<rect x="{}" y="{}" width="{}" height="{}" fill="{}"/>'
 
 
 def share(value: float | None) -> str:
@@ -34,7 +35,7 @@ def milliseconds(value: float | None) -> str:
 def attempts(points: Sequence[Point]) -> SafeString:
     """Attempts of each step as bars: the failed in red."""
     most = max((point.attempts for point in points), default=0)
-    bars = format_html_join("", '<rect x="{}" y="{}" width="{}" height="{}" fill="{}"/>', _bars(points, most))
+    bars = format_html_join("", BAR_DRAWN, _bars(points, most))
     told = ", ".join(share(point.success) for point in points)
     return _picture(bars, _("Успех по %(step)d с за 5 минут: %(told)s") % {"step": STEP, "told": told})
 
@@ -44,6 +45,14 @@ def latencies(points: Sequence[Point]) -> SafeString:
     told = ", ".join(milliseconds(point.latency) for point in points)
     line = _line([point.latency for point in points])
     return _picture(line, _("p50 до первого токена по %(step)d с: %(told)s") % {"step": STEP, "told": told})
+
+
+def hours(points: Sequence[Point]) -> SafeString:
+    """Our own questions of each hour as bars: those without an answer in red. The oldest first."""
+    most = max((point.attempts for point in points), default=0)
+    bars = format_html_join("", BAR_DRAWN, _bars(points, most))
+    told = _("Ответы на проверки по часам: %s") % ", ".join(share(point.success) for point in points)
+    return _drawn(bars, told, max(len(points), 1) * (BAR + GAP), HEIGHT, "spark")
 
 
 def probes(rows: Sequence[Probe]) -> SafeString:

@@ -28,13 +28,13 @@ def provider_statuses(vitals: Known) -> dict[str, Status]:
         endpoints = [endpoint for endpoint in provider.endpoints.all() if endpoint.is_enabled]
         if endpoints:
             seen = [vitals[endpoint.pk] for endpoint in endpoints if endpoint.pk in vitals]
-            asked = _asked(provider)
+            asked = asked_for(provider)
             is_asked = _has_credentials(asked) and any(each.circuit != "open" for each in endpoints)
             found[provider.slug] = status_of(seen, probes[asked.pk], is_asked=is_asked)
     return found
 
 
-def _asked(provider: Provider) -> Provider:
+def asked_for(provider: Provider) -> Provider:
     """Who is asked in its name: its twin, where it has no credentials."""
     twin = getattr(provider, "twin", None)
     return twin if twin is not None and not provider.credentials.all() else provider

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from rest_framework import serializers
 
 from accounts.callers import Caller
@@ -87,7 +88,12 @@ class Listing:
 
 def listings(reader: Caller | None = None) -> list[Listing]:
     """Every model that ``reader`` may ask for, or that everybody may, by name. Three queries."""
-    found = _listings(_shown_to(reader))
+    return listings_of(_shown_to(reader))
+
+
+def listings_of(models: QuerySet[Model]) -> list[Listing]:
+    """Those of ``models`` that somebody serves, and the choice among them, by name. Three queries."""
+    found = _listings(models)
     return sorted([*found, *_auto(found)], key=lambda each: each.model.slug)
 
 
@@ -129,9 +135,11 @@ def _auto(found: Sequence[Listing]) -> Iterator[Listing]:
     models = [each.model for each in choices]
     model = Model(
         slug=AUTO,
-        name="Автоматический выбор",
+        name=gettext_noop("Автоматический выбор"),
         provider_name=AUTO.partition("/")[0],
-        description="Модель для каждого запроса выбирает XRouter; цена — той модели, которая ответила.",
+        description=gettext_noop(
+            "Модель для каждого запроса выбирает XRouter; цена — той модели, которая ответила."
+        ),
         context_length=max(each.context_length for each in models),
         max_output=max(each.max_output for each in models),
         max_images=max(each.max_images for each in models),

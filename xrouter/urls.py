@@ -8,6 +8,7 @@ from django.views.generic import RedirectView, TemplateView
 from routing import explanations, views
 from routing.customers import GenerationPage
 from routing.embeddings.view import Embeddings
+from routing.pages.views import Compare, ModelPage, Models
 from xrouter.views import Docs, Redoc, guide, guide_in_my_language, guide_source, llms
 
 # Names have slashes in them, and what somebody takes for a name may have anything: a line break, too.
@@ -61,6 +62,9 @@ urlpatterns = [
         name="usage-generation",
     ),
     path("dashboard/", include("billing.urls")),
+    path("models/", Models.as_view(), name="models"),
+    path("models/compare/", Compare.as_view(), name="models-compare"),
+    re_path(rf"^models/{NAME}/\Z", ModelPage.as_view(), name="model"),
     path("docs/", Docs.as_view(), name="docs"),
     path("docs/redoc/", Redoc.as_view(), name="redoc"),
     path("docs/guides/", include(GUIDES)),
