@@ -4,11 +4,12 @@ import statistics
 import time
 
 from accounts.keys import Kind, checksum, new_key
-from tests.abuse.house import Line, chat, message, new_client, processor, steady
+from tests.abuse.house import Line, Pace, chat, message, new_client, processor, steady
 from tests.abuse.mob import MADE_UP, Orders, made_up, mob
 from tests.chaos.house import House
 
 SECONDS = 15.0
+ROUNDS = 3
 # Guesses a second that are wanted where nobody hurries, on so many lines at the most: answers come late.
 PACE, LINES = 2_200, 5_000
 # Lines of those who hurry: each guesses again as soon as it is answered.
@@ -21,27 +22,36 @@ async def guesses(house: House, scale: float) -> None:
     """2,200 wrong keys a second, then as many as can be; honest customers meanwhile, some of them new."""
     key = new_client(house).key
     await steady(house, key, 1)  # whoever is seen first is looked up
-    calm = await steady(house, key, SECONDS * scale)
-    print(f"nobody guesses: {calm}")
     few = [message(made_up(), ASKED).decode() for _ in range(FEW)]
-    for name, wrong, pace in (
-        ("each key once", [message(MADE_UP, ASKED).decode()], PACE),
-        ("the same few keys", few, PACE),
-        ("each key once, in a hurry", [message(MADE_UP, ASKED).decode()], 0),
-        ("the same few keys, in a hurry", few, 0),
-    ):
-        newcomers = [new_client(house).key for _ in range(5)]
-        before, spent = _looked_up(house), processor(house)
-        orders = Orders(house.port, wrong, pace, lines=LINES if pace else HASTY, address="127.0.0.2")
-        async with mob(orders) as told:
-            met = await steady(house, key, SECONDS * scale)
-            first = [await _first(house, one) for one in newcomers]
-        spent = (processor(house) - spent) / told.seconds
-        print(f"{name}: {told}")
-        print(f"    honest customers: {met}; p99 × {met.share(0.99) / calm.share(0.99):.1f}")
-        print(f"    customers not seen before: {first}")
-        print(f"    web processes: {spent:.2f} of a processor, honest customers included")
-        print(f"    reads of the table of keys: {_looked_up(house) - before}")
+    once = [message(MADE_UP, ASKED).decode()]
+    mobs = {
+        "each key once": (once, PACE),
+        "the same few keys": (few, PACE),
+        "each key once, in a hurry": (once, 0),
+        "the same few keys, in a hurry": (few, 0),
+    }
+    calm, besieged = Pace(), {name: Pace() for name in mobs}
+    for _ in range(ROUNDS):
+        calm += await steady(house, key, SECONDS * scale)
+        for name, (wrong, pace) in mobs.items():
+            besieged[name] += await _besieged(house, key, name, wrong, pace, SECONDS * scale)
+    print(f"nobody guesses: {calm}")
+    for name, met in besieged.items():
+        print(f"{name}: honest customers {met.beside(calm)}")
+
+
+async def _besieged(house: House, key: str, name: str, wrong: list[str], pace: int, seconds: float) -> Pace:
+    newcomers = [new_client(house).key for _ in range(5)]
+    before, spent = _looked_up(house), processor(house)
+    orders = Orders(house.port, wrong, pace, lines=LINES if pace else HASTY, address="127.0.0.2")
+    async with mob(orders) as told:
+        met = await steady(house, key, seconds)
+        first = [await _first(house, one) for one in newcomers]
+    spent = (processor(house) - spent) / told.seconds
+    print(f"{name}: {told}; customers not seen before: {first}")
+    reads = _looked_up(house) - before
+    print(f"    web processes: {spent:.2f} of a processor; reads of the table of keys: {reads}")
+    return met
 
 
 async def _first(house: House, key: str) -> str:

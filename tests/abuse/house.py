@@ -93,6 +93,15 @@ class Pace:
     statuses: Counter[int] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)  # milliseconds
 
+    def __iadd__(self, other: "Pace") -> "Pace":
+        self.statuses += other.statuses
+        self.waits += other.waits
+        return self
+
+    def beside(self, calm: "Pace") -> str:
+        ratios = ", ".join(f"× {self.share(part) / calm.share(part):.1f}" for part in (0.5, 0.99))
+        return f"{self}; {ratios}"
+
     def share(self, part: float) -> float:
         return sorted(self.waits)[int(part * (len(self.waits) - 1))]
 
