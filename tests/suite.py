@@ -53,7 +53,6 @@ LONG = (
     "tests/test_mutants.py",
     "tests/fuzz/test_fuzz.py",
     "tests/xrouter/test_services.py",
-    "tests/xrouter/test_pages.py",
     "tests/e2e/test_failover.py",
     "tests/e2e/test_outages.py",
     "tests/e2e/test_breakers.py",
@@ -72,8 +71,8 @@ ALONE = (
     "tests/providers/twins/test_server.py",
     "tests/routing/test_turns.py",
 )
-# The operators' portal draws pages while tests of whole installations wait. This half of it is one process's,
-# which takes no more than one core from them; the other half is there for whoever has nothing else left.
+# Pages of the portal and the dashboard are drawn while tests of whole installations wait. These of them are
+# one process's, which takes no more than one core from them; others are for whoever has nothing else left.
 DRAWING = (
     "tests/accounts/test_portal_clients.py",
     "tests/billing/test_portal_money.py",
@@ -87,6 +86,18 @@ PORTAL = (
     "tests/xrouter/test_portal_axe.py",
     "tests/accounts/test_contents.py",
     "tests/accounts/test_journal.py",
+    "tests/accounts/test_passwords.py",
+    "tests/accounts/test_sessions.py",
+    "tests/accounts/test_signing_up.py",
+    "tests/accounts/test_team.py",
+    "tests/accounts/test_way_in_pages.py",
+    "tests/billing/test_key_pages.py",
+    "tests/billing/test_usage.py",
+    "tests/billing/test_usage_views.py",
+    "tests/billing/test_views.py",
+    "tests/routing/test_catalogue_pages.py",
+    "tests/routing/test_customers.py",
+    "tests/xrouter/test_pages.py",
     "tests/accounts/test_notices.py",
     "tests/accounts/test_second_factor.py",
     "tests/accounts/test_signing_in.py",

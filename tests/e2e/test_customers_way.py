@@ -10,11 +10,12 @@ import pytest
 from openai import OpenAI
 from playwright.sync_api import Page
 
+from tests.accounts.test_way_in_pages import is_no_wider_than_the_screen
 from tests.browsing import chromium
 from tests.e2e.installation import Installation, Server, wait_until
 
 EMAIL, PASSWORD, ORGANISATION = "way@siren.example", "сирень-и-пароль", "Сирень и путь"
-MODEL = "solo/openai"
+MODEL, LABEL = "solo/openai", "Сайт"
 LINK = re.compile(r"http://[^/\s]+(/signup/confirm/\S+/)\s")
 TOP_UP = f"""
 import django; django.setup()
@@ -69,29 +70,25 @@ def server(installation: Installation) -> Server:
     return installation.start_web("pages")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
 def test_from_the_first_page_to_the_first_answer_and_on(
-    installation: Installation, server: Server, width: int, record_property: Callable[[str, object], None]
+    installation: Installation, server: Server, record_property: Callable[[str, object], None]
 ) -> None:
-    with chromium(viewport={"width": width, "height": 800}) as page:
+    with chromium(viewport={"width": 1280, "height": 800}) as page:
         me = Stranger(page, server)
         page.goto(server.root)
-        if width == 390:
-            _signs_in(me)
-        else:
-            _signs_up(me)
+        _signs_up(me)
         key = _makes_a_key(me)
 
-        if width == 1280:
-            with pytest.raises(openai.APIStatusError) as poor:
-                asked(server, key)
-            assert poor.value.status_code == 402
-            django(installation, TOP_UP)
+        with pytest.raises(openai.APIStatusError) as poor:
+            asked(server, key)
+        assert poor.value.status_code == 402
+        django(installation, TOP_UP)
         assert asked(server, key)
         record_property("clicks", me.clicks)
         record_property("seconds", round(time.monotonic() - me.began, 1))
         assert me.clicks <= 12
 
+        page.set_viewport_size({"width": 390, "height": 800})  # and on by telephone
         _sees_what_it_cost(me, installation)
         new = _replaces_the_key(me)
         assert asked(server, new)
@@ -113,17 +110,10 @@ def _signs_up(me: Stranger) -> None:
     me.click("button", "Подтвердить")
 
 
-def _signs_in(me: Stranger) -> None:
-    me.click("link", "Открыть кабинет")
-    me.fill("Электронная почта", EMAIL)
-    me.fill("Пароль", PASSWORD)
-    me.click("button", "Войти")
-
-
 def _makes_a_key(me: Stranger) -> str:
     me.page.get_by_role("heading", name=ORGANISATION).wait_for()
     me.click("link", "Новый ключ")
-    me.fill("Название:", f"Сайт {me.page.viewport_size['width']}")
+    me.fill("Название:", LABEL)
     me.click("button", "Создать ключ")
     me.click("button", "Скопировать")
     key = me.page.locator("#key").inner_text()
@@ -140,14 +130,16 @@ def _sees_what_it_cost(me: Stranger, installation: Installation) -> None:
     django(installation, SUM_UP)
     home = me.page.url.partition("keys/")[0]
     me.page.goto(f"{home}usage/")
+    assert is_no_wider_than_the_screen(me.page)
     shown = f"{row['cost'] / 1_000_000:.6f}".rstrip("0").replace(".", ",")
     me.page.goto(f"{home}usage/generations/{row['id']}/")
     assert shown in me.page.locator("main").inner_text()
+    assert is_no_wider_than_the_screen(me.page)
     me.page.goto(home)
 
 
 def _replaces_the_key(me: Stranger) -> str:
-    me.page.get_by_role("link", name=f"Сайт {me.page.viewport_size['width']}").first.click()
+    me.page.get_by_role("link", name=LABEL).first.click()
     me.page.get_by_role("button", name="Выпустить новый ключ").click()
     key = me.page.locator("#key").inner_text()
     me.page.get_by_role("link", name="Я сохранил ключ").click()
