@@ -8,17 +8,19 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VENV = BASE_DIR / ".venv"
 PYTHON = VENV / "bin" / "python"
-# pip's own words are kept here: nobody reads them unless it fails.
-LOG = VENV / "install.log"
+# A package with its version and hashes, as far as the next one.
+PACKAGE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?==.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def main() -> int:
@@ -40,10 +42,21 @@ def install(requirements: list[Path]) -> int:
         shutil.rmtree(VENV, ignore_errors=True)
         VENV.mkdir()  # a directory that is not ours to write is told by us, not by a traceback
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)  # noqa: S603
+    # At once: each is busy with one processor. What two files name, the first one installs.
+    known: set[str] = set()
+    running = []
     for file in requirements:
-        if not is_installed(file) and not pip_install(file):
-            return fail(f"pip could not install {file.name}: {last_line()} (more in {LOG})")
-    return 0
+        if not is_installed(file):
+            running.append(Installation(file, besides=known))
+        known |= names(file.read_text())
+    failed = [installation for installation in running if not installation.ends_well()]
+    for each in failed:
+        fail(f"pip could not install {each.file.name}: {each.complaint()}")
+    return 1 if failed else 0
+
+
+def names(requirements: str) -> set[str]:
+    return {found["name"] for found in PACKAGE.finditer(requirements)}
 
 
 def works() -> bool:
@@ -60,45 +73,57 @@ def stamp(file: Path) -> Path:
     return VENV / f"installed-{file.name}"
 
 
-def pip_install(file: Path) -> bool:
-    """Install one file, with progress; was it a success?"""
-    total = sum("==" in line for line in file.read_text().splitlines())
-    command = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--require-hashes",
-        # The file names every package already.
-        "--no-deps",
-        # A third of the time: of most modules nothing is ever imported.
-        "--no-compile",
-        "--no-input",
-        "--progress-bar=off",
-        "-r",
-        file,
-    ]
-    say(f"Installing {total} packages of {file.name} …")
-    with LOG.open("w") as log:
-        # Readable for all: as root PostgreSQL is run by another user.
-        pip = subprocess.Popen(  # noqa: S603 (our own words)
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, umask=0o022
-        )
-        found = 0
-        for line in pip.stdout or ():
-            log.write(line)
-            if line.startswith(("Collecting ", "Processing ")):
-                found += 1
-                if found % 20 == 0:
-                    say(f"  {found} of {total} fetched")
-    if pip.wait() != 0:
-        return False
-    shutil.copyfile(file, stamp(file))
-    return True
+class Installation:
+    """pip at work on one file. Its own words are kept beside it: nobody reads them unless it fails."""
 
+    def __init__(self, file: Path, besides: set[str]) -> None:
+        """``besides``: packages that are installed by another file."""
+        self.file = file
+        self._log = VENV / f"install-{file.name}.log"
+        packages = [found for found in PACKAGE.finditer(file.read_text()) if found["name"] not in besides]
+        self._count = len(packages)
+        wanted = VENV / f"wanted-{file.name}"
+        wanted.write_text("".join(found[0] for found in packages))
+        say(f"Installing {len(packages)} packages of {file.name} …")
+        command = [
+            PYTHON,
+            "-m",
+            "pip",
+            "install",
+            "--require-hashes",
+            # The file names every package already.
+            "--no-deps",
+            # A third of the time: of most modules nothing is ever imported.
+            "--no-compile",
+            "--no-input",
+            "--progress-bar=off",
+            "-r",
+            wanted,
+        ]
+        with self._log.open("w") as log:
+            # Readable for all: as root PostgreSQL is run by another user.
+            self._pip = subprocess.Popen(command, stdout=log, stderr=log, umask=0o022)  # noqa: S603 (our own words)
 
-def last_line() -> str:
-    return next((line for line in reversed(LOG.read_text().splitlines()) if line.strip()), "it said nothing")
+    def ends_well(self) -> bool:
+        """Wait for its end, with progress; was it a success?"""
+        told = 0
+        while self._pip.poll() is None:
+            time.sleep(0.5)
+            if (fetched := self._fetched()) >= told + 20:
+                told = fetched
+                say(f"  {fetched} of {self._count} fetched")
+        if self._pip.returncode != 0:
+            return False
+        shutil.copyfile(self.file, stamp(self.file))
+        return True
+
+    def _fetched(self) -> int:
+        lines = self._log.read_text(errors="replace").splitlines()
+        return sum(line.startswith(("Collecting ", "Processing ")) for line in lines)
+
+    def complaint(self) -> str:
+        lines = [line for line in self._log.read_text().splitlines() if line.strip()]
+        return f"{lines[-1] if lines else 'it said nothing'} (more in {self._log})"
 
 
 @contextlib.contextmanager
