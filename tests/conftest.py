@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = template()
     TransactionTestCase._fixture_teardown = _empty_the_database
     if hasattr(config, "workerinput"):
+        os.nice(config.workerinput.get("lower", 0))  # see tests/suite.py
         _take_a_redis_database(int(config.workerinput["workerid"].removeprefix("gw")))
 
 

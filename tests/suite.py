@@ -1,4 +1,4 @@
-"""The whole suite: what may share the machine, what wants half of it, what counts moments.
+"""The whole suite: what counts moments before what may wait, and last what bears nothing beside it.
 
 With arguments it is pytest with these arguments, in one process.
 """
@@ -71,80 +71,79 @@ ALONE = (
     "tests/providers/twins/test_server.py",
     "tests/routing/test_turns.py",
 )
-# Pages of the portal and the dashboard are drawn while tests of whole installations wait. These of them are
-# one process's, which takes no more than one core from them; others are for whoever has nothing else left.
-DRAWING = (
-    "tests/accounts/test_portal_clients.py",
-    "tests/billing/test_portal_money.py",
-    "tests/routing/test_portal_catalogue.py",
-    "tests/routing/test_portal_vendors.py",
-    "tests/xrouter/test_admin_abuse.py",
-    "tests/xrouter/test_portal_roles.py",
-)
-PORTAL = (
-    *DRAWING,
-    "tests/xrouter/test_portal_axe.py",
-    "tests/accounts/test_contents.py",
-    "tests/accounts/test_journal.py",
-    "tests/accounts/test_notices.py",
-    "tests/accounts/test_passwords.py",
-    "tests/accounts/test_second_factor.py",
-    "tests/accounts/test_sessions.py",
-    "tests/accounts/test_signing_in.py",
-    "tests/accounts/test_signing_up.py",
-    "tests/accounts/test_team.py",
-    "tests/accounts/test_visits.py",
-    "tests/accounts/test_way_in_pages.py",
-    "tests/billing/test_admin_lists.py",
-    "tests/billing/test_admin_promo.py",
-    "tests/billing/test_admin_proposals.py",
-    "tests/billing/test_admin_untouchable.py",
-    "tests/billing/test_key_pages.py",
-    "tests/billing/test_usage.py",
-    "tests/billing/test_usage_views.py",
-    "tests/billing/test_views.py",
-    "tests/routing/test_admin_contents.py",
-    "tests/routing/test_catalogue_pages.py",
-    "tests/routing/test_customers.py",
-    "tests/routing/test_demo.py",
-    "tests/routing/test_portal_contents.py",
-    "tests/routing/test_portal_pages.py",
-    "tests/routing/test_start.py",
-    "tests/routing/test_vendors.py",
-    "tests/xrouter/test_pages.py",
-    "tests/xrouter/test_roles.py",
-)
-GROUPS = (*PATIENT, DRAWING)
+GROUPS = PATIENT
 # `make check` has run it already, or will.
 CHECKED = "tests/test_house.py"
 # A database for each takes as long to make as a hundred tests take.
-MOST_PROCESSES = 4
+MOST_BEHIND = 3
+# How much less of the processor a process behind gets than one that has moments to count.
+LOWER = 10
 # A file stays in one process, which makes its fixtures once.
 SHARED = ("--dist=loadfile", "--no-loadscope-reorder")
 
 
-class Groups:
-    """Makes pytest-xdist hand out each group of files as if it were one file."""
+class Queues:
+    """Makes pytest-xdist hand out files of two queues, and of each group of files all to one process.
 
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> "GroupScheduling":
-        return GroupScheduling(config, log)
+    The first processes count moments (``waiting``) before anything else. The others have a lower priority and
+    what is left.
+    """
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> "QueueScheduling":
+        return QueueScheduling(config, log)
+
+    def pytest_configure_node(self, node: Any) -> None:
+        if is_behind(node):
+            node.workerinput["lower"] = LOWER
 
 
-class GroupScheduling(LoadFileScheduling):
+class QueueScheduling(LoadFileScheduling):
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self._waiting = frozenset(waiting())
+
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return next((group[0] for group in GROUPS if file in group), file)
 
+    def _assign_work_unit(self, node: Any) -> None:
+        self.workqueue.move_to_end(self._next(node), last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: Any) -> None:
+        if self.workqueue and self._next(node) is None and not node.shutting_down:
+            node.shutdown()  # what is left is for those who count moments
+        else:
+            super()._reschedule(node)
+
+    def _next(self, node: Any) -> Any:
+        """The next file for ``node``; None if there is none."""
+        if is_behind(node):
+            return next((scope for scope in self.workqueue if scope not in self._waiting), None)
+        return next((scope for scope in self.workqueue if scope in self._waiting), next(iter(self.workqueue)))
+
+
+def is_behind(node: Any) -> bool:
+    return int(node.gateway.id.removeprefix("gw")) >= in_front()
+
+
+def in_front() -> int:
+    """Processes that count moments: so many that their waits fall together, and none waits for a core."""
+    return min(cores(), 2)
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
 
 def together() -> list[str]:
-    """What comes first: all but the other parts."""
-    others = {*waiting(), *ALONE, *PORTAL, CHECKED}
-    return in_order(file for file in files_of("tests") if file not in others)
+    """All but what is alone."""
+    return in_order(file for file in files_of("tests") if file not in {*ALONE, CHECKED})
 
 
 def waiting() -> list[str]:
-    """Tests of whole installations that mostly wait; their bounds allow for a busy machine."""
-    return in_order(file for file in files_of("tests/e2e") if file not in PATIENT_FILES)
+    """Tests of whole installations that count moments; their bounds allow for a busy machine."""
+    return [file for file in files_of("tests/e2e") if file not in PATIENT_FILES]
 
 
 def files_of(directory: str) -> Iterator[str]:
@@ -156,14 +155,8 @@ def in_order(files: Iterable[str]) -> list[str]:
 
 
 def parts() -> list[list[str]]:
-    cores = len(os.sched_getaffinity(0))
-    # Two processes more than there are cores: tests of installations often wait.
-    many, few = min(cores + 2, MOST_PROCESSES), min(cores, 2)
-    return [
-        ["-n", str(many), *SHARED, *together()],
-        ["-n", str(few + 1), *SHARED, *DRAWING, *waiting(), *PORTAL[len(DRAWING) :]],
-        [*ALONE],
-    ]
+    processes = in_front() + min(cores() + 1, MOST_BEHIND)
+    return [["-n", str(processes), *SHARED, *together()], [*ALONE]]
 
 
 def main(arguments: list[str]) -> int:
@@ -178,7 +171,7 @@ def main(arguments: list[str]) -> int:
 def run_all() -> int:
     worst = 0
     for part in parts():
-        outcome = pytest.main(part, plugins=[Groups()])
+        outcome = pytest.main(part, plugins=[Queues()])
         worst = max(worst, outcome)
         if outcome == pytest.ExitCode.INTERRUPTED:
             break

@@ -23,6 +23,7 @@ def test_a_person_signs_up_confirms_and_invites_a_colleague_on_a_telephone(live_
     with chromium(viewport={"width": 390, "height": 800}, color_scheme="dark") as page:
         page.goto(live_server.url + "/login/")
         page.get_by_role("link", name="Зарегистрироваться").click()
+        page.get_by_role("heading", name="Регистрация").wait_for()
         assert is_no_wider_than_the_screen(page)
         # What only programs fill in is out of sight.
         assert page.locator("[name=website]").bounding_box()["x"] < 0
@@ -39,6 +40,7 @@ def test_a_person_signs_up_confirms_and_invites_a_colleague_on_a_telephone(live_
         page.get_by_role("heading", name="Сирень").wait_for()
 
         page.get_by_role("link", name="Участники").click()
+        page.get_by_role("heading", name="Участники").wait_for()
         assert is_no_wider_than_the_screen(page)
         page.get_by_label("Электронная почта").fill("bob@siren.example")
         page.get_by_label("Роль", exact=True).select_option("accountant")

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from http.client import HTTPConnection
 from typing import Any
@@ -41,30 +42,47 @@ class Portal:
 
 
 class Worker:
-    """A connection that stays with the process that took it."""
+    """Whichever of the web processes takes our first connection, and no other."""
 
     def __init__(self, server: Server, key: str) -> None:
         self._server, self._key = server, key
         self._line = HTTPConnection(*server.address, timeout=30)
         self._line.connect()
+        self.pid = self._other_end()
 
     def ask(self, model: str) -> tuple[int, dict[str, Any], Decimal]:
         """The status, the body, and what it cost in roubles."""
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
         body = json.dumps(chat(model, "Привет"))
-        self._line.request("POST", "/v1/chat/completions", body, headers)
-        answer = self._line.getresponse()
-        told = json.loads(answer.read())
-        return answer.status, told, Decimal(answer.headers.get("x-xrouter-cost", "0"))
+        while True:
+            # A connection that was idle for seconds has been closed, as it is on a busy machine.
+            with suppress(ConnectionError):
+                self._line.request("POST", "/v1/chat/completions", body, headers)
+                answer = self._line.getresponse()
+                told = json.loads(answer.read())
+                return answer.status, told, Decimal(answer.headers.get("x-xrouter-cost", "0"))
+            assert wait_until(self._is_back, 10)
 
-    def pid(self) -> int:
-        """Of the process at the other end."""
+    def _is_back(self) -> bool:
+        self._line.close()
+        self._line.connect()
+        return self._other_end() == self.pid
+
+    def _other_end(self) -> int:
+        """The process that has taken our connection."""
         port = self._line.sock.getsockname()[1]
         main = psutil.Process(self._server.program.pid)
-        for process in (main, *main.children(recursive=True)):
-            if any(each.raddr and each.raddr.port == port for each in process.net_connections("tcp")):
-                return process.pid
-        raise LookupError(port)
+
+        def taken_by() -> list[int]:
+            processes = (main, *main.children(recursive=True))
+            return [
+                process.pid
+                for process in processes
+                if any(each.raddr and each.raddr.port == port for each in process.net_connections("tcp"))
+            ]
+
+        [pid] = wait_until(taken_by, 10)
+        return pid
 
     def charges(self, model: str, price: dict[str, int]) -> bool:
         status, told, charged = self.ask(model)
@@ -86,9 +104,8 @@ def portal(installation: Installation, workers: Server) -> Portal:
     return Portal(workers.root)
 
 
-# After the portal's operator: what is idle for seconds is closed.
 @pytest.fixture
-def each_worker(portal: Portal, installation: Installation, workers: Server) -> Iterator[dict[int, Worker]]:
+def each_worker(installation: Installation, workers: Server) -> Iterator[dict[int, Worker]]:
     """A connection to each of the two processes."""
     key = new_client(installation, 1_000 * MICRO).key
     opened: list[Worker] = []
@@ -96,8 +113,7 @@ def each_worker(portal: Portal, installation: Installation, workers: Server) -> 
 
     def are_both_found() -> bool:
         opened.append(Worker(workers, key))
-        opened[-1].ask("no/such")
-        found.setdefault(opened[-1].pid(), opened[-1])
+        found.setdefault(opened[-1].pid, opened[-1])
         return len(found) == 2
 
     assert wait_until(are_both_found, 10)
