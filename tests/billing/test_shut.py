@@ -45,7 +45,65 @@ def test_it_is_forgotten_in_time(known: Shut, clock: Clock, wait: float, forgott
     assert known.refusal([CLIENT])
     clock.now += 0.02
     assert known.refusal([CLIENT]) is None
+
+    clock.now += shut.EVENLY
+    assert known.refusal([CLIENT]) is None
     assert not known
+
+
+def let_in(known: Shut, clock: Clock, seconds: float, every: float = 0.002) -> int:
+    """How many are let in of those who ask so often for so long."""
+    count = 0
+    for _ in range(round(seconds / every)):
+        clock.now += every
+        count += known.refusal([CLIENT]) is None
+    return count
+
+
+@pytest.mark.parametrize(("name", "limit"), [("requests_per_second", 20), ("requests_per_minute", 1200)])
+def test_who_asked_all_the_while_comes_in_evenly(known: Shut, clock: Clock, name: str, limit: int) -> None:
+    known.note(RateLimited(CLIENT, name, limit, 0.5, Standing()))
+
+    assert let_in(known, clock, 0.5) == 0
+    assert let_in(known, clock, 0.1) == pytest.approx(2 + 0.1 * 20, abs=1)
+    assert let_in(known, clock, 0.5) == pytest.approx(0.5 * 20, abs=1)
+
+
+def test_who_comes_a_moment_too_late_for_each_place_gets_as_many(known: Shut, clock: Clock) -> None:
+    known.note(refused(0.01))
+
+    assert let_in(known, clock, 0.9, every=1 / 25) == pytest.approx(0.9 * 20, abs=1)
+
+
+def test_what_gathered_while_he_was_quiet_is_his_at_once(known: Shut, clock: Clock) -> None:
+    known.note(refused(0.2))
+    assert let_in(known, clock, 0.1) == 0
+
+    clock.now += 0.6
+
+    assert let_in(known, clock, 0.02, every=0.001) == pytest.approx(0.6 * 20, abs=1)
+
+
+def test_whom_the_window_refuses_has_not_lost_his_place(known: Shut, clock: Clock) -> None:
+    known.note(refused(0.05))
+    assert let_in(known, clock, 0.06, every=0.06) == 1
+
+    for _ in range(3):
+        known.note(refused(0.01))
+        assert let_in(known, clock, 0.02, every=0.02) == 1
+
+
+def test_how_long_he_waits_for_his_next_place_is_told(known: Shut, clock: Clock) -> None:
+    known.note(refused(0.5))
+    let_in(known, clock, 0.51)
+
+    let_in(known, clock, 0.02, every=0.001)
+    told = known.refusal([CLIENT])
+
+    assert told
+    assert 0 < told.retry_after <= 1 / 20
+    assert told.standing.requests
+    assert told.standing.requests.reset == 0.0
 
 
 @pytest.mark.parametrize("name", ["requests_per_day", "tokens_per_minute", "concurrent_requests"])
