@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,6 +22,7 @@ LASTING = {"auth_permission", "django_content_type"}
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    _be_patient(settings.DATABASES["default"])
     settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = template()
     TransactionTestCase._fixture_teardown = _empty_the_database
     if hasattr(config, "workerinput"):
@@ -55,6 +57,12 @@ def _empty_the_database(_: TransactionTestCase) -> None:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(sql.SQL("; ").join(statements))
         open_our_accounts()
+
+
+def _be_patient(database: dict[str, Any]) -> None:
+    """A process of a lower priority may wait longer for the processor than a transaction may idle."""
+    options = database["OPTIONS"]
+    options["options"] += " -c idle_in_transaction_session_timeout=60000"  # of two the last one counts
 
 
 def _take_a_redis_database(number: int) -> None:

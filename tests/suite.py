@@ -77,7 +77,7 @@ CHECKED = "tests/test_house.py"
 # A database for each takes as long to make as a hundred tests take.
 MOST_BEHIND = 3
 # How much less of the processor a process behind gets than one that has moments to count.
-LOWER = 10
+LOWER = 5
 # A file stays in one process, which makes its fixtures once.
 SHARED = ("--dist=loadfile", "--no-loadscope-reorder")
 
