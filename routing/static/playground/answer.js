@@ -1,6 +1,6 @@
 // One answer on the page: what was said, thought and called, what it cost, and why it came from where it came.
 
-import { element, filled, number, roubles, seconds } from "./dom.js";
+import { byId, element, filled, number, roubles, seconds } from "./dom.js";
 import { formatted } from "./text.js";
 
 const NUMBER = /^gen-([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/;
@@ -34,8 +34,16 @@ export class AnswerView {
     this.isDue = true;
     requestAnimationFrame(() => {
       this.isDue = false;
+      const wasSeen = this.#isEndSeen();
       this.show();
+      if (wasSeen) this.place.scrollIntoView({ block: "end" });
     });
+  }
+
+  // Who has scrolled up to read is left there.
+  #isEndSeen() {
+    const { bottom } = this.place.getBoundingClientRect();
+    return bottom > 0 && bottom <= byId("composer").getBoundingClientRect().top + 40;
   }
 
   show() {
@@ -72,7 +80,9 @@ export class AnswerView {
     const told = turn.error;
     this.wrong.hidden = !told;
     if (!told) return this.wrong.replaceChildren();
-    const said = words.refusals[told.kind] || words[told.kind] || told.message || words.unknown;
+    const isCut = turn.content && told.kind.startsWith("provider_");
+    const kind = isCut ? words.cut : words.refusals[told.kind];
+    const said = kind || words[told.kind] || told.message || words.unknown;
     this.wrong.replaceChildren(
       element("strong", { textContent: said }),
       told.message && told.message !== said ? element("span", { class: "detail", textContent: told.message }) : "",

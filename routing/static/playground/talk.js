@@ -1,7 +1,7 @@
 // One column: a model, what has been said, and the answer that is on its way.
 
 import { AnswerView, numberOf } from "./answer.js";
-import { byId, element, filled } from "./dom.js";
+import { byId, element, filled, number } from "./dom.js";
 import { Refused, asked, refusalOf, streamed } from "./stream.js";
 
 // How often, and after how many milliseconds, it is asked what a stopped answer has cost.
@@ -33,7 +33,7 @@ export class Talk {
     const groups = new Map();
     for (const model of this.told.models) {
       if (!groups.has(model.provider)) groups.set(model.provider, element("optgroup", { label: model.provider }));
-      groups.get(model.provider).append(element("option", { value: model.id, textContent: `${model.name} — ${model.id}` }));
+      groups.get(model.provider).append(element("option", { value: model.id, textContent: model.name === model.id ? model.id : `${model.name} — ${model.id}` }));
     }
     this.picker.append(...groups.values());
   }
@@ -56,7 +56,7 @@ export class Talk {
     const label = this.#find("label");
     label.textContent = count > 1 ? filled(this.told.words.column, { number: position }) : this.told.words.model;
     label.htmlFor = this.picker.id = id;
-    this.list.setAttribute("aria-label", label.textContent);
+    this.list.setAttribute("aria-label", filled(this.told.words.talk, { number: position }));
     this.#find(".remove").hidden = count === 1;
   }
 
@@ -222,7 +222,8 @@ export class Talk {
 
   #showPrice() {
     const price = this.told.models.find((model) => model.id === this.model)?.pricing;
-    this.#find(".price").textContent = price ? filled(this.told.words.per_thousand, price) : "";
+    const told = price && { prompt: number(price.prompt, 6), completion: number(price.completion, 6) };
+    this.#find(".price").textContent = told ? filled(this.told.words.per_thousand, told) : "";
   }
 
   // --- To be kept, and to be opened again ------------------------------------------------------------
