@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import visits
 from accounts.callers import caller_with
-from accounts.models import Client, Membership
+from accounts.models import ApiKey, Client, Membership
 from accounts.playground import key_for, key_of
 from accounts.views import PrivateView
 from billing.key_pages import KEEPERS
@@ -105,16 +105,18 @@ class Playground(PlaygroundView):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.client(pk)
         member = self.member(client)
+        key = key_of(client, member.user) if member else None
         context = {
             "client": client,
             "clients": self.clients,
             "may_spend": bool(member and member.role in KEEPERS),
+            "stopped": key if key and not key.works() else None,
             "is_looking": member is None,
             "wallet": wallet_of(client),
             "most": COLUMNS,
             "room": shelf.ROOM,
             "told": {
-                "models": self._models(client),
+                "models": _models(client, key),
                 "chosen": request.GET.getlist("model")[:COLUMNS],
                 "columns": COLUMNS,
                 "addresses": _addresses(client),
@@ -122,14 +124,6 @@ class Playground(PlaygroundView):
             },
         }
         return render(request, "routing/playground/page.html", context)
-
-    def _models(self, client: Client) -> list[dict[str, Any]]:
-        """What the client may ask, as far as the person's key may."""
-        shown = listings_of(Model.objects.shown_to(client.plan, client.pk).prefetch_related("aliases"))
-        key = None if visits.current(self.request) else key_of(client, self.request.user)
-        allowed = {name.lower() for name in key.allowed_models} if key else set()
-        chats = [each for each in shown if not each.embeds]
-        return [_known(each) for each in chats if not allowed or not allowed.isdisjoint(_names(each))]
 
 
 class Chat(PlaygroundView):
@@ -228,6 +222,14 @@ def _title(told: dict[str, Any]) -> str:
     if not isinstance(title, str):
         raise NotAsked(gettext("Назовите разговор."))
     return title
+
+
+def _models(client: Client, key: ApiKey | None) -> list[dict[str, Any]]:
+    """What the client may ask, as far as the person's key may."""
+    shown = listings_of(Model.objects.shown_to(client.plan, client.pk).prefetch_related("aliases"))
+    allowed = {name.lower() for name in key.allowed_models} if key else set()
+    chats = [each for each in shown if not each.embeds]
+    return [_known(each) for each in chats if not allowed or not allowed.isdisjoint(_names(each))]
 
 
 def _names(listing: Listing) -> set[str]:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 # Refusals of the API in words for who sits at the page: by the kind of error.
 def refusals() -> dict[str, str]:
     return {
+        "invalid_request": _("Запрос составлен неверно."),
         "insufficient_funds": _("На счёте не хватает денег на этот запрос. Пополните счёт."),
         "key_limit_reached": _("Исчерпан предел расходов вашей песочницы. Его меняют на странице её ключа."),
         "rate_limit_exceeded": _("Запросы идут чаще, чем можно. Подождите и повторите."),

@@ -19,6 +19,7 @@ save_login({email!r}, {password!r}, is_operator=False, client={client!r})
 """
 LEISURELY = "[[tokens=40]][[chunks=40]][[delay_ms=50]]Рассказывай"
 ENDLESS = "[[tokens=8000]][[chunks=2000]][[delay_ms=10]]Рассказывай"
+LATE = "[[ttft_ms=20000]]Подумай"
 BROKEN = "[[fault=cut.after=20]][[tokens=200]]Оборвись"
 XSS = (
     """<img src="x" onerror="document.title='XSS'"><script>document.title='XSS'</script> """
@@ -53,6 +54,7 @@ def test_two_providers_answer_side_by_side_and_it_is_told_what_that_costs(
         _asks_two_at_once(page, client)
         _sees_markup_as_text(page)
         _stops_an_answer(page, client)
+        _stops_before_there_is_a_word(page, client)
         _is_told_of_a_break(page)
         _sees_the_program(page)
         page.set_viewport_size({"width": 390, "height": 800})  # and on by telephone
@@ -121,6 +123,17 @@ def _stops_an_answer(page: Page, client: Client) -> None:
         assert _roubles(row["cost"]) in talk.locator(".answer").last.inner_text()
 
 
+def _stops_before_there_is_a_word(page: Page, client: Client) -> None:
+    _ask(page, LATE)
+    page.wait_for_function("document.querySelectorAll('.talk[aria-busy=true]').length === 2")
+    assert wait_until(lambda: len(client.holds()) == 2)
+    page.locator("#stop-all").click()
+
+    _until_answered(page)
+    assert wait_until(client.is_at_rest)
+    assert [row["cost"] for row in client.records(status="cancelled")][-2:] == [0, 0]
+
+
 def _is_told_of_a_break(page: Page) -> None:
     _ask(page, BROKEN)
     _until_answered(page)
@@ -171,7 +184,7 @@ def _keeps_opens_and_deletes(page: Page) -> None:
 
     page.get_by_text("Сохранённые разговоры").click()
     page.get_by_role("button", name="Открыть: Сирень").click()
-    expect(page.locator(".answer")).to_have_count(8)
+    expect(page.locator(".answer")).to_have_count(10)
     assert is_no_wider_than_the_screen(page)
     assert page.locator(".answer img").count() == 0
 
@@ -183,7 +196,7 @@ def _keeps_opens_and_deletes(page: Page) -> None:
 
 def _finds_it_among_the_expenses(page: Page, server: Server, client: Client) -> None:
     page.goto(f"{server.root}/dashboard/{client.id}/usage/generations/")
-    assert page.locator("tbody tr").filter(has_text="Песочница · ").count() == len(client.records()) == 8
+    assert page.locator("tbody tr").filter(has_text="Песочница · ").count() == len(client.records()) == 10
 
 
 def _ask(page: Page, text: str) -> None:

@@ -85,7 +85,7 @@ export class AnswerView {
     const said = kind || words[told.kind] || told.message || words.unknown;
     this.wrong.replaceChildren(
       element("strong", { textContent: said }),
-      told.message && told.message !== said ? element("span", { class: "detail", textContent: told.message }) : "",
+      told.message && told.message !== said ? element("span", { class: "detail", lang: "ru", textContent: told.message }) : "",
       told.requestId ? element("span", { class: "detail" }, `${words.request_id}: `, element("code", { textContent: told.requestId })) : "",
       told.kind === "session" ? element("a", { href: this.addresses.login, textContent: words.login }) : "",
     );
