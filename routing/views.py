@@ -70,6 +70,7 @@ from routing.schema_examples import (
     asked,
     shown,
 )
+from routing.stalled import Unstalled
 from routing.statements import (
     CreditsAnswerSerializer,
     GenerationAnswerSerializer,
@@ -389,5 +390,5 @@ def _names(request: Request, parameter: str) -> set[str]:
 def response_of(reply: Reply) -> HttpResponse | StreamingHttpResponse:
     """The desk's reply as Django sends it."""
     if reply.events is not None:
-        return StreamingHttpResponse(reply.events, status=reply.status, headers=reply.headers)
+        return StreamingHttpResponse(Unstalled(reply.events), status=reply.status, headers=reply.headers)
     return HttpResponse(reply.body, status=reply.status, headers=reply.headers)
