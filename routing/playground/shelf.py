@@ -16,14 +16,18 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership
+from providers.vault import VaultError
 from routing.playground.models import Conversation
 
 # Conversations of one member, and bytes of one: a talk of a hundred pages in four columns.
 ROOM = 100
-LONGEST = 512 * 1024
+LONGEST = 1 << 19
 LONGEST_TITLE = 120
 # Prompts shrink to a third by the quickest level; the slower ones gain a tenth.
 LEVEL = 1
+
+
+UNREADABLE = _("Разговор не открывается: нет ключа, которым он зашифрован.")
 
 
 class NotKept(Exception):
@@ -40,9 +44,9 @@ class Title:
 
 
 def titles(member: Membership) -> list[Title]:
-    """All of them, the latest first. Raises VaultError."""
+    """All of them, the latest first."""
     rows = Conversation.objects.filter(member=member).defer("body").order_by("-changed_at")[:ROOM]
-    return [Title(row.pk, row.opened_part("title").decode(), row.changed_at) for row in rows]
+    return [Title(row.pk, _title_of(row), row.changed_at) for row in rows]
 
 
 @transaction.atomic
@@ -69,6 +73,13 @@ def opened(row: Conversation) -> tuple[str, dict[str, Any]]:
     """The title of a conversation, and what it says. Raises VaultError."""
     title, body = row.opened()
     return title.decode(), orjson.loads(zlib.decompress(body))
+
+
+def _title_of(row: Conversation) -> str:
+    try:
+        return row.opened_part("title").decode()
+    except VaultError:  # it can be deleted all the same
+        return str(UNREADABLE)
 
 
 def _packed(title: str, body: dict[str, Any]) -> Sequence[bytes]:

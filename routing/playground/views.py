@@ -3,6 +3,7 @@
 His requests go the way of all others, from the desk on; who he is is told by his session instead of a key.
 """
 
+import logging
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,8 @@ from accounts.views import PrivateView
 from billing.key_pages import KEEPERS
 from billing.ledger import wallet_of
 from billing.money import as_number
+from monitoring.logs import report_bug
+from providers.vault import VaultError
 from routing import plane
 from routing.desk import OPEN
 from routing.errors import UnknownGeneration
@@ -38,8 +41,12 @@ from routing.playground.words import words
 from routing.statements import record
 from routing.views import arrival_of, response_of
 
+log = logging.getLogger(__name__)
+
 # Models side by side.
 COLUMNS = 4
+# Bytes of a request that is written as code: half a second of computing, where it is all brackets.
+LONGEST_PROGRAM = 1 << 17
 # Of a model the page knows these.
 KNOWN = ("id", "name", "provider", "pricing", "supported_parameters", "supported_features")
 # Headers for programs of other sites; this address is for our own page.
@@ -60,6 +67,9 @@ class PlaygroundView(PrivateView):
             return super().dispatch(request, *args, **kwargs)
         except (NotAsked, shelf.NotKept) as exc:
             return JsonResponse({"message": str(exc)}, status=HTTPStatus.BAD_REQUEST)
+        except VaultError as exc:
+            report_bug(log, exc)
+            return JsonResponse({"message": str(shelf.UNREADABLE)}, status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def member(self, client: Client) -> Membership | None:
         """The person in the client; None for an operator who only looks."""
@@ -161,7 +171,12 @@ class Code(PlaygroundView):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         self.client(pk)
-        told = programs(request.build_absolute_uri("/v1"), self.said())
+        if len(request.body) > LONGEST_PROGRAM:
+            raise NotAsked(_("Разговор слишком длинный, чтобы показать его как код."))
+        try:
+            told = programs(request.build_absolute_uri("/v1"), self.said())
+        except RecursionError as exc:
+            raise NotAsked(NOT_JSON) from exc
         return JsonResponse({"programs": [snippet._asdict() for snippet in told]})
 
 

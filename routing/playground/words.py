@@ -3,8 +3,8 @@
 from django.utils.translation import gettext as _
 
 
-# Refusals of the API in words for who sits at the page: by the kind of error.
 def refusals() -> dict[str, str]:
+    """Refusals of the API in words for who sits at the page, by the kind of error."""
     return {
         "invalid_request": _("Запрос составлен неверно."),
         "insufficient_funds": _("На счёте не хватает денег на этот запрос. Пополните счёт."),
@@ -30,28 +30,8 @@ def refusals() -> dict[str, str]:
     }
 
 
-def words() -> dict[str, object]:
+def of_answers() -> dict[str, object]:
     return {
-        "refusals": refusals(),
-        "you": _("Вы"),
-        "thinks": _("Отвечает…"),
-        "ready": _("Ответ готов."),
-        "stopped": _("Остановлено."),
-        "failed": _("Ошибка."),
-        "lost": _("Соединение прервалось. Проверьте сеть и повторите."),
-        "broken": _("Ответ оборвался: соединение закрылось раньше конца."),
-        "session": _(
-            "Сессия закончилась: войдите снова. То, что на странице, не пропадёт, пока вы её не закроете."
-        ),
-        "forbidden": _(
-            "Запрос не разрешён: вашей роли или ключу песочницы нельзя тратить деньги организации,"
-            " или страница устарела. Обновите её."
-        ),
-        "cut": _("Провайдер оборвал ответ."),
-        "maintenance": _("Кабинет на технических работах. Попробуйте позже."),
-        "unknown": _("Что-то пошло не так. Повторите."),
-        "request_id": _("Номер запроса"),
-        "login": _("Войти"),
         "tokens": _("токенов: {prompt} + {completion}"),
         "thoughts_tokens": _("из них рассуждения {count}"),
         "first": _("первый токен {time} с"),
@@ -83,6 +63,11 @@ def words() -> dict[str, object]:
         "call": _("Вызов функции {name}"),
         "result": _("Результат функции {name}"),
         "give": _("Отправить результаты"),
+    }
+
+
+def of_fields() -> dict[str, object]:
+    return {
         "no_number": _("Нужно число."),
         "no_whole": _("Нужно целое число."),
         "range": _("От {least} до {most}."),
@@ -90,13 +75,15 @@ def words() -> dict[str, object]:
         "no_json": _("Это не JSON."),
         "no_json_at": _("Это не JSON: ошибка в строке {line}, знак {column}."),
         "four_stops": _("Не больше четырёх строк."),
-        "hello": _("Привет! Кто ты?"),
         "no_array": _("Нужен массив JSON: [ … ]."),
         "no_object": _("Нужен объект JSON: { … }."),
         "no_tool": _('Функция {number}: нужны "type": "function" и "function" с полем "name".'),
         "no_prompt": _("Напишите, что спросить."),
-        "fix": _("Исправьте отмеченные поля."),
-        "copied": _("Скопировано"),
+    }
+
+
+def of_keeping() -> dict[str, object]:
+    return {
         "saved": _("Сохранено."),
         "deleted": _("Удалено."),
         "open": _("Открыть"),
@@ -108,6 +95,38 @@ def words() -> dict[str, object]:
         "sure_open": _("Открыть сохранённый разговор вместо текущего? Несохранённое пропадёт."),
         "empty": _("Сохранённых разговоров нет."),
         "unreadable": _("Разговор не открылся: его форма нам незнакома."),
+    }
+
+
+def words() -> dict[str, object]:
+    """All of them; what stands in braces is put in by the scripts."""
+    return {
+        "refusals": refusals(),
+        **of_answers(),
+        **of_fields(),
+        **of_keeping(),
+        "you": _("Вы"),
+        "thinks": _("Отвечает…"),
+        "ready": _("Ответ готов."),
+        "stopped": _("Остановлено."),
+        "failed": _("Ошибка."),
+        "lost": _("Соединение прервалось. Проверьте сеть и повторите."),
+        "broken": _("Ответ оборвался: соединение закрылось раньше конца."),
+        "session": _(
+            "Сессия закончилась: войдите снова. То, что на странице, не пропадёт, пока вы её не закроете."
+        ),
+        "forbidden": _(
+            "Запрос не разрешён: вашей роли или ключу песочницы нельзя тратить деньги организации,"
+            " или страница устарела. Обновите её."
+        ),
+        "cut": _("Провайдер оборвал ответ."),
+        "maintenance": _("Кабинет на технических работах. Попробуйте позже."),
+        "unknown": _("Что-то пошло не так. Повторите."),
+        "request_id": _("Номер запроса"),
+        "login": _("Войти"),
+        "hello": _("Привет! Кто ты?"),
+        "fix": _("Исправьте отмеченные поля."),
+        "copied": _("Скопировано"),
         "column": _("Модель {number}"),
         "model": _("Модель"),
         "talk": _("Разговор {number}"),

@@ -61,6 +61,8 @@ def test_two_providers_answer_side_by_side_and_it_is_told_what_that_costs(
         _turns_from_one_to_the_other(page)
         _keeps_opens_and_deletes(page)
         _finds_it_among_the_expenses(page, server, client)
+    for words in ("Рассказывай", "ссылка", "Сирень", "get_weather"):
+        assert words not in server.program.said()
 
 
 def _comes_from_the_catalogue(page: Page, server: Server) -> None:

@@ -19,6 +19,7 @@ from billing.rotation import rotate
 from providers.management.commands.rotate_vault import OTHERS
 from routing.playground import shelf
 from routing.playground.models import Conversation
+from routing.playground.views import LONGEST_PROGRAM
 from tests.builders import eve, make_client, make_endpoint, make_model, make_user, operators_browser, romashka
 
 pytestmark = pytest.mark.django_db
@@ -187,7 +188,22 @@ def test_a_request_is_shown_as_programs(browser: Browser, home: Client) -> None:
     answer = send(browser, at(home, "code/"), {**ASKED, "provider": {"sort": "price"}})
 
     assert [each["name"] for each in answer.json()["programs"]] == ["code-curl", "code-python", "code-node"]
-    assert browser.post(at(home, "code/"), "[]", "application/json").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[1]", id="an array"),
+        pytest.param(b'{"messages": ' + b"[" * 1000 + b"]" * 1000 + b"}", id="deep"),
+        pytest.param(b'{"messages": "' + b"a" * LONGEST_PROGRAM + b'"}', id="long"),
+        pytest.param(b"{", id="half"),
+    ],
+)
+def test_what_is_no_request_has_no_program(browser: Browser, home: Client, body: bytes) -> None:
+    answer = browser.post(at(home, "code/"), body, "application/json")
+
+    assert answer.status_code == 400
+    assert answer.json()["message"]
 
 
 # --- What is kept ---------------------------------------------------------------------------------------
@@ -299,3 +315,27 @@ def test_a_new_key_of_the_vault_seals_conversations_anew(
     row = Conversation.objects.get(pk=number)
     assert row.vault_key_id == "k9"
     assert shelf.opened(row) == ("Про пароли", BODY)
+
+
+def test_what_the_vault_cannot_open_any_more_is_listed_and_deleted(
+    browser: Browser, home: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = keep(browser, home)
+    monkeypatch.setattr(settings, "XROUTER_VAULT_KEYS", ["k9:" + "Q" * 43 + "="])
+
+    [listed] = browser.get(at(home, "conversations/")).json()["conversations"]
+    answer = browser.get(at(home, f"conversations/{number}/"))
+
+    assert listed["title"] == answer.json()["message"] == str(shelf.UNREADABLE)
+    assert answer.status_code == 500
+    assert browser.delete(at(home, f"conversations/{number}/")).status_code == 204
+
+
+def test_a_stopped_playground_says_so(browser: Browser, member: Membership, home: Client) -> None:
+    key = key_for(home, member.user)
+    ApiKey.objects.filter(pk=key.pk).update(disabled_at=timezone.now())
+
+    page = browser.get(at(home)).content.decode()
+
+    assert "Ваша песочница остановлена" in page
+    assert f"/keys/{key.pk}/" in page
