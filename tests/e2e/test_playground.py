@@ -127,7 +127,7 @@ def _stops_an_answer(page: Page, client: Client) -> None:
 
 def _stops_before_there_is_a_word(page: Page, client: Client) -> None:
     _ask(page, LATE)
-    page.wait_for_function("document.querySelectorAll('.talk[aria-busy=true]').length === 2")
+    expect(page.locator(".talk[aria-busy=true]")).to_have_count(2)
     assert wait_until(lambda: len(client.holds()) == 2)
     page.locator("#stop-all").click()
 

@@ -23,7 +23,7 @@ export class AnswerView {
     this.wrong = element("p", { class: "alert", hidden: true });
     this.facts = element("p", { class: "facts quiet" });
     this.route = element("details", { class: "route", hidden: true });
-    this.place = element("li", { class: "answer" }, this.label, this.thoughts, this.said, this.calls, this.wrong, this.facts, this.route);
+    this.place = element("div", { class: "answer" }, this.label, this.thoughts, this.said, this.calls, this.wrong, this.facts, this.route);
     this.isDue = false;
     this.show();
   }

@@ -182,7 +182,7 @@ export class Talk {
     const view = turn.role === "assistant" ? new AnswerView(turn, this.told) : null;
     const title = turn.role === "user" ? this.told.words.you : filled(this.told.words.result, { name: turn.name });
     const place = view?.place ?? element(
-      "li",
+      "div",
       { class: turn.role },
       element("p", { class: "label" }, element("strong", { textContent: title })),
       element("div", { class: "said plain", textContent: turn.content }),
