@@ -34,10 +34,15 @@ export class AnswerView {
     this.isDue = true;
     requestAnimationFrame(() => {
       this.isDue = false;
-      const wasSeen = this.#isEndSeen();
-      this.show();
-      if (wasSeen) this.place.scrollIntoView({ block: "end" });
+      this.showOn();
     });
+  }
+
+  // Whoever sees the end of an answer goes on to see it.
+  showOn() {
+    const wasSeen = this.#isEndSeen();
+    this.show();
+    if (wasSeen) this.place.scrollIntoView({ block: "end" });
   }
 
   // Who has scrolled up to read is left there.

@@ -101,7 +101,7 @@ export class Talk {
       this.#fail(turn, error);
     }
     this.halting = null;
-    view.show();
+    view.showOn();
     this.#showState();
     this.#offerResults(turn);
     if (turn.state === "stopped" || (turn.error && turn.content)) this.#learnCost(turn, view);
