@@ -296,6 +296,13 @@ class ApiKey(Limited):
         related_name="+",
         verbose_name=_("кем создан"),
     )
+    for_playground = models.BooleanField(
+        _("песочница"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Им обращается песочница кабинета; самого ключа нет ни у кого."),
+    )
     successor = models.OneToOneField(
         "self",
         models.SET_NULL,
@@ -323,6 +330,11 @@ class ApiKey(Limited):
                 name="key_prefix_tells_the_kind",
             ),
             models.CheckConstraint(condition=Exact(Length("digest"), 32), name="key_digest_is_sha256"),
+            models.UniqueConstraint(
+                fields=["client", "created_by"],
+                condition=models.Q(for_playground=True),
+                name="key_of_playground_once_per_person",
+            ),
         ]
 
     def __str__(self) -> str:

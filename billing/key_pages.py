@@ -161,7 +161,7 @@ class RotateKey(KeysView):
         client, form = self.kept(pk), RotateForm(request.POST)
         with transaction.atomic():
             old = self.key(client, number, is_locked=True)
-            if not form.is_valid() or old.successor_id or not old.works():
+            if not form.is_valid() or old.successor_id or not old.works() or old.for_playground:
                 messages.error(request, gettext("Этот ключ уже заменён или не работает."))
                 return redirect("key", pk, number)
             new, plaintext = rotate(old, form.cleaned_data["grace"], request.user)

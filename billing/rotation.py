@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.keys import Kind
 from accounts.models import LIMITS, ApiKey, User
@@ -14,8 +16,10 @@ COPIED = [*LIMITS, "allowed_models", "allowed_addresses", "routing", "expires_at
 def rotate(old: ApiKey, grace: timedelta, by: User) -> tuple[ApiKey, str]:
     """The new key and its plaintext. The caller holds the old one's row in a transaction.
 
-    Raises ValidationError.
+    Raises ValidationError. A key of the playground has no plaintext, nor will its like have one.
     """
+    if old.for_playground:
+        raise ValidationError(gettext("Ключ песочницы не выпускают заново: его нет ни у кого."))
     copied = {name: getattr(old, name) for name in COPIED}
     new, plaintext = ApiKey.objects.issue(old.client, old.label, Kind(old.kind), created_by=by, **copied)
     for cap in Cap.objects.filter(key=old):

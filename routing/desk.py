@@ -101,6 +101,7 @@ class Arrival:
     headers: Headers
     peer: str
     read_body: Callable[[], Awaitable[bytes]] = field(repr=False)
+    caller: Caller | None = None  # where the door knows him without a key, which is not looked at then
 
 
 class CustomerLeft(Exception):
@@ -215,7 +216,7 @@ class Desk:
         return reply
 
     async def _plan(self, arrival: Arrival, call: Call) -> Reply:
-        caller = await self._caller(arrival.headers, call)
+        caller = await self._caller(arrival, call)
         told = await self._gateway.plan(caller, read_chat(await json_body(arrival)))
         return Reply(200, {**JSON, "x-request-id": call.request_id}, orjson.dumps({"data": told}))
 
@@ -224,7 +225,7 @@ class Desk:
         try:
             if self._mark and arrival.headers.get(HOP) == self._mark:
                 raise Circular
-            caller = await self._caller(arrival.headers, call)
+            caller = await self._caller(arrival, call)
             body = await json_body(arrival)
             place = await self._turnstile.enter(caller.client_id)
             try:
@@ -242,9 +243,12 @@ class Desk:
             metrics.refused(row.status, row.code)
             raise
 
-    async def _caller(self, headers: Headers, call: Call) -> Caller:
+    async def _caller(self, arrival: Arrival, call: Call) -> Caller:
+        if arrival.caller is not None:
+            arrival.caller.check(call.address)
+            return arrival.caller
         try:
-            key = key_of(headers)
+            key = key_of(arrival.headers)
             caller = self._callers.remembered(key) or await self._look_ups.look_up(key, call.address)
             caller.check(call.address)
         except (MissingKey, InvalidKey, TooManyGuesses):

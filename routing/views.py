@@ -70,6 +70,7 @@ from routing.schema_examples import (
     asked,
     shown,
 )
+from routing.stalled import Unstalled
 from routing.statements import (
     CreditsAnswerSerializer,
     GenerationAnswerSerializer,
@@ -345,8 +346,8 @@ def caller_of(request: Request) -> Caller:
     return plane.current().desk.caller(arrival_of(request._request))
 
 
-def arrival_of(request: HttpRequest) -> Arrival:
-    """A request that came through Django, as the desk takes it."""
+def arrival_of(request: HttpRequest, caller: Caller | None = None) -> Arrival:
+    """A request that came through Django, as the desk takes it. ``caller``: who it is, if that is known."""
 
     async def read_body() -> bytes:
         try:
@@ -355,7 +356,7 @@ def arrival_of(request: HttpRequest) -> Arrival:
             raise TooManyBytes(MAX_BYTES) from None
 
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Arrival(headers, request.META.get("REMOTE_ADDR", ""), read_body)
+    return Arrival(headers, request.META.get("REMOTE_ADDR", ""), read_body, caller)
 
 
 def refused(exc: Exception, call: Call) -> HttpResponse:
@@ -389,5 +390,5 @@ def _names(request: Request, parameter: str) -> set[str]:
 def response_of(reply: Reply) -> HttpResponse | StreamingHttpResponse:
     """The desk's reply as Django sends it."""
     if reply.events is not None:
-        return StreamingHttpResponse(reply.events, status=reply.status, headers=reply.headers)
+        return StreamingHttpResponse(Unstalled(reply.events), status=reply.status, headers=reply.headers)
     return HttpResponse(reply.body, status=reply.status, headers=reply.headers)

@@ -40,6 +40,7 @@ PATIENT = (
         "tests/e2e/test_customers_way.py",
         "tests/e2e/test_openai_node.py",
         "tests/e2e/test_openai_python.py",
+        "tests/e2e/test_playground.py",
         "tests/e2e/test_promised.py",
         "tests/e2e/test_stream_order.py",
         "tests/e2e/test_who_pays.py",

@@ -39,6 +39,7 @@ ASYNC = {
     "routing/promised/promise.py",
     "routing/pulse.py",
     "routing/search.py",
+    "routing/stalled.py",
     "routing/turnstile.py",
     "routing/views.py",
     "xrouter/asgi.py",

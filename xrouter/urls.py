@@ -61,6 +61,7 @@ urlpatterns = [
         GenerationPage.as_view(),
         name="usage-generation",
     ),
+    path("dashboard/", include("routing.playground.urls")),
     path("dashboard/", include("billing.urls")),
     path("models/", Models.as_view(), name="models"),
     path("models/compare/", Compare.as_view(), name="models-compare"),

@@ -37,6 +37,8 @@ class Rotate(Step):
     permission, form = "accounts.rotate_apikey", RotateForm
 
     def objection(self, key: ApiKey) -> Any:
+        if key.for_playground:
+            return _("Ключ песочницы не выпускают заново: его нет ни у кого.")
         if key.successor_id:
             return _("Этот ключ уже заменён другим: %s.") % key.successor
         return "" if key.works() else _("Этот ключ не работает. Вместо него заведите новый.")

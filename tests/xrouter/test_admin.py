@@ -45,6 +45,7 @@ from billing.models import (
 from monitoring.models import Balance, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
 from routing.models import Alias, CatalogueVersion
+from routing.playground.models import Conversation
 from tests.builders import (
     alice,
     make_client,
@@ -59,8 +60,9 @@ from tests.builders import (
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 # Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
+# Conversations of the playground are seen by their authors alone.
 # Hours of usage are sums of generations, for the customers' pages.
-APART = [Content, UsageHour, UsageMark]
+APART = [Content, Conversation, UsageHour, UsageMark]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),

@@ -10,7 +10,7 @@ from providers import vault
 from providers.models import Credential
 
 # What apps above seal. Their rows may be many: each is sealed by itself.
-OTHERS = ("routing.content",)
+OTHERS = ("routing.content", "routing.conversation")
 
 
 class Command(BaseCommand):
