@@ -1,6 +1,7 @@
 """A key is replaced by one that may do and spend the same; the old one works on for a while."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -11,12 +12,14 @@ from billing.models import Cap
 COPIED = [*LIMITS, "allowed_models", "allowed_addresses", "routing", "expires_at"]
 
 
-def rotate(old: ApiKey, grace: timedelta, by: User) -> tuple[ApiKey, str]:
+def rotate(old: ApiKey, grace: timedelta, by: User | None, **of_new: Any) -> tuple[ApiKey, str]:
     """The new key and its plaintext. The caller holds the old one's row in a transaction.
+
+    ``of_new``: what else is to be known of the new one.
 
     Raises ValidationError.
     """
-    copied = {name: getattr(old, name) for name in COPIED}
+    copied = {name: getattr(old, name) for name in COPIED} | of_new
     new, plaintext = ApiKey.objects.issue(old.client, old.label, Kind(old.kind), created_by=by, **copied)
     for cap in Cap.objects.filter(key=old):
         Cap.objects.create(key=new, amount=cap.amount, reset=cap.reset)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.keys import digest
 from accounts.models import ApiKey, Client, Membership, Role
-from billing import key_pages
+from billing import key_changes
 from billing.models import Cap, Reset
 from billing.money import roubles
 from tests.builders import eve, make_client, make_key, make_user, romashka
@@ -86,12 +86,12 @@ def test_what_makes_no_sense_is_told_and_makes_no_key(
 def test_a_client_has_only_so_many_keys(
     browser: Browser, home: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_pages, "ROOM", 1)
+    monkeypatch.setattr(key_changes, "ROOM", 1)
     make_key(home)
 
     answer = browser.post(at(home, "new/"), {"label": "Ещё", "kind": "live"})
 
-    assert "больше нельзя" in answer.content.decode()
+    assert "слишком много" in answer.content.decode()
     assert home.keys.count() == 1
 
 
