@@ -111,6 +111,7 @@ PORTAL = (
     "tests/routing/test_portal_pages.py",
     "tests/routing/test_start.py",
     "tests/routing/test_vendors.py",
+    "tests/xrouter/test_dashboard_abuse.py",
     "tests/xrouter/test_pages.py",
     "tests/xrouter/test_roles.py",
 )
