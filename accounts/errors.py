@@ -26,6 +26,7 @@ TeamError                what was asked of a client's members cannot be done; th
 ├── MayNot               his role does not allow it
 ├── LastOwner            nobody would own the client any more
 ├── AlreadyHere          who is invited is a member
+├── TooManyClients       he has made as many clients as a person may
 ├── TooManyInvitations   so many wait that no further one is sent
 └── NotInvited           the letter was used, withdrawn or is too old, or it is for another address
 """
@@ -170,6 +171,10 @@ class AlreadyHere(TeamError):
 
 class TooManyInvitations(TeamError):
     said = gettext_noop("Слишком много приглашений ждут ответа: отзовите ненужные.")
+
+
+class TooManyClients(TeamError):
+    said = gettext_noop("Больше организаций самому не создать: обратитесь к оператору.")
 
 
 class NotInvited(TeamError):

@@ -189,6 +189,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "account/": ("/account/", PERSON),
     "account/password/": ("/account/password/", PERSON),
     "account/password/new/": ("/account/password/new/", PUBLIC),
+    "account/organisations/new/": ("/account/organisations/new/", PERSON),
     "account/sessions/": ("/account/sessions/", PERSON),
     "account/sessions/<int:pk>/end/": ("/account/sessions/1/end/", PERSON),
     "invitations/<str:token>/": ("/invitations/x/", PUBLIC),
