@@ -56,7 +56,7 @@ class Account(OwnView):
 
 class OrganisationForm(forms.Form):
     name = forms.CharField(
-        label=_("Название"),
+        label=_("Название организации"),
         max_length=150,
         validators=[validate_organisation],
         help_text=_("Как её увидят те, кого вы пригласите."),

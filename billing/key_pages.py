@@ -154,15 +154,23 @@ class KeyPage(KeysView):
         return render(self.request, "billing/key.html", context)
 
 
-class StopKey(KeysView):
-    """Asks, then disables: no program that has the key may go on."""
+class AsksFirst(KeysView):
+    """What is done to a key only after it was said what becomes of it."""
+
+    asks = ""  # a template
 
     def get(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         client = self.kept(pk)
         key = self.key(client, number)
         if not self.may_change(client, key):
             raise PermissionDenied
-        return render(request, "billing/key_stop.html", {"client": client, "key": key})
+        return render(request, self.asks, {"client": client, "key": key})
+
+
+class StopKey(AsksFirst):
+    """Disables: no program that has the key may go on."""
+
+    asks = "billing/key_stop.html"
 
     def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         client = self.kept(pk)
@@ -170,6 +178,19 @@ class StopKey(KeysView):
             key_changes.stop(self.key(client, number, is_kept=True))
         messages.success(request, gettext("Ключ отключён."))
         return redirect("key", pk, number)
+
+
+class RemoveKey(AsksFirst):
+    """Stops a key for good."""
+
+    asks = "billing/key_remove.html"
+
+    def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+        client = self.kept(pk)
+        with transaction.atomic():
+            key_changes.remove(self.key(client, number, is_kept=True))
+        messages.success(request, gettext("Ключ удалён."))
+        return redirect("keys", pk)
 
 
 class StartKey(KeysView):

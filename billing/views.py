@@ -117,7 +117,8 @@ class Promo(PrivateView):
 
 
 def _keys(client: Client) -> QuerySet[ApiKey]:
-    return client.keys.prefetch_related(Prefetch("cap", Cap.objects.with_spent()))
+    rows = client.keys.filter(removed_at=None)
+    return rows.prefetch_related(Prefetch("cap", Cap.objects.with_spent()))
 
 
 def _number(text: str) -> int:

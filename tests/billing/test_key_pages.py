@@ -16,7 +16,7 @@ from tests.builders import eve, make_client, make_key, make_user, romashka
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["", "new/", "{key}/", "{key}/stop/", "{key}/start/", "{key}/rotate/"]
+PAGES = ["", "new/", "{key}/", "{key}/stop/", "{key}/remove/", "{key}/start/", "{key}/rotate/"]
 
 
 def browser_of(client: Client, role: Role = Role.DEVELOPER) -> Browser:
@@ -128,6 +128,20 @@ def test_a_key_is_stopped_and_started(browser: Browser, home: Client) -> None:
     browser.post(at(home, f"{key.pk}/start/"))
     key.refresh_from_db()
     assert key.works()
+
+
+def test_a_key_is_removed_for_good_and_its_page_says_so(browser: Browser, home: Client) -> None:
+    key, _ = make_key(home)
+
+    assert "навсегда" in browser.get(at(home, f"{key.pk}/remove/")).content.decode()
+    browser.post(at(home, f"{key.pk}/remove/"))
+    browser.post(at(home, f"{key.pk}/start/"))
+    browser.post(at(home, f"{key.pk}/"), {"label": "другой"})
+
+    key.refresh_from_db()
+    assert (key.works(), key.label) == (False, "сервер")
+    assert browser.get(at(home)).context["rows"] == []
+    assert "больше не заработает" in browser.get(at(home, f"{key.pk}/")).content.decode()
 
 
 def test_a_key_is_replaced_by_its_like_and_works_on_for_a_while(browser: Browser, home: Client) -> None:

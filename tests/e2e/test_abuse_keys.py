@@ -210,6 +210,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "dashboard/<int:pk>/keys/new/": ("/dashboard/1/keys/new/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/": ("/dashboard/1/keys/1/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/stop/": ("/dashboard/1/keys/1/stop/", PERSON),
+    "dashboard/<int:pk>/keys/<int:number>/remove/": ("/dashboard/1/keys/1/remove/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/start/": ("/dashboard/1/keys/1/start/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/rotate/": ("/dashboard/1/keys/1/rotate/", PERSON),
     "dashboard/<int:pk>/usage/": ("/dashboard/1/usage/", PERSON),
@@ -408,6 +409,23 @@ async def test_a_key_revoked_while_it_streams_is_refused_by_every_process(
 
     assert await asyncio.to_thread(wait_until, lambda: told() == {401}, WITHIN)
     assert (await line.rest()).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+def test_what_programs_do_to_a_key_is_in_force_in_every_process(installation: Installation, workers: Server):
+    managing = Shown(a_key(installation, kind=Kind.MANAGEMENT))
+    made = managing.ask(workers, "POST", "/v1/keys", {"label": "программа"}).json()
+    address = f"/v1/keys/{made['data']['id']}"
+
+    def told() -> set[int]:
+        return {ask(workers, made["key"], HELLO).status for _ in range(10)}
+
+    assert wait_until(lambda: told() == {200}, WITHIN)
+    managing.ask(workers, "PATCH", address, {"disabled": True})
+    assert wait_until(lambda: told() == {401}, WITHIN)
+    managing.ask(workers, "PATCH", address, {"disabled": False, "allowed_models": ["vectors/openai"]})
+    assert wait_until(lambda: told() == {403}, WITHIN)
+    assert managing.ask(workers, "DELETE", address, None).json()["deleted"]
+    assert wait_until(lambda: told() == {401}, WITHIN)
 
 
 # --- Sheer number ---------------------------------------------------------------------------------------

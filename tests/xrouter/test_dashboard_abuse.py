@@ -35,6 +35,7 @@ WRITERS: dict[str, set[Role]] = {
     "dashboard/<int:pk>/keys/new/": KEEPERS,
     "dashboard/<int:pk>/keys/<int:number>/": KEEPERS,
     "dashboard/<int:pk>/keys/<int:number>/stop/": KEEPERS,
+    "dashboard/<int:pk>/keys/<int:number>/remove/": KEEPERS,
     "dashboard/<int:pk>/keys/<int:number>/start/": KEEPERS,
     "dashboard/<int:pk>/keys/<int:number>/rotate/": KEEPERS,
 }
@@ -164,7 +165,7 @@ def test_management_keys_are_owners_and_administrators(role: Role, alices: Home)
     shown = alices.browser_of(ADMIN).post(f"{keys}new/", made)
     assert "/v1/keys" in shown.content.decode()
     key = alices.client.keys.get(kind="mgmt")
-    for what in ("", "stop/", "start/", "rotate/"):
+    for what in ("", "stop/", "start/", "remove/", "rotate/"):
         answer = alices.browser_of(role).post(f"{keys}{key.pk}/{what}", {"label": "x", "grace": "0"})
         assert answer.status_code == 403
     key.refresh_from_db()
