@@ -265,6 +265,7 @@ POSTED = {
     "/v1/completions": {"model": "solo/openai", "prompt": "Привет"},
     "/v1/embeddings": {"model": "vectors/openai", "input": "Привет"},
     "/v1/route/plan": HELLO,
+    "/v1/keys/xr-live-00000000/rotate": {},
 }
 OUTSIDE_ADMIN = "admin/login/"
 
