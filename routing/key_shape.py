@@ -3,12 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from accounts.misfit import misfit
 from routing.errors import BadRequest
-from routing.reading import read_object
+from routing.reading import fitting, read_object
 
 # What a list may have; the form says what each of them may be.
 MOST_ITEMS = 1_000
@@ -25,12 +23,11 @@ Often = Literal["none", "daily", "weekly", "monthly"]
 Grace = Annotated[int, Meta(ge=0, le=7 * 86_400)]
 
 
-class KeyChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is told is changed, the rest stays as it is. ``null`` takes a bound away."""
+class Described(Struct, kw_only=True):
+    """What may be told of a key, a new one or one that is there. ``null`` takes a bound away."""
 
     label: Label | None = None
     name: Label | None = None
-    disabled: bool | None = None
     limit: Money | None = None
     limit_reset: Often | None = None
     expires_at: Moment | None = None
@@ -43,22 +40,16 @@ class KeyChange(Struct, kw_only=True, forbid_unknown_fields=True):
     concurrent_requests: Count | None = None
 
 
-class NewKey(Struct, kw_only=True, forbid_unknown_fields=True):
+class KeyChange(Described, kw_only=True, forbid_unknown_fields=True):
+    """What is told is changed, the rest stays as it is."""
+
+    disabled: bool | None = None
+
+
+class NewKey(Described, kw_only=True, forbid_unknown_fields=True):
     """``label`` is needed, or ``name``, as OpenRouter's programs call it."""
 
-    label: Label | None = None
-    name: Label | None = None
     is_test: bool | None = None
-    limit: Money | None = None
-    limit_reset: Often | None = None
-    expires_at: Moment | None = None
-    allowed_models: Items | None = None
-    allowed_addresses: Items | None = None
-    requests_per_second: Count | None = None
-    requests_per_minute: Count | None = None
-    requests_per_day: Count | None = None
-    tokens_per_minute: Count | None = None
-    concurrent_requests: Count | None = None
 
 
 class KeyRotation(Struct, forbid_unknown_fields=True):
@@ -88,12 +79,7 @@ def read_only(shape: type[Struct], body: bytes) -> dict[str, Any]:
     for name in told:
         if name not in shape.__struct_fields__:
             raise BadRequest(f"Неизвестное поле {_quoted(name)}.", param=_quoted(name))
-    try:
-        msgspec.convert(told, shape)
-    except msgspec.ValidationError as exc:
-        found = misfit(shape, told, exc)
-        raise BadRequest(found.said, param=found.field) from None
-    return told
+    return fitting(shape, told)
 
 
 def field_of(name: str) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.test import Client as Browser
-from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from accounts.models import ApiKey, Client, Invitation, Membership, Role, User
 from billing.models import Cap, Generation
+from tests.addresses import served
 from tests.builders import make_client, make_generation, make_key, make_user
 from tests.e2e.test_abuse_keys import ADDRESSES, PERSON, PUBLIC
 
@@ -155,10 +155,5 @@ def public() -> list[tuple[Place, str]]:
     ]
 
 
-def _every(patterns: list[Any] | None = None, before: str = "") -> Iterator[Place]:
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        declared = before + str(pattern.pattern).replace(r"[\s\S]", ".").replace(r"\Z", "$")
-        if isinstance(pattern, URLResolver):
-            yield from _every(pattern.url_patterns, declared)
-        elif isinstance(pattern, URLPattern):
-            yield Place(declared, pattern.callback)
+def _every() -> Iterator[Place]:
+    return (Place(declared, view) for declared, view in served())
