@@ -127,6 +127,10 @@ class ManagedKeys(KeysView):
     )
     def get(self, request: Request) -> Response:
         """Ключи вашей организации, новые раньше. Управляющих и удалённых здесь нет."""
+        if (
+            request.query_params.get("offset", "0") != "0"
+        ):  # whoever counts on it would read one page for ever
+            raise BadRequest("Параметра offset нет: листайте с after.", param="offset")
         rows = self.keys().order_by("-pk")
         if after := request.query_params.get("after"):
             last = self.home.keys.filter(prefix=after).first() if told.is_id(after) else None
