@@ -11,7 +11,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.errors import AddressNotAllowed, ClientBlocked, InvalidKey, ModelNotAllowed, TooManyGuesses
+from accounts.errors import (
+    AddressNotAllowed,
+    ClientBlocked,
+    InvalidKey,
+    ManagesNothing,
+    ManagesOnly,
+    ModelNotAllowed,
+    TooManyGuesses,
+)
 from accounts.guesses import Guesses
 from accounts.keys import matches, parse
 from accounts.limits import UNLIMITED, Limits
@@ -47,6 +55,7 @@ class Caller:
     # ``provider`` objects for requests that do not say otherwise: the key's, the client's; none is empty.
     defaults: tuple[Mapping[str, Any], ...] = ()
     keeps_content: bool = False  # the client asked for what its requests say to be kept
+    is_managing: bool = False  # a key for keys: no model answers it
 
     def check(self, address: str) -> None:
         """Raise unless the key is in force for a request from ``address``."""
@@ -56,6 +65,16 @@ class Caller:
             raise ClientBlocked
         if self.networks and not is_within(address, self.networks):
             raise AddressNotAllowed
+
+    def check_that_it_asks(self) -> None:
+        """Raise unless the key is for models, and for what is said of questions and money."""
+        if self.is_managing:
+            raise ManagesOnly
+
+    def check_that_it_manages(self) -> None:
+        """Raise unless the key is for keys."""
+        if not self.is_managing:
+            raise ManagesNothing
 
     def check_model(self, *names: str) -> None:
         """Raise unless the key may use the model known by one of ``names``."""
@@ -90,6 +109,7 @@ def caller_with(key: ApiKey) -> Caller:
         key_limits=key.limits,
         defaults=_defaults(key),
         keeps_content=key.client.keeps_content,
+        is_managing=key.is_managing,
     )
 
 

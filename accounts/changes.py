@@ -50,6 +50,12 @@ def sentence(change: Change) -> str:
     return (change.additional_data or {}).get("sentence", "")
 
 
+def actor(change: Change) -> Any:
+    """Who did it: a person, a management key, or we."""
+    key = (change.additional_data or {}).get("key", "")
+    return change.actor_email or (_("ключ %s") % key if key else _("система"))
+
+
 def address_of(change: Change) -> str | None:
     """The page of the row, if the portal has one and the row is still there as far as the journal knows."""
     if change.action == Change.Action.DELETE:
@@ -81,6 +87,7 @@ def history_page(model: type[models.Model], pk: str) -> dict[str, Any]:
 def _entry(change: Change) -> dict[str, Any]:
     return {
         "change": change,
+        "actor": actor(change),
         "action": ACTIONS[change.action],
         "lines": lines(change),
         "sentence": sentence(change),

@@ -45,7 +45,8 @@ def _answer(get_response: Answering, request: HttpRequest) -> Any:
 
 def who(request: HttpRequest) -> Who:
     person = getattr(request, "user", None)
-    return Who(person if person is not None and person.is_authenticated else None, address_of(request))
+    known = person if person is not None and person.is_authenticated else None
+    return Who(known, address_of(request), getattr(request, "managing_key", ""))
 
 
 def address_of(request: HttpRequest) -> str | None:

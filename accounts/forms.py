@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import LIMITS, KeyKind
 from accounts.preferences import Preferences, validate_preferences
 
 
@@ -40,12 +41,36 @@ class PreferencesField(forms.JSONField):
         return InvalidJSONInput(data or "")
 
 
+# What is later is a slip of the pen, and near the year 9999 no database tells the time any more.
+LAST_YEAR = 2200
+
+
 class KeyForm(forms.ModelForm):
     """Of a key: whoever fills it in."""
+
+    # What a key that asks no model has no use for.
+    of_asking: tuple[str, ...] = ("allowed_models", *LIMITS)
+
+    def clean(self) -> dict[str, Any] | None:
+        told = super().clean()
+        kind = self.cleaned_data.get("kind") or self.instance.kind
+        if kind == KeyKind.MANAGEMENT:
+            for name in self.of_asking:
+                if self.cleaned_data.get(name) not in (None, [], {}, ""):
+                    self.add_error(name, _("Управляющий ключ моделей не спрашивает: оставьте пустым."))
+        return told
 
     def clean_expires_at(self) -> datetime | None:
         """A key whose time is over may be edited; none is given a time that is over."""
         moment = self.cleaned_data["expires_at"]
+        if (
+            moment
+            and self.instance.expires_at
+            and moment == self.instance.expires_at.replace(second=0, microsecond=0)
+        ):
+            return self.instance.expires_at  # as pages show it: to the minute
+        if moment and moment.year > LAST_YEAR:
+            raise ValidationError(_("Так долго не действует ничего: пусто — бессрочно."))
         if moment and "expires_at" in self.changed_data and moment <= timezone.now():
             raise ValidationError(_("Этот срок уже прошёл. Чтобы ключ не работал, отключите его."))
         return moment

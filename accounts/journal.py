@@ -23,6 +23,7 @@ HIDDEN = "•••"
 class Who:
     person: Any
     address: str | None
+    key: str = ""  # a management key, by its beginning and label
 
 
 # Of the request that is being answered. Asked only when something is written: most requests change nothing.
@@ -56,6 +57,8 @@ class Change(AbstractLogEntry):
         self.remote_addr = who.address
         if self.actor is None and who.person is not None:
             self.actor, self.actor_email = who.person, who.person.email
+        if who.key:
+            self.additional_data = {**(self.additional_data or {}), "key": who.key}
 
 
 def note(

@@ -25,13 +25,14 @@ PREFIX_LENGTH = len("xr-live-") + 8
 KEY_LENGTH = len("xr-live-") + RANDOM_LENGTH + 1 + CHECKSUM_LENGTH
 
 KEY = re.compile(
-    rf"(?P<body>xr-(?P<kind>live|test)-[0-9A-Za-z]{{{RANDOM_LENGTH}}})-(?P<checksum>[0-9A-Za-z]{{{CHECKSUM_LENGTH}}})"
+    rf"(?P<body>xr-(?P<kind>live|test|mgmt)-[0-9A-Za-z]{{{RANDOM_LENGTH}}})-(?P<checksum>[0-9A-Za-z]{{{CHECKSUM_LENGTH}}})"
 )
 
 
 class Kind(StrEnum):
     LIVE = "live"
     TEST = "test"  # answered by twins
+    MANAGEMENT = "mgmt"  # makes and changes other keys, and asks no model
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ one of those that are.
 """
 
 import logging
+from contextlib import suppress
+from enum import StrEnum
 from smtplib import SMTPException
 from typing import Any
 
@@ -12,6 +14,8 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import NoLetter
 
@@ -35,6 +39,33 @@ def write(request: HttpRequest, template: str, email: str, told: dict[str, Any])
     subject = " ".join(render_to_string(f"{template}_subject.txt", context).split())
     text = render_to_string(f"{template}_message.txt", context).strip()
     send(EmailMessage(subject, text + "\n", settings.DEFAULT_FROM_EMAIL, [email]))
+
+
+class Changed(StrEnum):
+    """What of the way in is told to its owner, who may not have changed it himself."""
+
+    PASSWORD = "password"  # noqa: S105 - a word
+    EMAIL = "email"
+    SECOND_FACTOR = "second factor"
+
+
+SUBJECTS = {
+    Changed.PASSWORD: _("Пароль изменён"),
+    Changed.EMAIL: _("Почта для входа изменена"),
+    Changed.SECOND_FACTOR: _("Второй фактор снят"),
+}
+
+
+def tell_of_change(
+    request: HttpRequest, what: Changed, whose: str, email: str = "", *, address: str = ""
+) -> None:
+    """To ``whose`` account it is, or to ``email``. There is no link in it: letters like it are forged.
+
+    What cannot be sent is logged; the change is made all the same.
+    """
+    told = {"told": SUBJECTS[what], "whose": whose, "moment": timezone.localtime(), "address": address}
+    with suppress(NoLetter):
+        write(request, "accounts/letters/changed", email or whose, told)
 
 
 def send(letter: EmailMessage) -> None:

@@ -5,12 +5,11 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Self
 
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models.functions import Concat, Length, Lower
+from django.db.models.functions import Concat, Length
 from django.db.models.lookups import Exact, StartsWith
 from django.utils import timezone
 from django.utils.text import format_lazy
@@ -21,75 +20,8 @@ from accounts.joining import Consent, Invitation, Role  # noqa: F401 - models in
 from accounts.journal import Change  # noqa: F401 - a model of this app in a module of its own
 from accounts.limits import UNLIMITED, Limits
 from accounts.notices import Announcement, Switch  # noqa: F401 - likewise
+from accounts.people import LowerCaseEmailField, User, UserManager  # noqa: F401 - likewise
 from accounts.preferences import validate_preferences
-
-
-class LowerCaseEmailField(models.EmailField):
-    """An address in lower case, stored and looked up: Alice@ and alice@ are one person."""
-
-    def to_python(self, value: Any) -> str | None:
-        text = super().to_python(value)
-        return text and text.lower()
-
-    def get_prep_value(self, value: Any) -> str | None:
-        text = super().get_prep_value(value)
-        return text and text.lower()
-
-
-class UserManager(BaseUserManager):
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """A person who can log in; without a password, only after setting one."""
-        user = self.model(email=email, **fields)
-        user.set_password(password)
-        user.save()
-        return user
-
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
-
-
-class User(AbstractBaseUser, PermissionsMixin):
-    email = LowerCaseEmailField(_("электронная почта"), unique=True)
-    name = models.CharField(_("имя"), max_length=150, blank=True)
-    # What a client is called that is made when the address is confirmed.
-    organisation = models.CharField(
-        _("организация, названная при регистрации"),
-        max_length=150,
-        blank=True,
-        default="",
-        db_default="",
-        editable=False,
-    )
-    is_active = models.BooleanField(
-        _("активен"), default=True, help_text=_("Неактивный человек не может войти.")
-    )
-    is_staff = models.BooleanField(_("сотрудник"), default=False, help_text=_("Может входить в админку."))
-    date_joined = models.DateTimeField(_("зарегистрирован"), default=timezone.now, editable=False)
-
-    objects = UserManager()
-
-    USERNAME_FIELD = "email"
-    EMAIL_FIELD = "email"
-
-    class Meta:
-        verbose_name = _("человек")
-        verbose_name_plural = _("люди")
-        ordering = ["email"]
-        permissions = [("change_roles", _("Может назначать сотрудников и их роли"))]
-        constraints = [
-            models.CheckConstraint(
-                condition=Exact(models.F("email"), Lower("email")), name="user_email_is_lower_case"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.email
-
-    def get_full_name(self) -> str:
-        return self.name or self.email
-
-    def get_short_name(self) -> str:
-        return self.name or self.email
 
 
 class Plan(models.TextChoices):
@@ -168,6 +100,10 @@ class Client(Limited):
         editable=False,
     )
     created_at = models.DateTimeField(_("создан"), default=timezone.now, editable=False)
+    # Who made it by himself; operators' clients have nobody.
+    founder = models.ForeignKey(
+        User, models.SET_NULL, null=True, editable=False, related_name="founded", verbose_name=_("основатель")
+    )
     members = models.ManyToManyField(
         User, through="Membership", related_name="clients", verbose_name=_("люди")
     )
@@ -220,6 +156,11 @@ class Membership(models.Model):
 class KeyKind(models.TextChoices):
     LIVE = keys.Kind.LIVE.value, _("боевой")
     TEST = keys.Kind.TEST.value, _("тестовый")
+    MANAGEMENT = keys.Kind.MANAGEMENT.value, _("управляющий")
+
+
+# Characters of what a wish is known by.
+WISH_LENGTH = 80
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -262,7 +203,10 @@ class ApiKey(Limited):
         max_length=4,
         choices=KeyKind,
         default=KeyKind.LIVE,
-        help_text=_("На запросы с тестовым ключом отвечают двойники провайдеров."),
+        help_text=_(
+            "На запросы с тестовым ключом отвечают двойники провайдеров. Управляющий создаёт и меняет "
+            "другие ключи по API, а модели с ним не спросить."
+        ),
     )
     prefix = models.CharField(_("начало"), max_length=keys.PREFIX_LENGTH, unique=True, editable=False)
     digest = models.BinaryField(_("хеш"), max_length=32)
@@ -270,6 +214,8 @@ class ApiKey(Limited):
         _("действует до"), null=True, blank=True, help_text=_("Пусто — бессрочно.")
     )
     disabled_at = models.DateTimeField(_("отключён"), null=True, blank=True, help_text=_("Пусто — работает."))
+    # For good: such a key is disabled, and nobody enables it. Its row stays, for what was done with it.
+    removed_at = models.DateTimeField(_("удалён"), null=True, blank=True, editable=False)
     allowed_models = ArrayField(
         models.CharField(max_length=200),
         verbose_name=_("разрешённые модели"),
@@ -303,6 +249,17 @@ class ApiKey(Limited):
         editable=False,
         help_text=_("Им обращается песочница кабинета; самого ключа нет ни у кого."),
     )
+    made_with = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("создан ключом"),
+    )
+    # What one wish to have a key is known by, so that a form or a request that comes twice makes one key.
+    wish = models.CharField(max_length=WISH_LENGTH, null=True, blank=True, editable=False)
     successor = models.OneToOneField(
         "self",
         models.SET_NULL,
@@ -335,6 +292,11 @@ class ApiKey(Limited):
                 condition=models.Q(for_playground=True),
                 name="key_of_playground_once_per_person",
             ),
+            models.CheckConstraint(
+                condition=models.Q(removed_at=None) | models.Q(disabled_at__isnull=False),
+                name="key_removed_is_disabled",
+            ),
+            models.UniqueConstraint(fields=["client", "wish"], name="key_once_for_a_wish"),
         ]
 
     def __str__(self) -> str:
@@ -345,6 +307,10 @@ class ApiKey(Limited):
 
     def works(self) -> bool:
         return self.disabled_at is None and not self.is_expired()
+
+    @property
+    def is_managing(self) -> bool:
+        return self.kind == KeyKind.MANAGEMENT
 
     def draw(self) -> str:
         """Give this unsaved key its secret, and return the plaintext."""

@@ -1,19 +1,25 @@
 """Pages on which people look after their own account: name, organisations, sessions."""
 
+from typing import Any
+
 from allauth.usersessions.internal.flows.sessions import end_other_sessions
 from allauth.usersessions.models import UserSession
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 
 from accounts.devices import device_of
+from accounts.errors import TeamError
 from accounts.models import User
+from accounts.signing_up import found_another, validate_organisation
 
 
 class NameForm(forms.ModelForm):
@@ -44,7 +50,45 @@ class Account(OwnView):
 
     def page(self, request: HttpRequest, form: NameForm) -> HttpResponse:
         memberships = request.user.memberships.select_related("client").order_by("client__name")
-        return render(request, "accounts/account.html", {"form": form, "memberships": memberships})
+        context = {"form": form, "memberships": memberships, "may_found": settings.XROUTER_SIGN_UP}
+        return render(request, "accounts/account.html", context)
+
+
+class OrganisationForm(forms.Form):
+    name = forms.CharField(
+        label=_("Название организации"),
+        max_length=150,
+        validators=[validate_organisation],
+        help_text=_("Как её увидят те, кого вы пригласите."),
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+
+class NewOrganisation(OwnView):
+    """One more client for somebody who is here already. Where sign-up is closed, operators make clients."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not settings.XROUTER_SIGN_UP:
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.page(request, OrganisationForm())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = OrganisationForm(request.POST)
+        if not form.is_valid():
+            return self.page(request, form)
+        try:
+            client = found_another(request.user, form.cleaned_data["name"])
+        except TeamError as exc:
+            form.add_error(None, gettext(str(exc)))
+            return self.page(request, form)
+        messages.success(request, gettext("Организация создана, вы — её владелец."))
+        return redirect("client", client.pk)
+
+    def page(self, request: HttpRequest, form: OrganisationForm) -> HttpResponse:
+        return render(request, "accounts/new_organisation.html", {"form": form})
 
 
 class Sessions(OwnView):

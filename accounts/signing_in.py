@@ -46,6 +46,13 @@ JUST_NOW = 5 * 60
 
 # Of a peer on a socket of files.
 NO_ADDRESS = "::"
+# Occasions on which allauth would write, and what we write of.
+TOLD = {
+    "account/email/password_changed": letters.Changed.PASSWORD,
+    "account/email/password_reset": letters.Changed.PASSWORD,
+    "account/email/password_set": letters.Changed.PASSWORD,
+    "mfa/email/totp_deactivated": letters.Changed.SECOND_FACTOR,
+}
 
 
 class SignInForm(LoginForm):
@@ -103,6 +110,20 @@ class AccountAdapter(DefaultAccountAdapter):
         """What cannot be sent is told to nobody: who has an account would see it, and who has none."""
         with suppress(NoLetter):
             letters.write(self.request, template_prefix, email, context)
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Of what allauth would tell, what lets somebody in or keeps somebody out."""
+        if what := TOLD.get(template_prefix):
+            address = self.get_client_ip(self.request)
+            letters.tell_of_change(
+                self.request, what, user.email, address="" if address == NO_ADDRESS else address
+            )
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         # An operator may have given the person another address: the former one opens nothing any more.

@@ -15,18 +15,24 @@ from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import agreements
 from accounts.doorman import address_of
+from accounts.errors import TooManyClients
 from accounts.joining import Consent, Invitation
 from accounts.models import Client, Membership, Role, User
 from accounts.passwords import RULES
 
 # A sign-up that nobody has confirmed is no account: it is forgotten, and the address is free again.
 UNCONFIRMED_FOR = timedelta(days=7)
+# Clients that one person makes for himself. Each has a free plan of its own.
+MOST_CLIENTS = 3
+# The name of an organisation stands in letters of invitation: nobody advertises by them.
+validate_organisation = RegexValidator(r"://|www\.|@", _("Название без ссылок."), inverse_match=True)
 
 
 class SignUpForm(SignupForm):
@@ -36,8 +42,7 @@ class SignUpForm(SignupForm):
         label=_("Организация"),
         max_length=150,
         required=False,
-        # It stands in letters of invitation: nobody advertises by them.
-        validators=[RegexValidator(r"://|www\.|@", _("Название без ссылок."), inverse_match=True)],
+        validators=[validate_organisation],
         help_text=_("Можно не указывать: тогда она будет называться по вашей почте."),
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
@@ -122,18 +127,34 @@ def found_client(user: User) -> None:
     """
     if user.memberships.exists():
         return
-    with transaction.atomic():
-        client = Client.objects.create(name=_free_name(user))
-        Membership.objects.create(user=user, client=client, role=Role.OWNER)
+    _found(user, user.organisation or user.email)
 
 
-def _free_name(user: User) -> str:
+@transaction.atomic
+def found_another(user: User, name: str) -> Client:
+    """One more client for somebody who has one, called ``name`` or nearly so. Raises TooManyClients."""
+    # One after another, or two forms at once would both be the last.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    # Of before founders were noted there is no more than one, which its owner owns.
+    his = Q(founder=user) | Q(founder=None, memberships__user=user, memberships__role=Role.OWNER)
+    if Client.objects.filter(his).distinct().count() >= MOST_CLIENTS:
+        raise TooManyClients
+    return _found(user, name)
+
+
+@transaction.atomic
+def _found(user: User, name: str) -> Client:
+    client = Client.objects.create(name=_free_name(user, name), founder=user)
+    Membership.objects.create(user=user, client=client, role=Role.OWNER)
+    return client
+
+
+def _free_name(user: User, wanted: str) -> str:
     """Names of clients are unique. Whose is taken gets his address added: it is nobody else's."""
-    wanted = user.organisation or user.email
     for name in (wanted, f"{wanted} ({user.email})"[:200]):
         if not Client.objects.filter(name=name).exists():
             return name
-    return f"{wanted[:150]} ({user.pk})"
+    return f"{wanted[:150]} ({user.pk}-{user.founded.count()})"
 
 
 def forget_unconfirmed() -> None:

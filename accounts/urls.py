@@ -8,7 +8,7 @@ from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 
 from accounts.joining_views import InvitationLink, InvitationPage, SignUp, agreement
-from accounts.own_views import Account, EndSession, Sessions
+from accounts.own_views import Account, EndSession, NewOrganisation, Sessions
 from accounts.team_views import ChangeRole, Leave, Members, RemoveMember, WithdrawInvitation
 from accounts.views import SetUpTotp, SignIn, SignOut, StopLooking
 
@@ -58,6 +58,7 @@ urlpatterns = [
     path("account/password/", never_cache(account.password_change), name="account_change_password"),
     # Whoever has no password yet gets one by a letter.
     path("account/password/new/", never_cache(account.password_reset), name="account_set_password"),
+    path("account/organisations/new/", NewOrganisation.as_view(), name="new-organisation"),
     path("account/sessions/", Sessions.as_view(), name="sessions"),
     path("account/sessions/<int:pk>/end/", EndSession.as_view(), name="end-session"),
     path("dashboard/<int:pk>/members/", Members.as_view(), name="members"),

@@ -1,37 +1,45 @@
 """The customers' pages of their keys. A key is shown whole once, in the answer to the form that made it."""
 
+import re
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts import visits
+from accounts.errors import AlreadyMade, KeyNotChanged
 from accounts.models import ApiKey, Client, Role
+from accounts.team import may_manage
 from accounts.views import PrivateView
+from billing import key_changes
+from billing.key_changes import ROOM, Author
 from billing.key_forms import CustomersKeyForm, RotateForm
 from billing.models import Cap
-from billing.rotation import rotate
 from billing.snippets import snippets
 
 # Whose role lets them make and stop keys; accountants see them.
 KEEPERS = {Role.OWNER, Role.ADMIN, Role.DEVELOPER}
-# Keys of one client, those that no longer work included: more are a mistake of some program.
-ROOM = 1_000
+# Of a form that was drawn, in its answer.
+WISH = re.compile(r"[0-9a-f]{32}")
 
 
 class KeysView(PrivateView):
     """Pages below one client's keys."""
 
-    def may_change(self, client: Client) -> bool:
-        """Whether the person may make and stop keys of ``client``; whoever only looks may see how."""
+    def may_change(self, client: Client, key: ApiKey | None = None) -> bool:
+        """Whether the person may make and stop keys of ``client``; whoever only looks may see how.
+
+        Management keys are owners' and administrators': whoever has one makes keys without a name of his.
+        """
         if visits.current(self.request):
             return True
-        return client.memberships.filter(user=self.request.user, role__in=KEEPERS).exists()
+        role = self.role_in(client)
+        return may_manage(role) if key and key.is_managing else role in KEEPERS
 
     def kept(self, pk: int) -> Client:
         """The client whose keys are to be changed. Raises Http404, PermissionDenied."""
@@ -40,27 +48,34 @@ class KeysView(PrivateView):
             raise PermissionDenied
         return client
 
-    def key(self, client: Client, number: int, *, is_locked: bool = False) -> ApiKey:
-        rows = (
-            client.keys.select_for_update(no_key=True)
-            if is_locked
-            else client.keys.select_related("successor")
-        )
-        return get_object_or_404(rows, pk=number)
+    def key(self, client: Client, number: int, *, is_kept: bool = False) -> ApiKey:
+        """The key with this number; ``is_kept``: to be changed, and until then by nobody else.
+
+        Raises Http404, PermissionDenied.
+        """
+        rows = client.keys.select_related("successor", "made_with")
+        key = get_object_or_404(client.keys.select_for_update(no_key=True) if is_kept else rows, pk=number)
+        if is_kept and not self.may_change(client, key):
+            raise PermissionDenied
+        return key
 
     def shown_once(self, client: Client, key: ApiKey, plaintext: str) -> HttpResponse:
         base = self.request.build_absolute_uri("/v1")
-        told = snippets(base, plaintext, gettext("Привет! Кто ты?"))
+        told = snippets(base, plaintext, gettext("Привет! Кто ты?"), manages=key.is_managing)
         context = {"client": client, "key": key, "plaintext": plaintext, "snippets": told}
         return render(self.request, "billing/key_shown.html", context)
 
+    def told_that_not(self, client: Client, key: ApiKey, exc: KeyNotChanged) -> HttpResponse:
+        messages.error(self.request, gettext(str(exc)))
+        return redirect("key", client.pk, key.pk)
+
 
 class Keys(KeysView):
-    """All keys of a client, those that work first."""
+    """All keys of a client, those that work first; without those that were removed."""
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.client(pk)
-        keys = client.keys.select_related("created_by", "successor")
+        keys = client.keys.filter(removed_at=None).select_related("created_by", "successor")
         caps = {cap.key_id: cap for cap in Cap.objects.with_spent().filter(key__client=client)}
         rows = [{"key": key, "cap": caps.get(key.pk), "works": key.works()} for key in keys[:ROOM]]
         rows.sort(key=lambda row: not row["works"])
@@ -71,25 +86,38 @@ class Keys(KeysView):
 class NewKey(KeysView):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.kept(pk)
-        return self._asked(client, CustomersKeyForm(initial={"label": request.GET.get("label", "")}))
+        form = CustomersKeyForm(
+            initial={"label": request.GET.get("label", "")}, may_manage=may_manage(self.role_in(client))
+        )
+        return self._asked(client, form, uuid4().hex)
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.kept(pk)
-        form = CustomersKeyForm(request.POST, instance=ApiKey(client=client))
-        if client.keys.count() >= ROOM:
-            form.add_error(None, gettext("Ключей уже %(room)d, больше нельзя.") % {"room": ROOM})
+        form = CustomersKeyForm(
+            request.POST, instance=ApiKey(client=client), may_manage=may_manage(self.role_in(client))
+        )
+        wish = found[0] if (found := WISH.fullmatch(request.POST.get("wish", ""))) else ""
         if not form.is_valid():
-            return self._asked(client, form)
-        with transaction.atomic():
-            key = form.save(commit=False)
-            key.created_by = request.user
-            plaintext = key.draw()
-            key.save(force_insert=True)
-            form.save_cap()
+            return self._asked(client, form, wish)
+        try:
+            known_by = f"page-{request.user.pk}-{wish}" if wish else ""
+            key, plaintext = key_changes.create(client, form, Author(request.user), known_by)
+        except AlreadyMade as exc:
+            messages.warning(
+                request,
+                gettext(
+                    "Эта форма уже отправлена, и ключ создан. Целиком он был виден один раз; "
+                    "если вы не успели его сохранить, замените его новым."
+                ),
+            )
+            return redirect("key", pk, exc.key.pk)
+        except KeyNotChanged as exc:
+            form.add_error(None, gettext(str(exc)))
+            return self._asked(client, form, wish)
         return self.shown_once(client, key, plaintext)
 
-    def _asked(self, client: Client, form: CustomersKeyForm) -> HttpResponse:
-        return render(self.request, "billing/key_new.html", {"client": client, "form": form})
+    def _asked(self, client: Client, form: CustomersKeyForm, wish: str) -> HttpResponse:
+        return render(self.request, "billing/key_new.html", {"client": client, "form": form, "wish": wish})
 
 
 class KeyPage(KeysView):
@@ -103,11 +131,13 @@ class KeyPage(KeysView):
     def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         client = self.kept(pk)
         with transaction.atomic():
-            key = self.key(client, number, is_locked=True)
+            key = self.key(client, number, is_kept=True)
             form = CustomersKeyForm(request.POST, instance=key)
             if form.is_valid():
-                key.save(update_fields=[name for name in form.changed_data if name not in {"cap", "reset"}])
-                form.save_cap()
+                try:
+                    key_changes.change(key, form)
+                except KeyNotChanged as exc:
+                    return self.told_that_not(client, key, exc)
                 messages.success(request, gettext("Сохранено. Не позже чем через секунду это действует."))
                 return redirect("key", pk, number)
         return self._shown(client, key, form)
@@ -119,37 +149,63 @@ class KeyPage(KeysView):
             "form": form,
             "rotation": RotateForm(),
             "cap": Cap.objects.with_spent().filter(key=key).first(),
-            "may_change": self.may_change(client),
+            "may_change": self.may_change(client, key) and key.removed_at is None,
         }
         return render(self.request, "billing/key.html", context)
 
 
-class StopKey(KeysView):
-    """Asks, then disables: no program that has the key may go on."""
+class AsksFirst(KeysView):
+    """What is done to a key only after it was said what becomes of it."""
+
+    asks = ""  # a template
 
     def get(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         client = self.kept(pk)
-        return render(request, "billing/key_stop.html", {"client": client, "key": self.key(client, number)})
+        key = self.key(client, number)
+        if not self.may_change(client, key):
+            raise PermissionDenied
+        return render(request, self.asks, {"client": client, "key": key})
+
+
+class StopKey(AsksFirst):
+    """Disables: no program that has the key may go on."""
+
+    asks = "billing/key_stop.html"
 
     def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         client = self.kept(pk)
         with transaction.atomic():
-            key = self.key(client, number, is_locked=True)
-            if key.disabled_at is None:
-                key.disabled_at = timezone.now()
-                key.save(update_fields=["disabled_at"])
+            key_changes.stop(self.key(client, number, is_kept=True))
         messages.success(request, gettext("Ключ отключён."))
         return redirect("key", pk, number)
+
+
+class RemoveKey(AsksFirst):
+    """Stops a key for good."""
+
+    asks = "billing/key_remove.html"
+
+    def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+        client = self.kept(pk)
+        with transaction.atomic():
+            key = self.key(client, number, is_kept=True)
+            try:
+                key_changes.remove(key)
+            except KeyNotChanged as exc:
+                return self.told_that_not(client, key, exc)
+        messages.success(request, gettext("Ключ удалён."))
+        return redirect("keys", pk)
 
 
 class StartKey(KeysView):
     def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         client = self.kept(pk)
         with transaction.atomic():
-            key = self.key(client, number, is_locked=True)
-            if key.disabled_at is not None:
-                key.disabled_at = None
-                key.save(update_fields=["disabled_at"])
+            key = self.key(client, number, is_kept=True)
+            try:
+                key_changes.start(key)
+            except KeyNotChanged as exc:
+                return self.told_that_not(client, key, exc)
         messages.success(request, gettext("Ключ включён."))
         return redirect("key", pk, number)
 
@@ -160,9 +216,12 @@ class RotateKey(KeysView):
     def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         client, form = self.kept(pk), RotateForm(request.POST)
         with transaction.atomic():
-            old = self.key(client, number, is_locked=True)
-            if not form.is_valid() or old.successor_id or not old.works() or old.for_playground:
-                messages.error(request, gettext("Этот ключ уже заменён или не работает."))
+            old = self.key(client, number, is_kept=True)
+            if not form.is_valid():
+                messages.error(request, gettext("Выберите, сколько ещё работает старый ключ."))
                 return redirect("key", pk, number)
-            new, plaintext = rotate(old, form.cleaned_data["grace"], request.user)
+            try:
+                new, plaintext = key_changes.replace(old, form.cleaned_data["grace"], Author(request.user))
+            except KeyNotChanged as exc:
+                return self.told_that_not(client, old, exc)
         return self.shown_once(client, new, plaintext)

@@ -1,11 +1,11 @@
 """A key is replaced by one that may do and spend the same; the old one works on for a while."""
 
 from datetime import timedelta
+from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.utils import timezone
-from django.utils.translation import gettext
 
+from accounts.errors import NobodysKey
 from accounts.keys import Kind
 from accounts.models import LIMITS, ApiKey, User
 from billing.models import Cap
@@ -13,14 +13,16 @@ from billing.models import Cap
 COPIED = [*LIMITS, "allowed_models", "allowed_addresses", "routing", "expires_at"]
 
 
-def rotate(old: ApiKey, grace: timedelta, by: User) -> tuple[ApiKey, str]:
+def rotate(old: ApiKey, grace: timedelta, by: User | None, **of_new: Any) -> tuple[ApiKey, str]:
     """The new key and its plaintext. The caller holds the old one's row in a transaction.
 
-    Raises ValidationError. A key of the playground has no plaintext, nor will its like have one.
+    ``of_new``: what else is to be known of the new one.
+
+    Raises ValidationError, NobodysKey.
     """
     if old.for_playground:
-        raise ValidationError(gettext("Ключ песочницы не выпускают заново: его нет ни у кого."))
-    copied = {name: getattr(old, name) for name in COPIED}
+        raise NobodysKey
+    copied = {name: getattr(old, name) for name in COPIED} | of_new
     new, plaintext = ApiKey.objects.issue(old.client, old.label, Kind(old.kind), created_by=by, **copied)
     for cap in Cap.objects.filter(key=old):
         Cap.objects.create(key=new, amount=cap.amount, reset=cap.reset)

@@ -73,6 +73,25 @@ model = ChatOpenAI(base_url="{base}", api_key="{key}", model="gigachat/lite")
 print(model.invoke("{hello}").content)"""
 
 
+def _curl_keys(base: str, key: str, _hello: str) -> str:
+    return f"""curl {base}/keys \\
+  -H "Authorization: Bearer {key}" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"label": "worker-1", "limit": 100, "limit_reset": "monthly"}}'"""
+
+
+def _python_keys(base: str, key: str, _hello: str) -> str:
+    return f"""import requests
+
+made = requests.post(
+    "{base}/keys",
+    headers={{"Authorization": "Bearer {key}"}},
+    json={{"label": "worker-1", "limit": 100, "limit_reset": "monthly"}},
+    timeout=30,
+)
+print(made.json()["key"])"""
+
+
 WRITTEN: dict[str, tuple[str, Written]] = {
     "curl": ("curl", _curl),
     "python": ("Python, pip install openai", _python),
@@ -82,7 +101,16 @@ WRITTEN: dict[str, tuple[str, Written]] = {
     "go": ("Go, github.com/openai/openai-go", _go),
 }
 
+MANAGING: dict[str, tuple[str, Written]] = {
+    "curl": ("curl", _curl_keys),
+    "python": ("Python, pip install requests", _python_keys),
+}
 
-def snippets(base: str, key: str, hello: str) -> list[Snippet]:
-    """``base``: the address of the API, ``hello``: what is asked; neither has quotes in it."""
-    return [Snippet(title, name, code(base, key, hello)) for name, (title, code) in WRITTEN.items()]
+
+def snippets(base: str, key: str, hello: str, *, manages: bool = False) -> list[Snippet]:
+    """``base``: the address of the API, ``hello``: what is asked; neither has quotes in it.
+
+    ``manages``: whether it is a management key, with which other things are done.
+    """
+    written = MANAGING if manages else WRITTEN
+    return [Snippet(title, name, code(base, key, hello)) for name, (title, code) in written.items()]

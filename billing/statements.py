@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, F, Func, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import BigIntegerField, F, Func, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from accounts.errors import InvalidKey
@@ -65,22 +65,27 @@ class WalletStatement:
 
 def key_statement(key_id: int, now: datetime) -> KeyStatement:
     """How the key stands at ``now``. Raises InvalidKey if it is gone."""
-    today = moscow_day(now)
-    key = (
-        ApiKey.objects.filter(pk=key_id)
-        .select_related("client__wallet", "cap")
-        .annotate(
-            usage=Sum("days__cost", default=0),
-            usage_daily=_spent_since(first_day("daily", today)),
-            usage_weekly=_spent_since(first_day("weekly", today)),
-            usage_monthly=_spent_since(first_day("monthly", today)),
-            # The very function that decides on holds.
-            room=Func(F("pk"), Value(now), function="billing_cap_room", output_field=BigIntegerField()),
-        )
-        .first()
-    )
-    if key is None:
+    found = key_statements(ApiKey.objects.filter(pk=key_id), now)
+    if not found:
         raise InvalidKey
+    return found[0]
+
+
+def key_statements(keys: QuerySet[ApiKey], now: datetime) -> list[KeyStatement]:
+    """How each of ``keys`` stands at ``now``, in their order."""
+    today = moscow_day(now)
+    rows = keys.select_related("client__wallet", "cap", "successor").annotate(
+        usage=Sum("days__cost", default=0),
+        usage_daily=_spent_since(first_day("daily", today)),
+        usage_weekly=_spent_since(first_day("weekly", today)),
+        usage_monthly=_spent_since(first_day("monthly", today)),
+        # The very function that decides on holds.
+        room=Func(F("pk"), Value(now), function="billing_cap_room", output_field=BigIntegerField()),
+    )
+    return [_statement(key, today) for key in rows]
+
+
+def _statement(key: Any, today: date) -> KeyStatement:
     return KeyStatement(
         key=key,
         usage=key.usage,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.key_pages import KeyPage, Keys, NewKey, RotateKey, StartKey, StopKey
+from billing.key_pages import KeyPage, Keys, NewKey, RemoveKey, RotateKey, StartKey, StopKey
 from billing.usage_views import UsageExport, UsageGenerations, UsagePage
 from billing.views import ClientPage, Dashboard, Movements, Promo
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("<int:pk>/keys/new/", NewKey.as_view(), name="key-new"),
     path("<int:pk>/keys/<int:number>/", KeyPage.as_view(), name="key"),
     path("<int:pk>/keys/<int:number>/stop/", StopKey.as_view(), name="key-stop"),
+    path("<int:pk>/keys/<int:number>/remove/", RemoveKey.as_view(), name="key-remove"),
     path("<int:pk>/keys/<int:number>/start/", StartKey.as_view(), name="key-start"),
     path("<int:pk>/keys/<int:number>/rotate/", RotateKey.as_view(), name="key-rotate"),
     path("<int:pk>/usage/", UsagePage.as_view(), name="usage"),

@@ -4,6 +4,7 @@ Here and not in ``accounts``, which knows nothing of money.
 """
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -41,7 +42,9 @@ class Dashboard(PrivateView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         first = self.clients.first()
-        return redirect("client", first.pk) if first else render(request, "billing/no_client.html")
+        if first:
+            return redirect("client", first.pk)
+        return render(request, "billing/no_client.html", {"may_found": settings.XROUTER_SIGN_UP})
 
 
 class ClientPage(PrivateView):
@@ -114,7 +117,8 @@ class Promo(PrivateView):
 
 
 def _keys(client: Client) -> QuerySet[ApiKey]:
-    return client.keys.prefetch_related(Prefetch("cap", Cap.objects.with_spent()))
+    rows = client.keys.filter(removed_at=None)
+    return rows.prefetch_related(Prefetch("cap", Cap.objects.with_spent()))
 
 
 def _number(text: str) -> int:

@@ -251,6 +251,7 @@ class Desk:
             key = key_of(arrival.headers)
             caller = self._callers.remembered(key) or await self._look_ups.look_up(key, call.address)
             caller.check(call.address)
+            caller.check_that_it_asks()
         except (MissingKey, InvalidKey, TooManyGuesses):
             self._callers.refuse(call.address)
             raise

@@ -10,6 +10,9 @@ RequestError             the customer gets no answer; the text says why
 ├── WrongMethod          something is, but not by this method; ``allowed`` are the ones
 ├── Circular             the request comes from this very installation, which is a provider of its own
 ├── UnknownGeneration    this client has no such generation, or there is none
+├── UnknownKey           this client has no such key that programs may change, or there is none
+├── KeyConflict          the key's state does not allow it, or the client has too many
+│   └── KeyAlreadyMade   the same wish has made a key before; ``key_id`` says which
 ├── UnknownModel         the catalogue has no such model; says which names are near
 ├── NoRoute              no endpoint may serve this request; ``reasons`` say why
 ├── NobodyAnswered       endpoints were asked and failed; ``failure`` is the last one's
@@ -108,6 +111,35 @@ class UnknownGeneration(RequestError):
 
     said = "Такой генерации нет."
     param = "id"
+
+
+class UnknownKey(RequestError):
+    """The same for what is another's, for management keys and for what is not."""
+
+    said = "Такого ключа нет."
+    param = "id"
+
+
+class KeyConflict(RequestError):
+    """The text says why it cannot be done with the key as it is."""
+
+    said = "Этот ключ уже заменён или не работает."
+
+
+class KeyAlreadyMade(KeyConflict):
+    """``key_id``: of what was made when the same was asked for before."""
+
+    said = (
+        "Ключ с этим Idempotency-Key уже создан, и целиком его больше не увидеть. "
+        "Если ответ не дошёл, замените ключ: POST /v1/keys/{id}/rotate."
+    )
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__()
+        self.key_id = key_id
+
+    def facts(self) -> dict[str, Any]:
+        return {"key_id": self.key_id}
 
 
 class UnknownModel(RequestError):

@@ -62,7 +62,11 @@ def read_chat(body: bytes) -> Chat:
 
 def read_as(shape: type[msgspec.Struct], body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``, whose known fields are of the declared ``shape``."""
-    decoded = read_object(body)
+    return fitting(shape, read_object(body))
+
+
+def fitting(shape: type[msgspec.Struct], decoded: dict[str, Any]) -> dict[str, Any]:
+    """``decoded`` itself, whose known fields are of the declared ``shape``. Raises BadRequest."""
     try:
         msgspec.convert(decoded, shape)
     except msgspec.ValidationError as exc:

@@ -16,8 +16,11 @@ from accounts.errors import (
     AddressNotAllowed,
     ClientBlocked,
     InvalidKey,
+    ManagesNothing,
+    ManagesOnly,
     MissingKey,
     ModelNotAllowed,
+    TooManyChanges,
     TooManyGuesses,
 )
 from billing.errors import RateLimited
@@ -25,6 +28,8 @@ from routing.envelope import ENVELOPES, INTERNAL
 from routing.errors import (
     BadRequest,
     BodyTimedOut,
+    KeyAlreadyMade,
+    KeyConflict,
     NoSuchAddress,
     NotJson,
     TextTooLong,
@@ -32,6 +37,7 @@ from routing.errors import (
     TooManyUnfit,
     Unavailable,
     UnknownGeneration,
+    UnknownKey,
     UnknownModel,
     WrongMethod,
 )
@@ -163,6 +169,7 @@ class ErrorMetadata(Struct):
     missing: str | UnsetType = UNSET
     path: str | UnsetType = UNSET
     repairs: int | UnsetType = UNSET
+    key_id: str | UnsetType = UNSET
     currency: Literal["RUB"] | UnsetType = UNSET
 
 
@@ -299,7 +306,10 @@ ROWS = (*ENVELOPES.values(), INTERNAL)
 REFUSED = refused()
 
 # None of them can come of asking a model at its documented address.
-ELSEWHERE = {NoSuchAddress, WrongMethod, UnknownGeneration}
+ELSEWHERE = {
+    *(NoSuchAddress, WrongMethod, UnknownGeneration),
+    *(UnknownKey, KeyConflict, KeyAlreadyMade, ManagesNothing, TooManyChanges),
+}
 WHOLE_OR_EVENTS = "Ответ целиком; со `stream: true` — события."
 
 CHAT_REQUEST = {"application/json": reference("ChatRequest")}
@@ -325,10 +335,11 @@ OF_MODEL = refusals(*OF_ALL, *OF_SHOWN_KEYS, UnknownModel)
 
 OF_KEYS = (*OF_ALL, MissingKey, *OF_SHOWN_KEYS)
 KEY_RESPONSES = {200: KeyAnswerSerializer, **refusals(*OF_KEYS)}
-CREDITS_RESPONSES = {200: CreditsAnswerSerializer, **refusals(*OF_KEYS)}
-GENERATION_RESPONSES = {200: GenerationAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)}
-GENERATION_ROUTE_RESPONSES = {200: GenerationRouteAnswerSerializer, **refusals(*OF_KEYS, UnknownGeneration)}
+OF_ASKERS = (*OF_KEYS, ManagesOnly)
+CREDITS_RESPONSES = {200: CreditsAnswerSerializer, **refusals(*OF_ASKERS)}
+GENERATION_RESPONSES = {200: GenerationAnswerSerializer, **refusals(*OF_ASKERS, UnknownGeneration)}
+GENERATION_ROUTE_RESPONSES = {200: GenerationRouteAnswerSerializer, **refusals(*OF_ASKERS, UnknownGeneration)}
 
 OF_BODIES = (TooManyBytes, BodyTimedOut, NotJson)
 OF_PLANS = (UnknownModel, ModelNotAllowed, RateLimited, TooManyUnfit)
-PLAN_RESPONSES = {200: RouteAnswerSerializer, **refusals(*OF_KEYS, *OF_BODIES, *OF_PLANS)}
+PLAN_RESPONSES = {200: RouteAnswerSerializer, **refusals(*OF_ASKERS, *OF_BODIES, *OF_PLANS)}

@@ -44,7 +44,11 @@ SAYS_OR_CALLS = {
     ]
 }
 # Component -> what has to hold beside its shape.
+HAS_A_LABEL = {"oneOf": [{"required": ["label"]}, {"required": ["name"]}]}
+HAS_ONE_LABEL = {"not": {"required": ["label", "name"]}}
 RULES: dict[str, list[Json]] = {
+    "NewKey": [HAS_A_LABEL],
+    "KeyChange": [HAS_ONE_LABEL],
     "ChatRequest": [NAMES_A_MODEL, ASKS, STREAMS_WITH_OPTIONS, COUNTS_LOGPROBS],
     "CompletionRequest": [NAMES_A_MODEL, STREAMS_WITH_OPTIONS],
     "AssistantMessage": [SAYS_OR_CALLS],

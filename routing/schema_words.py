@@ -5,6 +5,7 @@ TAGS = {
     "embeddings": "Векторы текстов.",
     "models": "Что можно спросить и сколько это стоит. Ключ не нужен.",
     "routing": "Кто и почему отвечает, и как у провайдеров дела.",
+    "keys": "Создать, изменить и остановить ключи организации — с управляющим ключом `xr-mgmt-…`.",
     "account": "Ключ, деньги и записи о запросах.",
 }
 
@@ -21,6 +22,12 @@ SUMMARIES = {
     "planRoute": "Кто ответил бы",
     "retrieveGenerationRoute": "Почему ответил этот исполнитель",
     "listProviderStatuses": "Состояние провайдеров",
+    "listKeys": "Ключи организации",
+    "createKey": "Новый ключ",
+    "retrieveManagedKey": "Один ключ",
+    "updateKey": "Изменить ключ",
+    "deleteKey": "Остановить ключ навсегда",
+    "rotateKey": "Заменить ключ новым",
     "retrieveKey": "Ваш ключ",
     "retrieveCurrentKey": "Ваш ключ, адрес OpenRouter",
     "retrieveCredits": "Деньги",
@@ -31,7 +38,8 @@ ABOUT = """\
 Один API, совместимый с OpenAI, для российских языковых моделей: GigaChat, YandexGPT, MTS AI, GEN-T.
 
 **Ключ.** `Authorization: Bearer xr-live-…` или `x-api-key: xr-live-…`. На запросы с ключом `xr-test-…`
-отвечают двойники провайдеров, и денег это не стоит.
+отвечают двойники провайдеров, и денег это не стоит. Ключом `xr-mgmt-…` управляют другими ключами
+(`/v1/keys`); модели с ним не спросить.
 
 **Ошибки.** HTTP-статус и объект `error` в форме OpenAI. Строковый код — в `error.metadata.error_type`,
 а с заголовком запроса `X-XRouter-Error-Codes: string` — и в `error.code`. Можно ли повторить, говорят
@@ -73,6 +81,21 @@ _SAMPLING = {
     "models": "Запасные модели: их спросят по порядку, если первая не ответит.",
 }
 _MODEL = "Имя модели из GET /v1/models, любым из её имён; xrouter/auto — выбрать самому XRouter."
+_LIMIT = "Лимит этого ключа, рядом с лимитами организации; null — без него."
+_OF_KEY = {
+    "label": "Название, до 100 символов.",
+    "name": "То же, что label, как у OpenRouter.",
+    "limit": "Предел расходов, ₽; null — без предела.",
+    "limit_reset": "Как часто предел считается заново, в полночь по Москве; null и none — никогда.",
+    "expires_at": "Когда ключ перестанет работать: дата и время со смещением; null — бессрочный.",
+    "allowed_models": "Какие модели можно спрашивать; пусто или null — все.",
+    "allowed_addresses": "С каких IP-адресов и сетей; пусто или null — с любых.",
+    "requests_per_second": _LIMIT,
+    "requests_per_minute": _LIMIT,
+    "requests_per_day": _LIMIT,
+    "tokens_per_minute": _LIMIT,
+    "concurrent_requests": _LIMIT,
+}
 # Of fields that the table passes over: what becomes of them.
 UNHEARD_FIELD = "Принимается и ни на что не влияет."
 VENDORS_FIELD = "Передаётся провайдеру, если он знает это поле; иначе названо в x-xrouter-dropped."
@@ -110,6 +133,11 @@ FIELDS: dict[str, dict[str, str]] = {
         "input_type": "Для чего текст: запрос или документ, если модели это важно.",
         "user": _SAMPLING["user"],
         "provider": _SAMPLING["provider"],
+    },
+    "NewKey": {**_OF_KEY, "is_test": "true — тестовый: отвечают двойники, денег это не стоит."},
+    "KeyChange": {**_OF_KEY, "disabled": "true — отключить, false — включить снова."},
+    "KeyRotation": {
+        "grace_seconds": "Сколько секунд ещё работает прежний ключ: 0, 3600, 86400 или 604800; обычно сутки."
     },
     "Preferences": {
         "order": "Провайдеры, которых спрашивать сначала, по порядку.",
@@ -151,6 +179,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "missing": "Сколько не хватает.",
         "path": "Где ответ не подходит под response_format; пусто — весь.",
         "repairs": "Сколько раз модель спросили заново.",
+        "key_id": "Ключ, который создан раньше.",
     },
 }
 
@@ -159,6 +188,9 @@ COMPONENTS = {
     "ChatRequest": "Разговор. Нужны model (или models) и одно из двух: messages или prompt.",
     "CompletionRequest": "Текст, который надо продолжить.",
     "EmbeddingsRequest": "Тексты, из которых сделать векторы.",
+    "NewKey": "Ключ, который надо создать: нужно название. Неизвестное поле — 400.",
+    "KeyChange": "Что изменить. Неизвестное поле — 400.",
+    "KeyRotation": "Сколько ещё работает прежний ключ.",
     "Preferences": "Кого из провайдеров спрашивать. Поля, которых нет или которые null, ничего не требуют.",
     "ChatCompletion": "Ответ целиком.",
     "ChatEvent": "Событие потока.",

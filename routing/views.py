@@ -168,7 +168,7 @@ class OpenView(V1View):
         super().initial(request, *args, **kwargs)
         if "Authorization" in request.headers or "X-Api-Key" in request.headers:
             with suppress(MissingKey):  # a login of another kind, or an empty one
-                self.reader = caller_of(request)
+                self.reader = bearer_of(request)
 
 
 class ChatCompletions(V1View):
@@ -258,7 +258,7 @@ class KeyDetail(V1View):
     @extend_schema(operation_id="retrieveKey", responses=KEY_RESPONSES, examples=shown(KEY), tags=["account"])
     def get(self, request: Request) -> Response:
         """Ключ, с которым вы обращаетесь: сколько потрачено и сколько можно."""
-        statement = key_statement(caller_of(request).key_id, timezone.now())
+        statement = key_statement(bearer_of(request).key_id, timezone.now())
         return Response(KeyAnswerSerializer({"data": statement}).data)
 
 
@@ -343,6 +343,13 @@ def call_of(request: HttpRequest) -> Call:
 
 def caller_of(request: Request) -> Caller:
     """Who is calling, by the same key and the same rules as for chat. Raises AccessDenied."""
+    caller = bearer_of(request)
+    caller.check_that_it_asks()
+    return caller
+
+
+def bearer_of(request: Request) -> Caller:
+    """Who is calling, also with a key that asks no model. Raises AccessDenied."""
     return plane.current().desk.caller(arrival_of(request._request))
 
 

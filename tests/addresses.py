@@ -7,14 +7,19 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 
 
-def addresses(patterns: list[Any] | None = None, before: str = "") -> Iterator[str]:
+def addresses() -> Iterator[str]:
     """Every address there is, as it is declared."""
+    return (place for place, _view in served())
+
+
+def served(patterns: list[Any] | None = None, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every address there is, as it is declared, and what answers there."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         place = before + str(pattern.pattern).replace(r"[\s\S]", ".").replace(r"\Z", "$")
         if isinstance(pattern, URLResolver):
-            yield from addresses(pattern.url_patterns, place)
+            yield from served(pattern.url_patterns, place)
         elif isinstance(pattern, URLPattern):
-            yield place
+            yield place, pattern.callback
 
 
 def of_admin(place: str) -> str:

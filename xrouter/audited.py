@@ -25,7 +25,7 @@ WATCHED = {
     "accounts.membership": Watch(),
     "accounts.invitation": Watch(("digest",)),
     # A key drawn anew has another prefix, which tells that the hash is another too.
-    "accounts.apikey": Watch(("digest", "last_used_at")),
+    "accounts.apikey": Watch(("digest", "last_used_at", "wish")),
     "accounts.announcement": Watch(),
     "accounts.switch": Watch(("created", "modified")),
     "auth.group": Watch(many=("permissions",)),

@@ -250,6 +250,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "routing.schema.add_chat",
         "routing.embeddings.view.add_embeddings",
+        "routing.key_schema.add_keys",
         "routing.schema.add_words",
         "routing.schema_answers.add_headers",
         "routing.schema_answers.share_refusals",

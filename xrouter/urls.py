@@ -5,7 +5,7 @@ from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
-from routing import explanations, views
+from routing import explanations, key_views, views
 from routing.customers import GenerationPage
 from routing.embeddings.view import Embeddings
 from routing.pages.views import Compare, ModelPage, Models
@@ -32,6 +32,12 @@ V1 = [
     path("auth/key/", views.KeyDetail.as_view(schema=None)),
     path("key", views.Key.as_view()),
     path("key/", views.KeyDetail.as_view(schema=None)),
+    path("keys", key_views.ManagedKeys.as_view()),
+    path("keys/", key_views.ManagedKeys.as_view(schema=None)),
+    path("keys/<str:id>", key_views.ManagedKey.as_view()),
+    path("keys/<str:id>/", key_views.ManagedKey.as_view(schema=None)),
+    path("keys/<str:id>/rotate", key_views.ManagedKeyRotation.as_view()),
+    path("keys/<str:id>/rotate/", key_views.ManagedKeyRotation.as_view(schema=None)),
     path("credits", views.Credits.as_view()),
     path("credits/", views.Credits.as_view(schema=None)),
     path("generation", views.GenerationDetail.as_view()),

@@ -1,18 +1,23 @@
 """Pages that belong to no app: the documentation, and what Django itself says when it refuses or fails."""
 
+import logging
 import sys
 
 from csp.decorators import csp_update
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import redirect, render
+from django.template import loader
 from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views import defaults
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
+from monitoring.logs import report_bug
 from routing.errors import BadRequest
 from routing.views import call_of, refused
 from xrouter import guides
+
+log = logging.getLogger(__name__)
 
 API = "/v1/"
 
@@ -91,4 +96,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """500 where something beside the views failed."""
     if request.path.startswith(API):
         return refused(sys.exc_info()[1] or RuntimeError(), call_of(request))
-    return defaults.server_error(request)
+    number = call_of(request).request_id
+    report_bug(log, sys.exc_info()[1] or RuntimeError(), request_id=number)
+    # Without a request: what its context processors ask for may be what has failed.
+    html = loader.render_to_string("500.html", {"number": number})
+    return HttpResponseServerError(html, headers={"x-request-id": number})

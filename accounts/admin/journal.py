@@ -85,7 +85,7 @@ class ChangeAdmin(ModelAdmin):
 
     @admin.display(description=_("кто"), ordering="actor_email")
     def who(self, change: Change) -> Any:
-        return change.actor_email or _("система")
+        return changes.actor(change)
 
     @admin.display(description=_("адрес"), empty_value=changes.NOTHING)
     def remote_address(self, change: Change) -> str | None:

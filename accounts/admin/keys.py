@@ -27,6 +27,8 @@ def shown_once(plaintext: str) -> SafeString:
 
 def state_of(key: ApiKey) -> tuple[str, Any]:
     """In which state a key is, as a word for templates and one for people."""
+    if key.removed_at is not None:
+        return "disabled", _("удалён")
     if key.disabled_at is not None:
         return "disabled", _("отключён")
     if key.is_expired():
@@ -60,6 +62,8 @@ class Enable(Step):
     permission, form = "accounts.change_apikey", NoteForm
 
     def objection(self, key: ApiKey) -> Any:
+        if key.removed_at:
+            return _("Клиент удалил этот ключ навсегда.")
         return "" if key.disabled_at else _("Ключ не отключён.")
 
     def consequences(self, key: ApiKey) -> list[Any]:

@@ -5,19 +5,22 @@ from typing import Any
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import roles
+from accounts import letters, roles
 from accounts.admin.staff import GivesRoles, GuardsRights, RoleFilter
 from accounts.admin.steps import HasSteps, Step
 from accounts.models import Membership, User
 from accounts.second_factor import forget_second_factor, has_second_factor
+
+FOUND = 302  # where a form was taken, the page leads on
 
 
 class ForgetSecondFactor(Step):
@@ -36,6 +39,7 @@ class ForgetSecondFactor(Step):
 
     def take(self, request: HttpRequest, person: User, typed: dict[str, Any]) -> tuple[Any, None]:
         forget_second_factor(person)
+        letters.tell_of_change(request, letters.Changed.SECOND_FACTOR, person.email)
         messages.success(request, _("Второй фактор забыт."))
         return gettext("Второй фактор забыт"), None
 
@@ -91,6 +95,19 @@ class UserAdmin(GuardsRights, HasSteps, DjangoUserAdmin, ModelAdmin):
         (_("Даты"), {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        former = form.initial.get("email", "") if change else ""
+        super().save_model(request, obj, form, change)
+        if former and former != obj.email:  # to the former one: its owner can still object
+            letters.tell_of_change(request, letters.Changed.EMAIL, obj.email, former)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        answer = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and answer.status_code == FOUND:
+            person = self.get_object(request, unquote(id))
+            letters.tell_of_change(request, letters.Changed.PASSWORD, person.email)
+        return answer
 
     def may_take(self, request: HttpRequest, step: Step, row: User) -> bool:
         """Nobody with himself: a session that was left open would do it; nor with one who may do more."""

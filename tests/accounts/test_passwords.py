@@ -11,7 +11,7 @@ from django.test import Client as Browser
 
 from accounts.models import User
 from tests.accounts.test_signing_up import EMAIL, Counting, link_in, sign_in, sign_up
-from tests.builders import alice
+from tests.builders import alice, operators_browser
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "ромашка-и-пароль", "василёк-и-пароль"
@@ -173,3 +173,59 @@ def test_a_name_is_changed_and_one_that_is_too_long_is_not(person, signed_in):
 
     assert User.objects.get(pk=person.pk).name == "Алиса Селезнёва"
     assert refused.context["form"].has_error("name")
+
+
+# --- Letters of what was changed -------------------------------------------------------------------
+
+
+def check_letter(letter: mail.EmailMessage, email: str, subject: str) -> None:
+    """It says what has happened, and has nothing to follow."""
+    assert (letter.to, letter.subject) == ([email], f"{subject} — XRouter")
+    assert email in letter.body
+    assert "Забыли пароль?" in letter.body
+    assert "://" not in letter.body
+    assert "www." not in letter.body
+
+
+def test_a_changed_password_is_told_to_its_owner(person, signed_in):
+    signed_in.post("/account/password/", {"oldpassword": "не тот", "password1": NEW})
+    assert mail.outbox == []
+
+    signed_in.post("/account/password/", {"oldpassword": OLD, "password1": NEW})
+
+    (letter,) = mail.outbox
+    check_letter(letter, person.email, "Пароль изменён")
+    assert "IP-адрес: 127.0.0.1" in letter.body
+    assert NEW not in letter.body
+
+
+def test_a_password_set_by_a_letter_is_told_too(client, person):
+    ask(client)
+    set_by_link(client, link_in(mail.outbox[0]))
+
+    check_letter(mail.outbox[1], person.email, "Пароль изменён")
+
+
+def test_what_an_operator_changes_of_the_way_in_is_told_to_whose_it_is(person):
+    operator = operators_browser()
+    page = f"/admin/accounts/user/{person.pk}/"
+    rows = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+
+    operator.post(f"{page}change/", {"email": person.email, "name": "Алиса", "is_active": "on", **rows})
+    assert mail.outbox == []
+    operator.post(f"{page}password/", {"usable_password": "true", "password1": NEW, "password2": NEW})
+    operator.post(f"{page}change/", {"email": "new@romashka.example", "is_active": "on", **rows})
+
+    password, email = mail.outbox
+    check_letter(password, "alice@romashka.example", "Пароль изменён")
+    assert (email.to, email.subject) == (["alice@romashka.example"], "Почта для входа изменена — XRouter")
+    assert "new@romashka.example" in email.body
+
+
+def test_a_letter_that_cannot_be_sent_keeps_no_change_back(person, signed_in, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+    signed_in.post("/account/password/", {"oldpassword": OLD, "password1": NEW})
+
+    assert sign_in(Browser(), person.email, NEW).status_code == 302

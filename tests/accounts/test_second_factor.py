@@ -12,6 +12,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
+from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.urls import reverse
@@ -303,6 +304,9 @@ def test_whoever_turns_it_off_is_let_in_by_password_alone(client, operator, secr
     client.post("/mfa/totp/deactivate/")
 
     assert not Authenticator.objects.exists()
+    (letter,) = mail.outbox
+    assert (letter.to, letter.subject) == ([operator.email], "Второй фактор снят — XRouter")
+    assert "://" not in letter.body
     client.post("/logout/")
     assert give_password(client)["location"] == "/admin/"
 
@@ -353,6 +357,7 @@ def test_an_owner_forgets_it_for_somebody_who_has_lost_it(client, operator, secr
     assert mute.context["form"].errors.keys() == {"reason"}
     assert done["location"] == address
     assert not Authenticator.objects.filter(user=forgotten).exists()
+    assert [letter.to for letter in mail.outbox] == [[forgotten.email]]
     entry = Change.objects.get_for_object(forgotten).first()
     assert (entry.actor, "звонил, сменил телефон" in str(entry.additional_data)) == (owner, True)
     assert page_that_forgets(forgotten) not in client.get(address).content.decode()

@@ -292,3 +292,48 @@ def test_an_operator_removes_a_person_with_the_consents_and_no_consent_alone(cli
 
     assert alone.status_code == 403
     assert not User.objects.filter(pk=person.pk).exists()
+
+
+# --- One more client -------------------------------------------------------------------------------
+
+NEW = "/account/organisations/new/"
+
+
+def test_whoever_is_here_makes_a_few_more_clients_for_himself_and_owns_them(client):
+    person = alice()
+    client.force_login(person)
+
+    answers = [client.post(NEW, {"name": name}) for name in ("Ромашка", "Сирень", "Лютик")]
+
+    names = [one.name for one in person.clients.order_by("pk")]
+    assert names == ["Ромашка", "Ромашка (alice@romashka.example)", "Сирень"]
+    assert [answer.status_code for answer in answers] == [302, 302, 200]
+    assert "обратитесь к оператору" in answers[2].content.decode()
+    assert {one.role for one in person.memberships.all()} == {Role.OWNER}
+    assert wallet_of(person.clients.last()).balance == 0
+
+
+def test_an_owner_who_was_invited_may_make_as_many_as_others(client):
+    person = make_user()
+    for _ in range(3):
+        make_client(founder=alice()).memberships.create(user=person, role=Role.OWNER)
+    client.force_login(person)
+
+    assert client.post(NEW, {"name": "Лютик"}).status_code == 302
+
+
+def test_where_sign_up_is_closed_nobody_makes_clients_for_himself(client, settings):
+    settings.XROUTER_SIGN_UP = False
+    client.force_login(alice())
+
+    assert client.get(NEW).status_code == client.post(NEW, {"name": "Лютик"}).status_code == 404
+    assert NEW not in client.get("/account/").content.decode()
+
+
+@pytest.mark.parametrize("name", ["", "я" * 151, "https://spam.example", "www.spam", "a@b"])
+def test_a_name_that_is_none_makes_no_client(client, name):
+    person = alice()
+    client.force_login(person)
+
+    assert client.post(NEW, {"name": name}).context["form"].errors.keys() == {"name"}
+    assert person.clients.count() == 1

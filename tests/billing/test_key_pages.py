@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from accounts.keys import digest
 from accounts.models import ApiKey, Client, Membership, Role
-from billing import key_pages
+from billing import key_changes
 from billing.models import Cap, Reset
 from billing.money import roubles
 from tests.builders import eve, make_client, make_key, make_user, romashka
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["", "new/", "{key}/", "{key}/stop/", "{key}/start/", "{key}/rotate/"]
+PAGES = ["", "new/", "{key}/", "{key}/stop/", "{key}/remove/", "{key}/start/", "{key}/rotate/"]
 
 
 def browser_of(client: Client, role: Role = Role.DEVELOPER) -> Browser:
@@ -86,12 +86,12 @@ def test_what_makes_no_sense_is_told_and_makes_no_key(
 def test_a_client_has_only_so_many_keys(
     browser: Browser, home: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_pages, "ROOM", 1)
+    monkeypatch.setattr(key_changes, "ROOM", 1)
     make_key(home)
 
     answer = browser.post(at(home, "new/"), {"label": "Ещё", "kind": "live"})
 
-    assert "больше нельзя" in answer.content.decode()
+    assert "слишком много" in answer.content.decode()
     assert home.keys.count() == 1
 
 
@@ -128,6 +128,20 @@ def test_a_key_is_stopped_and_started(browser: Browser, home: Client) -> None:
     browser.post(at(home, f"{key.pk}/start/"))
     key.refresh_from_db()
     assert key.works()
+
+
+def test_a_key_is_removed_for_good_and_its_page_says_so(browser: Browser, home: Client) -> None:
+    key, _ = make_key(home)
+
+    assert "навсегда" in browser.get(at(home, f"{key.pk}/remove/")).content.decode()
+    browser.post(at(home, f"{key.pk}/remove/"))
+    browser.post(at(home, f"{key.pk}/start/"))
+    browser.post(at(home, f"{key.pk}/"), {"label": "другой"})
+
+    key.refresh_from_db()
+    assert (key.works(), key.label) == (False, "сервер")
+    assert browser.get(at(home)).context["rows"] == []
+    assert "больше не заработает" in browser.get(at(home, f"{key.pk}/")).content.decode()
 
 
 def test_a_key_is_replaced_by_its_like_and_works_on_for_a_while(browser: Browser, home: Client) -> None:
@@ -202,3 +216,51 @@ def test_the_list_costs_as_many_questions_for_many_keys(
 
     with django_assert_max_num_queries(10):
         assert len(browser.get(at(home)).context["rows"]) == ApiKey.objects.count()
+
+
+def test_a_form_that_comes_twice_makes_one_key_and_shows_it_once(browser: Browser, home: Client) -> None:
+    form = {"label": "Сайт", "kind": "live", "wish": browser.get(at(home, "new/")).context["wish"]}
+
+    wrong = browser.post(at(home, "new/"), {**form, "label": ""})
+    first, second = (browser.post(at(home, "new/"), form) for _ in range(2))
+
+    key = home.keys.get()
+    assert wrong.context["wish"] == form["wish"]
+    assert second["location"] == at(home, f"{key.pk}/")
+    told = browser.get(second["location"]).content.decode()
+    assert "уже отправлена" in told
+    assert first.context["plaintext"] not in told
+    # Of another person the same is another wish.
+    browser_of(home).post(at(home, "new/"), form)
+    assert home.keys.count() == 2
+
+
+def test_a_key_leads_to_what_was_asked_with_it(browser: Browser, home: Client) -> None:
+    key, _ = make_key(home)
+    html = browser.get(at(home, f"{key.pk}/")).content.decode()
+
+    for page in ("usage/", "usage/generations/"):
+        address = f"/dashboard/{home.pk}/{page}?key={key.pk}"
+        assert f'href="{address}"' in html
+        assert browser.get(address).context["form"].cleaned_data["key"] == key
+
+
+def test_an_expired_key_may_still_be_renamed(browser: Browser, home: Client) -> None:
+    moment = timezone.now() - timedelta(days=1)
+    key, _ = make_key(home)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=moment)
+    typed = f"{timezone.localtime(moment):%Y-%m-%dT%H:%M}"
+
+    assert browser.post(at(home, f"{key.pk}/"), {"label": "x", "expires_at": typed}).status_code == 302
+    key.refresh_from_db()
+    assert (key.label, key.expires_at) == ("x", moment)
+
+
+@pytest.mark.parametrize("field", ["cap", "allowed_models", "requests_per_minute"])
+def test_a_management_key_spends_nothing_and_has_no_limits_of_it(home: Client, field: str) -> None:
+    owner = browser_of(home, Role.OWNER)
+
+    answer = owner.post(at(home, "new/"), {"label": "x", "kind": "mgmt", field: "5"})
+
+    assert list(answer.context["form"].errors) == [field]
+    assert not home.keys.exists()

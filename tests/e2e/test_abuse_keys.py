@@ -159,7 +159,9 @@ class Shown:
 
 
 # What an address is: open to all but bad keys, to all, to keys, to who is signed in, to operators.
+# And to management keys.
 OPEN, PUBLIC, KEY, PERSON, STAFF = "open", "public", "key", "person", "staff"
+MANAGING = "managing"
 # As the table of addresses has it: (an example of it, what it is).
 ADDRESSES: dict[str, tuple[str, str]] = {
     "": ("/", PUBLIC),
@@ -187,6 +189,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "account/": ("/account/", PERSON),
     "account/password/": ("/account/password/", PERSON),
     "account/password/new/": ("/account/password/new/", PUBLIC),
+    "account/organisations/new/": ("/account/organisations/new/", PERSON),
     "account/sessions/": ("/account/sessions/", PERSON),
     "account/sessions/<int:pk>/end/": ("/account/sessions/1/end/", PERSON),
     "invitations/<str:token>/": ("/invitations/x/", PUBLIC),
@@ -207,6 +210,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "dashboard/<int:pk>/keys/new/": ("/dashboard/1/keys/new/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/": ("/dashboard/1/keys/1/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/stop/": ("/dashboard/1/keys/1/stop/", PERSON),
+    "dashboard/<int:pk>/keys/<int:number>/remove/": ("/dashboard/1/keys/1/remove/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/start/": ("/dashboard/1/keys/1/start/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/rotate/": ("/dashboard/1/keys/1/rotate/", PERSON),
     "dashboard/playground/": ("/dashboard/playground/", PERSON),
@@ -252,6 +256,9 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     r"v1/^parameters/(?P<model>.*[^/])$": ("/v1/parameters/solo/openai", OPEN),
     "v1/auth/key": ("/v1/auth/key", KEY),
     "v1/key": ("/v1/key", KEY),
+    "v1/keys": ("/v1/keys", MANAGING),
+    "v1/keys/<str:id>": ("/v1/keys/xr-live-00000000", MANAGING),
+    "v1/keys/<str:id>/rotate": ("/v1/keys/xr-live-00000000/rotate", MANAGING),
     "v1/credits": ("/v1/credits", KEY),
     "v1/generation": ("/v1/generation?id=gen-" + "0" * 32, KEY),
     "v1/generation/route": ("/v1/generation/route?id=gen-" + "0" * 32, KEY),
@@ -261,6 +268,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     r"^v1(/.*)?$": ("/v1/nothing/at/all", PUBLIC),
 }
 WITH_SLASH = {
+    *("v1/keys/", "v1/keys/<str:id>/", "v1/keys/<str:id>/rotate/"),
     *("v1/models/", "v1/auth/key/", "v1/key/", "v1/credits/", "v1/generation/", "v1/generation/route/"),
     *("v1/route/plan/", "v1/providers/status/", r"v1/^models/(?P<model>.+)/endpoints/$"),
     *(r"v1/^models/(?P<model>.+)/capabilities/$", r"v1/^parameters/(?P<model>.*[^/])/$"),
@@ -270,6 +278,7 @@ POSTED = {
     "/v1/completions": {"model": "solo/openai", "prompt": "Привет"},
     "/v1/embeddings": {"model": "vectors/openai", "input": "Привет"},
     "/v1/route/plan": HELLO,
+    "/v1/keys/xr-live-00000000/rotate": {},
 }
 OUTSIDE_ADMIN = "admin/login/"
 
@@ -337,14 +346,14 @@ def test_a_bad_key_opens_nothing_that_looks_at_keys(
 ):
     shown = Shown(bad(installation), cookies if signed_in else None)
 
-    told = statuses(shown, door, examples(KEY, OPEN))
+    told = statuses(shown, door, examples(KEY, MANAGING, OPEN))
 
     assert set(told.values()) <= {401, 403}, told
 
 
 def test_without_a_key_a_login_of_the_pages_opens_no_more_than_nothing(door: Server, cookies: dict[str, str]):
     for shown in (Shown(), Shown(cookies=cookies)):
-        told = statuses(shown, door, examples(KEY))
+        told = statuses(shown, door, examples(KEY, MANAGING))
         assert set(told.values()) == {401}, told
         told = statuses(shown, door, examples(OPEN))
         assert set(told.values()) == {200}, told
@@ -362,6 +371,20 @@ def test_a_good_key_opens_its_own(
     absent = {path for path in told if path.startswith("/v1/generation")}
     assert {told.pop(path) for path in absent} == {404}
     assert set(told.values()) == {200}, told
+
+
+def test_keys_for_models_and_keys_for_keys_open_nothing_of_each_other(
+    installation: Installation, door: Server, key: str
+):
+    managing = Shown(a_key(installation, kind=Kind.MANAGEMENT))
+    of_itself = {"/v1/key", "/v1/auth/key", "/v1/key/", "/v1/auth/key/"}
+
+    told = statuses(managing, door, examples(KEY))
+    assert {path for path, status in told.items() if status == 200} == of_itself
+    assert {status for path, status in told.items() if path not in of_itself} == {403}
+    assert set(statuses(managing, door, examples(OPEN)).values()) == {200}
+    assert managing.ask(door, "GET", "/v1/keys", None).status_code == 200
+    assert set(statuses(Shown(key), door, examples(MANAGING)).values()) == {403}
 
 
 def test_a_key_opens_no_page_of_people_and_a_person_no_page_of_operators(
@@ -400,6 +423,23 @@ async def test_a_key_revoked_while_it_streams_is_refused_by_every_process(
 
     assert await asyncio.to_thread(wait_until, lambda: told() == {401}, WITHIN)
     assert (await line.rest()).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+def test_what_programs_do_to_a_key_is_in_force_in_every_process(installation: Installation, workers: Server):
+    managing = Shown(a_key(installation, kind=Kind.MANAGEMENT))
+    made = managing.ask(workers, "POST", "/v1/keys", {"label": "программа"}).json()
+    address = f"/v1/keys/{made['data']['id']}"
+
+    def told() -> set[int]:
+        return {ask(workers, made["key"], HELLO).status for _ in range(10)}
+
+    assert wait_until(lambda: told() == {200}, WITHIN)
+    managing.ask(workers, "PATCH", address, {"disabled": True})
+    assert wait_until(lambda: told() == {401}, WITHIN)
+    managing.ask(workers, "PATCH", address, {"disabled": False, "allowed_models": ["vectors/openai"]})
+    assert wait_until(lambda: told() == {403}, WITHIN)
+    assert managing.ask(workers, "DELETE", address, None).json()["deleted"]
+    assert wait_until(lambda: told() == {401}, WITHIN)
 
 
 # --- Sheer number ---------------------------------------------------------------------------------------

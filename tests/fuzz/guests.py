@@ -34,17 +34,21 @@ def client_of(name: str, money: int, **fields: object) -> Client:
     return made
 
 
-def key_of(client: Client, **fields: object) -> str:
-    return make_key(client, "fuzz", **fields)[1]
+def key_of(client: Client, kind: Kind = Kind.LIVE, **fields: object) -> str:
+    return make_key(client, "fuzz", kind, **fields)[1]
 
 
 def keys() -> dict[str, list[str]]:
-    """Who has plenty of everything, who has little, and who has keys that are worth nothing."""
+    """Who has plenty of everything, who has little, and who has keys that are worth nothing.
+
+    The keeper's are for what the rich do to their keys.
+    """
     rich = [client_of(f"Богатый {number}", 1_000_000, plan="paid", **PLENTY) for number in range(RICH)]
     blocked = client_of("Отключённый", 100, plan="paid", is_active=False)
     yesterday = timezone.now() - timedelta(days=1)
     return {
         "rich": [key_of(each) for each in rich],
+        "keeper": [key_of(each, Kind.MANAGEMENT) for each in rich],
         "poor": [key_of(client_of("Бедный", 1)), key_of(client_of("Пустой", 0, plan="paid"))],
         "stranger": [
             key_of(blocked),

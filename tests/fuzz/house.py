@@ -36,9 +36,11 @@ def running() -> Iterator[House]:
             "express": installation.start_web("express", XROUTER_EXPRESS="1"),
             "framework": installation.start_web("framework", XROUTER_EXPRESS="0"),
         }
-        yield House(
-            servers, {name: Visitor(keys.get(name, ()), is_let_in=name in LET_IN) for name in VISITORS}
-        )
+        managing = {"rich": keys["keeper"]}
+        visitors = {
+            name: Visitor(keys.get(name, ()), name in LET_IN, managing.get(name, ())) for name in VISITORS
+        }
+        yield House(servers, visitors)
 
 
 def furnish(installation: Installation) -> None:

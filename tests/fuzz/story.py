@@ -33,6 +33,7 @@ class Visitor:
 
     keys: Sequence[str] = ()
     is_let_in: bool = True
+    managing: Sequence[str] = ()  # for what is done to keys, where the others open nothing
 
 
 @dataclass
@@ -88,7 +89,7 @@ def _ask(tally: Tally, published: dict[str, Any], visitor: Visitor, how: dict[st
     config = SchemathesisConfig.from_dict(how)
     schema = schemathesis.openapi.from_dict(json.loads(json.dumps(published)), config=config)
     if visitor.keys:
-        schema.auth(refresh_interval=None)(_provider(visitor.keys))
+        schema.auth(refresh_interval=None)(_provider(visitor.keys, visitor.managing or visitor.keys))
     for event in from_schema(schema).execute():
         _note(tally, event, visitor)
 
@@ -124,13 +125,13 @@ def _reached(shapes: dict[str, Any], value: Any) -> set[str]:
     return found
 
 
-def _provider(keys: Sequence[str]) -> type:
+def _provider(keys: Sequence[str], managing: Sequence[str]) -> type:
     """The tool's authentication with one key after the other: limits are each client's own."""
-    order = cycle(keys)
+    order, managers = cycle(keys), cycle(managing)
 
     class Ours:
         def get(self, case: Any, context: Any) -> str:
-            return next(order)
+            return next(managers if case.operation.path.startswith("/v1/keys") else order)
 
         def set(self, case: Any, key: str, context: Any) -> None:
             case.headers["Authorization"] = f"Bearer {key}"

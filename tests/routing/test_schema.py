@@ -20,6 +20,7 @@ from routing.embeddings.reading import read_texts
 from routing.emitter import Emitter
 from routing.envelope import ENVELOPES
 from routing.errors import BadRequest
+from routing.key_shape import KeyChange, KeyRotation, NewKey, read_only
 from routing.reading import read_chat
 from routing.schema import ChatChunk, Delta, ErrorMetadata
 from routing.texts import read_text
@@ -56,6 +57,13 @@ USAGE = {
         "usage_source": "provider",
         "upstream_inference_cost": None,
     },
+}
+# Where management keys act.
+KEYS_READ = ("/v1/keys", "/v1/keys/{id}", "/v1/keys/{id}/rotate")
+WRITTEN_OF_KEYS = {
+    ("/v1/keys", "post"): NewKey,
+    ("/v1/keys/{id}", "patch"): KeyChange,
+    ("/v1/keys/{id}/rotate", "post"): KeyRotation,
 }
 KEYS = [{"bearer": []}, {"apiKey": []}]
 INFERENCE = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
@@ -122,6 +130,7 @@ def test_it_names_what_is_served(schema):
             "/v1/generation/route",
             "/v1/providers/status",
             "/v1/key",
+            *KEYS_READ,
         ),
         *ACCOUNT,
     }
@@ -197,6 +206,23 @@ def test_examples_of_requests_are_read_and_of_the_declared_shape(schema, path, r
         shape.validate(shown["value"])
         assert shown["value"]["model"] in {*read_catalogue()["models"], "xrouter/auto"}
         assert read(json.dumps(shown["value"]).encode())
+
+
+@pytest.mark.parametrize(("where", "read"), WRITTEN_OF_KEYS.items())
+def test_examples_of_what_is_asked_and_told_of_keys_are_of_the_declared_shape(schema, where, read):
+    path, method = where
+    asked = schema["paths"][path][method]
+    request = asked["requestBody"]["content"]["application/json"]
+    answer = asked["responses"]["200"]["content"]["application/json"]
+
+    for content in (request, answer):
+        shape = Draft202012Validator({**schema, **content["schema"]})
+        for shown in content["examples"].values():
+            shape.validate(shown["value"])
+    for shown in request["examples"].values():
+        assert read_only(read, json.dumps(shown["value"]).encode())
+    (made,) = answer["examples"].values()
+    assert set(made["value"]["data"]) == set(schema["components"]["schemas"]["ManagedKey"]["properties"])
 
 
 @pytest.mark.parametrize("path", INFERENCE)
@@ -313,7 +339,11 @@ def test_headers_of_answers_are_those_that_browsers_may_see(schema):
 
 
 @pytest.mark.parametrize(
-    "component", ["ChatRequest", "CompletionRequest", "EmbeddingsRequest", "Preferences"]
+    "component",
+    [
+        *("ChatRequest", "CompletionRequest", "EmbeddingsRequest", "Preferences"),
+        *("NewKey", "KeyChange", "KeyRotation"),
+    ],
 )
 def test_every_field_of_a_request_is_explained(schema, component):
     fields = schema["components"]["schemas"][component]["properties"]
@@ -324,7 +354,7 @@ def test_every_field_of_a_request_is_explained(schema, component):
 def test_every_request_has_a_body_where_one_is_read(schema):
     bodies = [each["requestBody"]["required"] for each in operations(schema) if "requestBody" in each]
 
-    assert bodies == [True] * len(POSTS)
+    assert bodies == [True] * (len(POSTS) + len(WRITTEN_OF_KEYS))
 
 
 def test_every_operation_is_explained_and_has_a_tag(schema):
