@@ -93,6 +93,7 @@ export class Talk {
     const turn = { role: "assistant", asked: this.model, content: "", reasoning: "", calls: [], facts: {}, state: "on its way" };
     const view = this.#add(turn);
     this.halting = new AbortController();
+    this.requestId = "";
     this.#showState();
     try {
       await this.#hear(chat, turn, view);
@@ -105,6 +106,14 @@ export class Talk {
     this.#showState();
     this.#offerResults(turn);
     if (turn.state === "stopped" || (turn.error && turn.content)) this.#learnCost(turn, view);
+  }
+
+  // Before anything is taken from the page or put there.
+  #mayAsk() {
+    if (this.isBusy || !this.page.spends) return false;
+    if (this.page.settings.parameters()) return true;
+    this.page.settings.showWhatIsWrong();
+    return false;
   }
 
   async #hear(chat, turn, view) {
@@ -135,7 +144,7 @@ export class Talk {
     if (!(error instanceof Refused)) console.warn(error.name); // no word of the conversation
     const kind = error instanceof Refused ? error.kind : "unknown";
     const said = error instanceof Refused ? error.message : "";
-    turn.error = { kind, message: said, requestId: error.requestId || (turn.content ? this.requestId : "") };
+    turn.error = { kind, message: said, requestId: error.requestId || this.requestId };
   }
 
   // Whoever hangs up gets no last event; what he has paid is known a moment later.
@@ -158,7 +167,7 @@ export class Talk {
   }
 
   retry() {
-    if (this.isBusy) return;
+    if (!this.#mayAsk()) return;
     while (this.turns.at(-1)?.role === "assistant") this.#drop();
     if (this.turns.length) this.ask();
   }
@@ -195,13 +204,14 @@ export class Talk {
   // --- Calls: the person is the program that answers them ------------------------------------------
 
   #offerResults(turn) {
-    if (!turn.calls.length || turn.state !== "whole" || turn !== this.turns.at(-1)) return;
+    if (!this.page.spends || !turn.calls.length || turn.state !== "whole" || turn !== this.turns.at(-1)) return;
     const { words } = this.told;
     const fields = turn.calls.map((call) => element("textarea", { rows: 3, "aria-label": filled(words.result, { name: call.name }) }));
     const labels = turn.calls.map((call, index) => element("label", { class: "field" }, filled(words.result, { name: call.name }), fields[index]));
     const form = element("form", { class: "results" }, ...labels, element("button", { class: "button plain", textContent: words.give }));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
+      if (!this.#mayAsk()) return;
       turn.calls.forEach((call, index) => this.#add({ role: "tool", id: call.id, name: call.name, content: fields[index].value }));
       this.ask();
     });
