@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from allauth.usersessions.models import UserSession
 from django.test import Client as Browser
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Client, Invitation, Membership, Role, User
 from billing.models import Cap, Generation
+from routing.playground import shelf
 from tests.addresses import served
 from tests.builders import make_client, make_generation, make_key, make_user
 from tests.e2e.test_abuse_keys import ADDRESSES, PERSON, PUBLIC
@@ -36,6 +38,7 @@ class Home:
     invitation: Invitation
     generation: Generation
     session: UserSession
+    conversation: UUID  # the owner's
 
     def browser_of(self, role: Role) -> Browser:
         person, browser = make_user(), Browser()
@@ -51,6 +54,8 @@ NAMED_AFTER: dict[str, Callable[[Home], Any]] = {
     "members": lambda home: home.membership.pk,
     "invitations": lambda home: home.invitation.pk,
     "generations": lambda home: home.generation.pk,
+    "answers": lambda home: home.generation.pk,
+    "conversations": lambda home: home.conversation,
     "sessions": lambda home: home.session.pk,
 }
 
@@ -59,7 +64,7 @@ def home(name: str, said: str = "сервер") -> Home:
     """A new client; ``said`` is what people and programs have called everything."""
     client = make_client(name, balance="100")
     owner = make_user(f"owner{client.pk}@home.example", name=said)
-    Membership.objects.create(user=owner, client=client, role=Role.OWNER)
+    owners = Membership.objects.create(user=owner, client=client, role=Role.OWNER)
     colleague = make_user(f"colleague{client.pk}@home.example", name=said)
     membership = Membership.objects.create(user=colleague, client=client, role=Role.DEVELOPER)
     key, plaintext = make_key(client, said, created_by=owner)
@@ -90,7 +95,10 @@ def home(name: str, said: str = "сервер") -> Home:
         data={},
     )
     secret = plaintext.removeprefix(key.prefix)
-    return Home(client, owner, browser, key, secret, membership, invitation, generation, session)
+    conversation = shelf.add(owners, said, {"said": said})
+    return Home(
+        client, owner, browser, key, secret, membership, invitation, generation, session, conversation
+    )
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 import pytest
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.callers import load_caller
+from accounts.errors import NobodysKey
 from accounts.models import ApiKey, Client, Membership, Role, Switch
 from accounts.playground import key_for
 from billing.rotation import rotate
@@ -145,7 +145,7 @@ def test_each_member_has_one_key_that_v1_does_not_know_and_that_is_not_replaced(
     assert "rotate" not in page
     browser.post(f"/dashboard/{home.pk}/keys/{key.pk}/rotate/", {"grace": "0"})
     assert not home.keys.filter(predecessor=key).exists()
-    with pytest.raises(ValidationError, match="песочницы"):
+    with pytest.raises(NobodysKey, match="песочницы"):
         rotate(key, timedelta(0), member.user)
 
 
