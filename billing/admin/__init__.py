@@ -1,5 +1,29 @@
 """The operators' desk for money: prices are edited, history is read, and money moves by the ledger only."""
 
-from billing.admin import accounts, caps, payments, prices, promo, proposals, records, transfers, watch
+from billing.admin import (
+    accounts,
+    caps,
+    invoices,
+    notices,
+    payments,
+    prices,
+    promo,
+    proposals,
+    records,
+    transfers,
+    watch,
+)
 
-__all__ = ["accounts", "caps", "payments", "prices", "promo", "proposals", "records", "transfers", "watch"]
+__all__ = [
+    "accounts",
+    "caps",
+    "invoices",
+    "notices",
+    "payments",
+    "prices",
+    "promo",
+    "proposals",
+    "records",
+    "transfers",
+    "watch",
+]

@@ -1,10 +1,21 @@
 """Money in templates, ``{{ wallet.balance|roubles }}``, and other long figures: ``{{ tokens|grouped }}``."""
 
+from typing import Any
+
 from django import template
 
+from accounts.models import Client
 from billing import figures
+from billing.ledger import wallet_of
 
 register = template.Library()
 
 for shown in (figures.grouped, figures.roubles, figures.plain_roubles, figures.signed_roubles):
     register.filter(shown)
+
+
+@register.inclusion_tag("billing/low_balance.html")
+def low_balance(client: Client) -> dict[str, Any]:
+    """Tells who looks at the client's pages that its money runs out, while it does."""
+    wallet = wallet_of(client)
+    return {"wallet": wallet if wallet.is_low() else None}

@@ -13,10 +13,11 @@ from accounts.models import Client, Membership
 from billing import ledger
 from billing.generations import GenerationRecord
 from billing.holds import Ask
+from billing.ledger_views import MOVEMENTS_PER_PAGE
 from billing.models import Cap, KeyDay, PromoCode, Reset
 from billing.money import roubles
 from billing.promo import TRIES
-from billing.views import GENERATIONS_PER_PAGE, MOVEMENTS_PER_PAGE
+from billing.views import GENERATIONS_PER_PAGE
 from tests.builders import alice, bob, eve, make_client, make_generation, make_key, make_user, romashka
 
 pytestmark = pytest.mark.django_db
