@@ -21,7 +21,7 @@ from billing.models import Alert, AlertKind, EventKind
 from billing.money import Micro, as_roubles
 from billing.readers import readers_of, unwanted
 from billing.snapshot import alone
-from billing.telling import tell_but_by_mail
+from billing.telling import News, tell_but_by_mail
 
 log = logging.getLogger(__name__)
 
@@ -120,8 +120,7 @@ def _tell(occasions: list[Occasion]) -> int:
     ]
     with transaction.atomic():
         Alert.objects.bulk_create(told, ignore_conflicts=True)
-        for occasion in occasions:
-            tell_but_by_mail(occasion.client_id, TOLD_AS[occasion.kind], occasion.subject, facts(occasion))
+        tell_but_by_mail(News(o.client_id, TOLD_AS[o.kind], o.subject, facts(o)) for o in occasions)
     clients = {occasion.client_id for occasion in occasions}
     readers, silent = readers_of(clients), unwanted(clients)
     count = 0

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -107,7 +108,7 @@ class InvoiceAdmin(AddsUp, Exports, History):
 
     @admin.display(description=gettext_lazy("состояние"))
     def standing(self, row: Invoice) -> str:
-        return _("ждёт второй подписи") if row.is_being_paid else InvoiceState(row.state).label
+        return _("ждёт второй подписи") if row.is_being_paid else str(InvoiceState(row.state).label)
 
     @admin.display(description=gettext_lazy("предложение"))
     def of_proposal(self, row: Invoice) -> str:
@@ -162,16 +163,14 @@ class InvoiceAdmin(AddsUp, Exports, History):
         decide = next((do for name, do in ANSWERS.items() if name in request.POST), None)
         if decide is None:
             raise PermissionDenied
-        before = self.standing(asked)
         try:
-            sentence = decide(request, number)
+            with transaction.atomic():  # what was done is written down, or is not done
+                sentence = decide(request, number)
+                record(request, Invoice, sentence, asked)
         except BillingError as exc:
             told = _("Ничего не сделано. {why}").format(why=_(str(exc)))
             self.message_user(request, told, messages.ERROR)
         else:
-            asked = Invoice.objects.select_related("proposal").get(pk=number)
-            changes = {_("состояние"): (before, self.standing(asked))}
-            record(request, Invoice, sentence, asked, changes)
             self.message_user(request, sentence, messages.SUCCESS)
         return redirect(reverse("admin:billing_invoice_change", args=[number]))
 

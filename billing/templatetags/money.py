@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.template import Context
 
 from accounts.models import Client
 from billing import figures
@@ -14,8 +15,8 @@ for shown in (figures.grouped, figures.roubles, figures.plain_roubles, figures.s
     register.filter(shown)
 
 
-@register.inclusion_tag("billing/low_balance.html")
-def low_balance(client: Client) -> dict[str, Any]:
+@register.inclusion_tag("billing/low_balance.html", takes_context=True)
+def low_balance(context: Context, client: Client) -> dict[str, Any]:
     """Tells who looks at the client's pages that its money runs out, while it does."""
-    wallet = wallet_of(client)
+    wallet = context.get("wallet") or wallet_of(client)
     return {"wallet": wallet if wallet.is_low() else None}

@@ -339,7 +339,7 @@ def test_queries_do_not_grow_with_rows(client, home, django_assert_max_num_queri
         ledger.place_hold(Ask(uuid4(), home.pk, key.pk, 1, 1, 60))
         make_generation(home)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         page(client, home)
 
 
