@@ -49,7 +49,7 @@ class MoneyView(PrivateView):
 
 class ThresholdForm(forms.Form):
     below = RoublesFormField(
-        label=_("Предупреждать, когда на балансе меньше, ₽"),
+        label=_("На балансе меньше, ₽"),
         min_value=0,
         required=False,
         help_text=_("Пусто или 0 — не предупреждать."),

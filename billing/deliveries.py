@@ -15,6 +15,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from accounts.errors import Unreadable
 from billing.event_letters import letter
@@ -37,7 +38,8 @@ BATCH, HANDS = 32, 8
 # Seconds after which no new batch begins: one of two processes of the worker must not be ours for long.
 ENOUGH = 10.0
 KEPT = timedelta(days=30)
-OFF = "Канал отключён."
+OFF = gettext_noop("Канал отключён.")
+UNMAILED = gettext_noop("Письмо не ушло.")
 
 
 def send_due() -> int:
@@ -100,7 +102,7 @@ def _mailed(delivery: Delivery) -> Receipt:
     except (SMTPException, OSError, ValueError) as exc:
         # Neither its text nor a traceback: they quote addresses.
         log.error("a notice was not mailed", extra={"error": type(exc).__name__})  # noqa: TRY400
-        return Receipt(delivery.pk, error="Письмо не ушло.")
+        return Receipt(delivery.pk, error=UNMAILED)
     return Receipt(delivery.pk, 250)
 
 

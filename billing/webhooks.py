@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts import sealing
 from billing import outside
@@ -98,4 +98,4 @@ def signature(secret: str, body: bytes, at: int) -> str:
 
 
 def unreadable(delivery: Delivery) -> Receipt:
-    return Receipt(delivery.pk, error=_("Секрет не читается: задайте новый."))
+    return Receipt(delivery.pk, error=gettext_noop("Секрет не читается: задайте новый."))
