@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Client, Membership, Role
+from accounts import journal
+from accounts.models import Change, Client, Membership, Role
 from billing import deliveries, outside
 from billing.billing_views import MoneyView
 from billing.errors import TooManyChannels
@@ -161,6 +162,7 @@ class NewWebhook(NoticesView):
             channel.url, channel.events = form.cleaned_data["url"], form.cleaned_data["events"]
             secret = give_secret(channel)
             channel.save(force_insert=True)
+            _note(channel, {"url": ("", channel.url)}, Change.Action.CREATE)
         return self.shown_once(client, channel, secret)
 
     def _asked(self, client: Client, form: WebhookForm) -> HttpResponse:
@@ -182,8 +184,14 @@ class WebhookPage(NoticesView):
         form = WebhookForm(channel, request.POST)
         if not form.is_valid():
             return self._shown(client, channel, form)
-        channel.url, channel.events = form.cleaned_data["url"], form.cleaned_data["events"]
-        channel.save(update_fields=["url", "events"])
+        with transaction.atomic():
+            before = {"url": channel.url, "events": ", ".join(channel.events)}
+            channel.url, channel.events = form.cleaned_data["url"], form.cleaned_data["events"]
+            channel.save(update_fields=["url", "events"])
+            after = {"url": channel.url, "events": ", ".join(channel.events)}
+            _note(
+                channel, {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+            )
         messages.success(request, gettext("Сохранено."))
         return redirect("webhook", pk, number)
 
@@ -219,7 +227,9 @@ class NewSecret(NoticesView):
         client = self.kept(pk)
         channel = self.webhook(client, number)
         secret = give_secret(channel)
-        channel.save(update_fields=["secret"])
+        with transaction.atomic():
+            channel.save(update_fields=["secret"])
+            _note(channel, {"secret": (journal.HIDDEN, journal.HIDDEN)})
         return self.shown_once(client, channel, secret)
 
 
@@ -233,6 +243,7 @@ class SwitchWebhook(NoticesView):
         channel.disabled_at = None if turns_on else channel.disabled_at or timezone.now()
         channel.failures = 0
         channel.save(update_fields=["disabled_at", "failures"])
+        _note(channel, {"disabled_at": ("", "" if turns_on else str(channel.disabled_at))})
         if not turns_on:
             deliveries.give_up(channel)
         messages.success(request, gettext("Вебхук включён.") if turns_on else gettext("Вебхук отключён."))
@@ -240,7 +251,16 @@ class SwitchWebhook(NoticesView):
 
 
 class RemoveWebhook(NoticesView):
+    @transaction.atomic
     def post(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-        self.webhook(self.kept(pk), number).delete()
+        channel = self.webhook(self.kept(pk), number)
+        _note(channel, {"url": (channel.url, "")}, Change.Action.DELETE)
+        channel.delete()
         messages.success(request, gettext("Вебхук удалён."))
         return redirect("notices", pk)
+
+
+def _note(channel: Channel, changes: dict[str, tuple[str, str]], action: int = Change.Action.UPDATE) -> None:
+    """Into the journal: where what is told goes to is nobody's to change unseen."""
+    if changes:
+        journal.note(channel, changes, action=action)

@@ -32,8 +32,6 @@ WATCHED = {
     "monitoring.incident": Watch(),
     "billing.account": Watch(("balance", "held")),
     "billing.cap": Watch(),
-    "billing.channel": Watch(("failures", "created_at"), ("secret",)),
-    "billing.invoice": Watch(),
     "billing.payment": Watch(),
     "billing.promobatch": Watch(),
     "billing.promocode": Watch(("used",)),

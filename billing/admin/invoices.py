@@ -1,10 +1,11 @@
 """Requests for invoices on the desk: who wants to pay how much, and what the operator does about it."""
 
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import RegexValidator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -29,6 +30,8 @@ from billing.figures import plain_roubles
 from billing.incoming_invoices import BankPaper
 from billing.models import Invoice, InvoiceState
 
+# A payment of longer ago is a slip of the finger.
+OLDEST = timedelta(days=366)
 COLOURS = {
     InvoiceState.REQUESTED: "warning",
     InvoiceState.ISSUED: "info",
@@ -54,6 +57,12 @@ class PaperForm(forms.Form):
     day = forms.DateField(
         label=gettext_lazy("Дата поручения"), widget=UnfoldAdminSingleDateWidget, initial=timezone.localdate
     )
+
+    def clean_day(self) -> date:
+        day: date = self.cleaned_data["day"]
+        if not timedelta() <= timezone.localdate() - day <= OLDEST:
+            raise ValidationError(_("Дата поручения — не в будущем и не старше года."))
+        return day
 
     def paper(self) -> BankPaper:
         return BankPaper(self.cleaned_data["number"], self.cleaned_data["day"])
@@ -166,7 +175,8 @@ class InvoiceAdmin(AddsUp, Exports, History):
         try:
             with transaction.atomic():  # what was done is written down, or is not done
                 sentence = decide(request, number)
-                record(request, Invoice, sentence, asked)
+                after = Invoice.objects.get(pk=number)
+                record(request, Invoice, sentence, after, {"state": (asked.state, after.state)})
         except BillingError as exc:
             told = _("Ничего не сделано. {why}").format(why=_(str(exc)))
             self.message_user(request, told, messages.ERROR)
@@ -178,7 +188,8 @@ class InvoiceAdmin(AddsUp, Exports, History):
 def _confirm(request: HttpRequest, number: int) -> str:
     form = PaperForm(request.POST)
     if not form.is_valid():
-        raise BillingError(_("Укажите номер и дату платёжного поручения."))
+        told = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        raise BillingError(_("Укажите номер и дату платёжного поручения.") + f" {told}")
     invoice = incoming_invoices.confirm(number, form.paper(), request.user)
     amount, client = plain_roubles(invoice.amount), invoice.client
     if invoice.state == InvoiceState.PAID:

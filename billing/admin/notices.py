@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
@@ -39,7 +40,7 @@ class EventAdmin(History):
 
 @admin.register(Delivery)
 class DeliveryAdmin(History):
-    list_display = ["event", "channel", "standing", "status", "error", "tries", "next_at"]
+    list_display = ["event", "channel", "standing", "status", "obstacle", "tries", "next_at"]
     list_filter = [
         ("channel__client", AutocompleteSelectFilter),
         ("event__kind", ChoicesDropdownFilter),
@@ -49,6 +50,10 @@ class DeliveryAdmin(History):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Delivery]":
         return super().get_queryset(request).select_related("event", "channel__client")
+
+    @admin.display(description=gettext_lazy("что помешало"))
+    def obstacle(self, row: Delivery) -> str:
+        return _(row.error) if row.error else "—"
 
     @display(
         description=gettext_lazy("состояние"),

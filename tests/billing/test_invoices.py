@@ -295,7 +295,14 @@ def test_an_operator_sees_who_waits_marks_the_invoice_sent_and_confirms(home):
 
 
 @pytest.mark.parametrize(
-    "typed", [{"confirm": "", "number": "", "day": "01.11.2026"}, {"refuse": "", "why": ""}, {"confirm": ""}]
+    "typed",
+    [
+        {"confirm": "", "number": "", "day": "01.11.2026"},
+        {"confirm": "", "number": "17", "day": "01.11.2096"},
+        {"confirm": "", "number": "17", "day": "01.11.2006"},
+        {"confirm": ""},
+        {"refuse": "", "why": ""},
+    ],
 )
 def test_an_answer_without_its_facts_does_nothing(home, typed):
     invoice = asked(home)

@@ -59,7 +59,9 @@ def test_a_secret_is_shown_once_and_kept_sealed(client, home):
     assert answer.content.decode().count(secret) == 1 and "no-store" in answer["cache-control"]
     assert secret not in client.get(at(home, f"webhooks/{channel.pk}/")).content.decode()
     assert not any(secret in str(session.get_decoded()) for session in Session.objects.all())
-    journal = str(list(Change.objects.filter(content_type__model="channel").values_list("changes")))
+    entries = Change.objects.filter(content_type__model="channel").values_list("actor_email", "changes")
+    journal = str(list(entries))
+    assert alice().email in journal and URL in journal
     assert secret not in journal and channel.secret not in journal
     renewed = client.post(at(home, f"webhooks/{channel.pk}/secret/")).context["secret"]
     channel.refresh_from_db()
