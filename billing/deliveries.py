@@ -47,7 +47,7 @@ def send_due() -> int:
     count, ends = 0, time.monotonic() + ENOUGH
     with alone("notices") as is_alone:
         while is_alone and time.monotonic() < ends and (batch := _leased()):
-            for receipt in _sent(batch):
+            for receipt in _sent(batch, ends):
                 _record(receipt)
             count += len(batch)
     return count
@@ -77,12 +77,14 @@ def _leased() -> list[Delivery]:
     return batch
 
 
-def _sent(batch: list[Delivery]) -> list[Receipt]:
+def _sent(batch: list[Delivery], ends: float) -> list[Receipt]:
+    """Letters go one by one: those that a slow mail server leaves no time for wait for their lease."""
     parcels: list[Parcel] = []
     receipts: list[Receipt] = []
     for delivery in batch:
         if delivery.channel.kind == ChannelKind.MAIL:
-            receipts.append(_mailed(delivery))
+            if time.monotonic() < ends:
+                receipts.append(_mailed(delivery))
             continue
         try:
             parcels.append(parcel(delivery))
