@@ -12,7 +12,8 @@ AccessDenied
 ├── TooManyChanges       keys of this client are being changed faster than anybody needs
 └── ClientBlocked        the key is good, the whole client is switched off
 
-SecondFactorUnreadable   for operators: the key that encrypted it is gone
+Unreadable               for operators: the key that encrypted what a row keeps is gone
+└── SecondFactorUnreadable
 
 NoLetter                 no letter can be sent now
 
@@ -107,7 +108,11 @@ class ClientBlocked(AccessDenied):
     said = gettext_noop("Доступ вашей организации приостановлен. Обратитесь в поддержку.")
 
 
-class SecondFactorUnreadable(Exception):
+class Unreadable(Exception):
+    """What was sealed cannot be opened: its key is in neither ``SECRET_KEY`` nor ``SECRET_KEY_FALLBACKS``."""
+
+
+class SecondFactorUnreadable(Unreadable):
     """Neither SECRET_KEY nor a fallback decrypts it: it has to be forgotten and set up anew."""
 
     def __init__(self) -> None:

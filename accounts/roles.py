@@ -42,9 +42,10 @@ class StaffRole:
 _CATALOGUE = ("routing.model", "routing.endpoint", "routing.alias", "billing.tariff", "billing.rate")
 _VENDORS = ("providers.provider", "providers.credential")
 _USE = ("billing.generation", "billing.keyday", "billing.cap", "billing.hold", "billing.alert")
+_TOLD = ("billing.channel", "billing.event", "billing.delivery")
 _BOOKS = (
     *("billing.account", "billing.transfer", "billing.payment", "billing.proposal"),
-    *("billing.promocode", "billing.promobatch", "billing.audit"),
+    *("billing.promocode", "billing.promobatch", "billing.audit", "billing.invoice"),
 )
 _HEALTH = (
     *("monitoring.probe", "monitoring.balance", "monitoring.symptom"),
@@ -55,7 +56,7 @@ _WORDS = ("accounts.announcement", "accounts.switch")
 # Pages whose rows leave the installation as a file.
 _EXPORTED = (
     *("account", "transfer", "payment", "hold", "keyday", "alert"),
-    *("audit", "generation", "proposal", "promocode"),
+    *("audit", "generation", "proposal", "promocode", "invoice"),
 )
 
 ROLES: dict[str, StaffRole] = {
@@ -65,7 +66,7 @@ ROLES: dict[str, StaffRole] = {
         dict.fromkeys(
             (
                 *("accounts.client", "accounts.apikey", "accounts.visit"),
-                *(*_CATALOGUE, *_VENDORS, *_USE, *_BOOKS, *_HEALTH, *_MACHINERY, *_WORDS),
+                *(*_CATALOGUE, *_VENDORS, *_USE, *_TOLD, *_BOOKS, *_HEALTH, *_MACHINERY, *_WORDS),
             ),
             READ,
         ),
@@ -80,7 +81,7 @@ ROLES: dict[str, StaffRole] = {
             "accounts.apikey": "view change",
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.cap"), READ),
             **dict.fromkeys(("routing.model", "routing.alias", "accounts.announcement"), READ),
-            **dict.fromkeys((*_HEALTH, "providers.provider", "accounts.visit"), READ),
+            **dict.fromkeys((*_HEALTH, *_TOLD, "providers.provider", "accounts.visit"), READ),
             "accounts.consent": READ,
             "accounts.invitation": "view delete",
             "monitoring.incident": WRITE,
@@ -92,7 +93,7 @@ ROLES: dict[str, StaffRole] = {
         _("Счета, платежи, исправления, возвраты, промокоды, тарифы и сверки."),
         {
             **dict.fromkeys(("accounts.client", "accounts.apikey", "routing.model"), READ),
-            **dict.fromkeys((*_USE, *_BOOKS, *_HEALTH, "billing.promotry", "accounts.visit"), READ),
+            **dict.fromkeys((*_USE, *_TOLD, *_BOOKS, *_HEALTH, "billing.promotry", "accounts.visit"), READ),
             "billing.account": "view change",
             "billing.payment": "view add",
             "billing.promocode": WRITE,
@@ -102,6 +103,7 @@ ROLES: dict[str, StaffRole] = {
         },
         (
             *("billing.correct_balance", "billing.refund_generation", "billing.confirm_movement"),
+            "billing.confirm_invoice",
             *(f"billing.export_{each}" for each in _EXPORTED),
             "accounts.export_client",
         ),

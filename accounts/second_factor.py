@@ -4,9 +4,6 @@ Secrets of both are encrypted under a key made of ``SECRET_KEY``; ``SECRET_KEY_F
 one that waits in a session for its first code.
 """
 
-import base64
-import binascii
-import secrets
 from typing import Any
 
 from allauth.account.authentication import get_authentication_records
@@ -15,18 +12,15 @@ from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.errors import SecondFactorUnreadable
+from accounts.errors import SecondFactorUnreadable, Unreadable
 from accounts.models import User
+from accounts.sealing import seal, unseal
 
-NONCE_BYTES = 12
+PURPOSE = "second factor"
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
@@ -37,19 +31,14 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     }
 
     def encrypt(self, text: str) -> str:
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = _cipher(settings.SECRET_KEY).encrypt(nonce, text.encode(), None)
-        return base64.b64encode(nonce + sealed).decode()
+        return seal(text, PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Raises SecondFactorUnreadable."""
-        for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-            try:
-                sealed = base64.b64decode(encrypted_text, validate=True)
-                return _cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode()
-            except (InvalidTag, binascii.Error, ValueError):
-                continue
-        raise SecondFactorUnreadable
+        try:
+            return unseal(encrypted_text, PURPOSE)
+        except Unreadable as exc:
+            raise SecondFactorUnreadable from exc
 
 
 class ActivateForm(ActivateTOTPForm):
@@ -73,11 +62,6 @@ def _opened(sealed: str) -> str:
         return get_adapter().decrypt(sealed)
     except SecondFactorUnreadable:
         return ""
-
-
-def _cipher(secret_key: str) -> AESGCM:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"xrouter second factor")
-    return AESGCM(derived.derive(secret_key.encode()))
 
 
 def owed_page(request: HttpRequest) -> str | None:

@@ -1,30 +1,35 @@
-"""What the people of a client are told by mail: that money runs out, that a key has used up its cap.
+"""What the people of a client are told: that money runs out, that a key has used up its cap.
 
 Noticed by one look at all wallets and all caps. Each occasion has a name, by which nobody is told twice.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from typing import Any
 
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import translation
 from django.utils.timezone import now
 
-from accounts.models import Membership, Role
+from billing.event_letters import one_line
 from billing.figures import roubles
-from billing.models import Alert, AlertKind
-from billing.money import Micro
+from billing.models import Alert, AlertKind, EventKind
+from billing.money import Micro, as_roubles
+from billing.readers import readers_of, unwanted
 from billing.snapshot import alone
+from billing.telling import News, tell_but_by_mail
 
 log = logging.getLogger(__name__)
 
-READERS = (Role.OWNER, Role.ADMIN, Role.ACCOUNTANT)
+TOLD_AS = {
+    AlertKind.LOW_BALANCE: EventKind.LOW_BALANCE,
+    AlertKind.CAP_80: EventKind.CAP_NEAR,
+    AlertKind.CAP_100: EventKind.CAP_REACHED,
+}
 
 # Occasions that nobody has been told of. What could not be mailed for a day never will be.
 UNTOLD = """
@@ -34,7 +39,7 @@ NOT EXISTS (
 )
 """
 
-# Wallets that were once topped up and have less than they want to have: an occasion for each last top-up.
+# Wallets that have less than they want to have: an occasion for each last time that something came in.
 LOW_BALANCES = """
 SELECT * FROM (
     SELECT 'low_balance client ' || w.client_id || ' transfer ' || max(t.id) AS subject,
@@ -42,7 +47,7 @@ SELECT * FROM (
         NULL::date AS first_day
     FROM billing_account w
     JOIN accounts_client c ON c.id = w.client_id AND c.is_active
-    JOIN billing_transfer t ON t.credit_id = w.id AND t.code = 'top_up'
+    JOIN billing_transfer t ON t.credit_id = w.id AND t.code IN ('top_up', 'promo', 'correction')
     WHERE w.alert_below > 0 AND w.balance < w.alert_below
     GROUP BY w.id, c.id
 ) AS noticed WHERE <untold>
@@ -110,30 +115,26 @@ def _tell(occasions: list[Occasion]) -> int:
         return 0
     # Of a label that fills the column something has to go, since the key's beginning comes with it.
     told = [
-        Alert(kind=o.kind, client_id=o.client_id, subject=o.subject, key_label=_one_line(o.key)[:100])
+        Alert(kind=o.kind, client_id=o.client_id, subject=o.subject, key_label=one_line(o.key)[:100])
         for o in occasions
     ]
-    Alert.objects.bulk_create(told, ignore_conflicts=True)
-    readers = _readers({occasion.client_id for occasion in occasions})
+    with transaction.atomic():
+        Alert.objects.bulk_create(told, ignore_conflicts=True)
+        tell_but_by_mail(News(o.client_id, TOLD_AS[o.kind], o.subject, facts(o)) for o in occasions)
+    clients = {occasion.client_id for occasion in occasions}
+    readers, silent = readers_of(clients), unwanted(clients)
     count = 0
     try:
         with get_connection() as post:
             for occasion in occasions:
-                if _is_dealt_with(occasion, readers[occasion.client_id], post):
+                is_silent = (occasion.client_id, TOLD_AS[occasion.kind]) in silent
+                if _is_dealt_with(occasion, [] if is_silent else readers[occasion.client_id], post):
                     Alert.objects.filter(subject=occasion.subject).update(sent_at=now())
                     count += 1
     except (SMTPException, OSError) as exc:
         waiting = len(occasions) - count
         log.error("no mail can be sent", extra={"waiting": waiting, "error": type(exc).__name__})  # noqa: TRY400
     return count
-
-
-def _readers(clients: Iterable[int]) -> dict[int, list[str]]:
-    readers: dict[int, list[str]] = defaultdict(list)
-    members = Membership.objects.filter(client_id__in=clients, role__in=READERS, user__is_active=True)
-    for client_id, email in members.values_list("client_id", "user__email").order_by("user__email"):
-        readers[client_id].append(email)
-    return readers
 
 
 def _is_dealt_with(occasion: Occasion, readers: list[str], post: BaseEmailBackend) -> bool:
@@ -152,9 +153,18 @@ def _is_dealt_with(occasion: Occasion, readers: list[str], post: BaseEmailBacken
     return True
 
 
+def facts(occasion: Occasion) -> dict[str, Any]:
+    """The same for programs."""
+    amounts = {"amount": as_roubles(occasion.amount), "bound": as_roubles(occasion.bound), "currency": "RUB"}
+    if occasion.kind == AlertKind.LOW_BALANCE:
+        return amounts
+    since = occasion.first_day.isoformat() if occasion.first_day else None
+    return {"key": one_line(occasion.key), "since": since, **amounts}
+
+
 def letter(occasion: Occasion) -> tuple[str, str]:
     """Subject and text. What people have named themselves is in the text only, and there on one line."""
-    client = _one_line(occasion.client)
+    client = one_line(occasion.client)
     with translation.override("ru"):
         amount, bound = roubles(occasion.amount), roubles(occasion.bound)
     if occasion.kind == AlertKind.LOW_BALANCE:
@@ -164,7 +174,7 @@ def letter(occasion: Occasion) -> tuple[str, str]:
             "Следующее такое письмо возможно только после пополнения.\n"
         )
     period = f"с {occasion.first_day:%d.%m.%Y}" if occasion.first_day else "за всё время"
-    spent = f"Ключ «{_one_line(occasion.key)}» клиента «{client}» {period} израсходовал {amount} из {bound}"
+    spent = f"Ключ «{one_line(occasion.key)}» клиента «{client}» {period} израсходовал {amount} из {bound}"
     if occasion.kind == AlertKind.CAP_80:
         return "XRouter: израсходовано 80 % предела ключа", (
             f"{spent}.\nКогда предел будет исчерпан, запросы с этим ключом будут отклоняться.\n"
@@ -173,7 +183,3 @@ def letter(occasion: Occasion) -> tuple[str, str]:
         f"{spent}: предел исчерпан.\nЗапросы с этим ключом отклоняются, пока не начнётся новый период "
         "или предел не будет поднят.\n"
     )
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

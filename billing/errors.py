@@ -11,7 +11,10 @@ BillingError
 ├── TooManyTries         so many codes were typed that somebody may be guessing
 ├── CauseReused          the same cause was given before, for another movement
 ├── NotYours             nobody signs a second time what he has asked for himself
-└── ProposalOver         what was to be signed has been decided, or has waited too long
+├── ProposalOver         what was to be signed has been decided, or has waited too long
+├── InvoiceOver          a request for an invoice is paid, refused or withdrawn, or is being paid
+├── TooManyInvoices      so many requests wait that no further one is taken
+└── TooManyChannels      a client has as many webhooks as there may be
 """
 
 import math
@@ -114,6 +117,18 @@ class NotYours(BillingError):
 
 class ProposalOver(BillingError):
     said = gettext_noop("По этому предложению уже решено.")
+
+
+class InvoiceOver(BillingError):
+    said = gettext_noop("С этой заявкой уже ничего не сделать.")
+
+
+class TooManyInvoices(BillingError):
+    said = gettext_noop("Открытых заявок уже пять: отзовите ненужные или дождитесь ответа.")
+
+
+class TooManyChannels(BillingError):
+    said = gettext_noop("Вебхуков уже пять, больше нельзя.")
 
 
 class CauseReused(BillingError):

@@ -34,6 +34,14 @@ def first(rows: QuerySet[Any], count: int) -> tuple[list[Any], bool]:
     return found[:count], len(found) > count
 
 
+def number_in(text: str) -> int:
+    """The number of a row, as an address has it. Raises Http404."""
+    # Up to 18 digits, which every bigint holds.
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Http404
+    return int(text)
+
+
 def _uuid(text: str) -> UUID:
     try:
         return UUID(text)

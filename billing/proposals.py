@@ -18,11 +18,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from billing import batches, ledger
+from billing import batches, invoices, ledger
 from billing.errors import BillingError, CauseReused, NotYours, ProposalOver, TooMuch
 from billing.models import (
     Account,
     Generation,
+    Invoice,
     Payment,
     PromoCode,
     Proposal,
@@ -166,7 +167,12 @@ def _credit(asked: Proposal) -> Any:
     payment, is_new = Payment.objects.get_or_create(number=asked.number, defaults=facts)
     if not is_new:
         raise CauseReused(_("Платёж с этим номером уже зачислен."))
-    return ledger.credit(payment)
+    transfer = ledger.credit(payment)
+    if asked.pk and (
+        asked_for := Invoice.objects.select_for_update(no_key=True).filter(proposal=asked).first()
+    ):
+        invoices.settle(asked_for, payment, str(asked.asked_by))
+    return transfer
 
 
 def _put_into_circulation(asked: Proposal) -> None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import alerts, audit, ledger, proposals, sampling, usage
+from billing import alerts, audit, deliveries, ledger, proposals, sampling, usage
 
 
 @shared_task(expires=15)
@@ -40,3 +40,15 @@ def work_out_medians() -> None:
 def sum_up_usage() -> None:
     """Count hours whose generations have changed."""
     usage.sum_up()
+
+
+@shared_task(expires=15)
+def send_notices() -> None:
+    """Carry what customers want to be told to them."""
+    deliveries.send_due()
+
+
+@shared_task(expires=3600)
+def forget_notices() -> None:
+    """Remove what was told long ago."""
+    deliveries.forget()

@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Prefetch, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -21,11 +21,10 @@ from billing.errors import BillingError
 from billing.figures import roubles
 from billing.ledger import wallet_of
 from billing.models import Cap, TransferCode
-from billing.pages import first, page_of
+from billing.pages import page_of
 from billing.promo import try_code
 
 GENERATIONS_PER_PAGE = 50
-MOVEMENTS_PER_PAGE = 100
 # On the client's own page.
 LAST_MOVEMENTS = 20
 LAST_HOLDS = 10
@@ -74,55 +73,28 @@ class ClientPage(PrivateView):
         return render(request, "billing/client.html", context)
 
 
-class Movements(PrivateView):
-    """All that has moved in a client's wallet; ``?only=payments`` leaves out what generations cost."""
-
-    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        client = self.client(pk)
-        rows = wallet_of(client).movements()
-        if request.GET.get("only") == "payments":
-            rows = rows.exclude(code=TransferCode.CHARGE)
-        if "before" in request.GET:
-            rows = rows.filter(pk__lt=_number(request.GET["before"]))
-        found, has_more = first(rows, MOVEMENTS_PER_PAGE)
-        context = {
-            "client": client,
-            "movements": found,
-            "only": request.GET.get("only"),
-            "is_newest": "before" not in request.GET,
-            "has_more": has_more,
-        }
-        return render(request, "billing/movements.html", context)
-
-
 class Promo(PrivateView):
     """Takes a promo code."""
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         client = self.client(pk)
+        back = redirect("billing" if "billing" in request.POST else "client", pk)
         if not switches.is_on(switches.PROMO_CODES):
             messages.error(request, gettext("Промокоды сейчас не принимаются. Попробуйте позже."))
-            return redirect("client", pk)
+            return back
         form = PromoForm(request.POST)
         if not form.is_valid():
             messages.error(request, gettext("Введите промокод, до 40 знаков."))
-            return redirect("client", pk)
+            return back
         try:
             brought = try_code(request.user, client, form.cleaned_data["code"])
         except BillingError as exc:
             messages.error(request, gettext(str(exc)))
         else:
             messages.success(request, gettext("Промокод принят: +%(amount)s.") % {"amount": roubles(brought)})
-        return redirect("client", pk)
+        return back
 
 
 def _keys(client: Client) -> QuerySet[ApiKey]:
     rows = client.keys.filter(removed_at=None)
     return rows.prefetch_related(Prefetch("cap", Cap.objects.with_spent()))
-
-
-def _number(text: str) -> int:
-    # Up to 18 digits, which every bigint holds.
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Http404
-    return int(text)

@@ -101,6 +101,10 @@ NAVIGATION = [
         "items": [
             _page(_("Счета"), "account_balance_wallet", "billing.account"),
             _page(_("Переводы"), "swap_horiz", "billing.transfer"),
+            {
+                **_page(_("Заявки на счёт"), "request_quote", "billing.invoice"),
+                "badge": "billing.admin.invoices.open_badge",
+            },
             _page(_("Платежи"), "payments", "billing.payment"),
             {
                 **_page(_("На подпись"), "draw", "billing.proposal"),
@@ -111,6 +115,9 @@ NAVIGATION = [
             _page(_("Партии промокодов"), "confirmation_number", "billing.promobatch"),
             _page(_("Сверки"), "fact_check", "billing.audit"),
             _page(_("Предупреждения"), "notifications", "billing.alert"),
+            _page(_("Каналы оповещений"), "webhook", "billing.channel"),
+            _page(_("События"), "event_note", "billing.event"),
+            _page(_("Доставки"), "outgoing_mail", "billing.delivery"),
         ],
     },
     {

@@ -199,6 +199,8 @@ ACCOUNT_RATE_LIMITS = {
 XROUTER_SIGN_UP = env.bool("XROUTER_SIGN_UP", default=not env.bool("XROUTER_HTTPS", default=False))
 # Who runs the installation, as the texts that people agree to name him.
 XROUTER_OPERATOR = env.str("XROUTER_OPERATOR", default="")
+# Where customers pay to, as the page of an invoice's request shows it; empty: the operator sends an invoice.
+XROUTER_OPERATOR_BANK = env.str("XROUTER_OPERATOR_BANK", default="")
 MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
 MFA_FORMS = {"activate_totp": "accounts.second_factor.ActivateForm"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
@@ -275,6 +277,8 @@ CELERY_BEAT_SCHEDULE = {
     "audit-ledger": {"task": "billing.tasks.audit_ledger", "schedule": 300.0},
     "send-alerts": {"task": "billing.tasks.send_alerts", "schedule": 60.0},
     "sum-up-usage": {"task": "billing.tasks.sum_up_usage", "schedule": 60.0},
+    "send-notices": {"task": "billing.tasks.send_notices", "schedule": 15.0},
+    "forget-notices": {"task": "billing.tasks.forget_notices", "schedule": 86_400.0},
     "expire-proposals": {"task": "billing.tasks.expire_proposals", "schedule": 3600.0},
     "work-out-medians": {"task": "billing.tasks.work_out_medians", "schedule": 3600.0},
 }
@@ -327,11 +331,15 @@ if SESSION_COOKIE_SECURE:
     ]
 # Where the operators' portal is to be found; everywhere if none is named.
 XROUTER_STAFF_NETWORKS = env.list("XROUTER_STAFF_NETWORKS", default=[])
-for text in XROUTER_STAFF_NETWORKS:
+# Networks that customers' webhooks may lead to although not public, also without TLS; none by default.
+XROUTER_WEBHOOK_NETWORKS = env.list("XROUTER_WEBHOOK_NETWORKS", default=[])
+for text in (*XROUTER_STAFF_NETWORKS, *XROUTER_WEBHOOK_NETWORKS):
     try:
         ip_network(text)
     except ValueError as exc:
-        raise environ.ImproperlyConfigured(f"XROUTER_STAFF_NETWORKS: {exc}") from exc
+        raise environ.ImproperlyConfigured(
+            f"XROUTER_STAFF_NETWORKS and XROUTER_WEBHOOK_NETWORKS are networks: {exc}"
+        ) from exc
 # Whether staff need a second factor to open the portal. Who has one is asked for it in any case.
 XROUTER_STAFF_SECOND_FACTOR = env.bool("XROUTER_STAFF_SECOND_FACTOR", default=SESSION_COOKIE_SECURE)
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -3,6 +3,8 @@
 from billing.admin import (
     accounts,
     caps,
+    invoices,
+    notices,
     payments,
     prices,
     promo,
@@ -16,6 +18,8 @@ from billing.admin import (
 __all__ = [
     "accounts",
     "caps",
+    "invoices",
+    "notices",
     "payments",
     "prices",
     "promo",

@@ -4,6 +4,8 @@ from billing.models.book import Account, AccountKind, Transfer, TransferCode
 from billing.models.history import Generation, GenerationStatus, UsageSource
 from billing.models.holds import Cap, Hold, KeyDay, Reset, Shift
 from billing.models.incomings import Payment, PromoBatch, PromoCode, PromoTry
+from billing.models.invoices import Invoice, InvoiceState, InvoiceStep
+from billing.models.notices import Channel, ChannelKind, Delivery, Event, EventKind
 from billing.models.prices import Rate, Tariff
 from billing.models.proposals import PERMITS, Proposal, ProposalKind, ProposalState
 from billing.models.sampling import SamplingMedian
@@ -18,9 +20,17 @@ __all__ = [
     "AlertKind",
     "Audit",
     "Cap",
+    "Channel",
+    "ChannelKind",
+    "Delivery",
+    "Event",
+    "EventKind",
     "Generation",
     "GenerationStatus",
     "Hold",
+    "Invoice",
+    "InvoiceState",
+    "InvoiceStep",
     "KeyDay",
     "Payment",
     "PromoBatch",

@@ -81,6 +81,10 @@ class Account(models.Model):
         """What the next request may put on hold."""
         return self.balance + self.credit_limit - self.held
 
+    def is_low(self) -> bool:
+        """Whether it has less than its people want; who never put anything in waits for nothing."""
+        return self.balance < self.alert_below and self.credits.filter(code__in=BROUGHT).exists()
+
     def movements(self) -> models.QuerySet["Transfer"]:
         """What has moved here, the last first; ``signed``: what it has done to the balance."""
         signed = Case(
@@ -97,6 +101,10 @@ class TransferCode(models.TextChoices):
     OVERRUN = "overrun", _("перерасход за наш счёт")
     PROVIDER_COST = "provider_cost", _("расход на провайдера")
     CORRECTION = "correction", _("исправление")
+
+
+# How money comes into a wallet from outside.
+BROUGHT = [TransferCode.TOP_UP, TransferCode.PROMO, TransferCode.CORRECTION]
 
 
 class Transfer(models.Model):

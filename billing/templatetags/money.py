@@ -1,10 +1,22 @@
 """Money in templates, ``{{ wallet.balance|roubles }}``, and other long figures: ``{{ tokens|grouped }}``."""
 
-from django import template
+from typing import Any
 
+from django import template
+from django.template import Context
+
+from accounts.models import Client
 from billing import figures
+from billing.ledger import wallet_of
 
 register = template.Library()
 
 for shown in (figures.grouped, figures.roubles, figures.plain_roubles, figures.signed_roubles):
     register.filter(shown)
+
+
+@register.inclusion_tag("billing/low_balance.html", takes_context=True)
+def low_balance(context: Context, client: Client) -> dict[str, Any]:
+    """Tells who looks at the client's pages that its money runs out, while it does."""
+    wallet = context.get("wallet") or wallet_of(client)
+    return {"wallet": wallet if wallet.is_low() else None}

@@ -28,8 +28,13 @@ from billing.models import (
     AlertKind,
     Audit,
     Cap,
+    Channel,
+    Delivery,
+    Event,
     Generation,
     Hold,
+    Invoice,
+    InvoiceStep,
     KeyDay,
     Payment,
     PromoBatch,
@@ -62,12 +67,13 @@ OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 # Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
 # Conversations of the playground are seen by their authors alone.
 # Hours of usage are sums of generations, for the customers' pages.
-APART = [Content, Conversation, UsageHour, UsageMark]
+# Steps of a request for an invoice stand on its page.
+APART = [Content, Conversation, UsageHour, UsageMark, InvoiceStep]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
     *(CatalogueVersion, SamplingMedian, PromoBatch, Proposal, Visit, Balance, Symptom, Note, Change),
-    Consent,
+    *(Consent, Invoice, Channel, Event, Delivery),
 ]
 # What is neither history nor added by hand.
 GIVEN = [Switch, Invitation]
@@ -136,6 +142,11 @@ def _money(client: Client, api_key: ApiKey) -> None:
     Proposal.objects.create(
         kind="correction", client=client, amount=1, reason="7", cause="1", asked_by=operator, expires_at=now
     )
+    asked = {"company": "ООО «Ромашка»", "inn": "7707083893", "kpp": "773601001", "address": "Москва"}
+    Invoice.objects.create(client=client, amount=1_000_000, email="a@romashka.example", **asked)
+    channel = Channel.objects.create(client=client, kind="mail", events=["key.created"])
+    event = Event.objects.create(id=uuid4(), client=client, kind="key.created", cause="key.created 0")
+    Delivery.objects.create(event=event, channel=channel)
     Alert.objects.create(kind=AlertKind.LOW_BALANCE, client=client, subject="1")
     Audit.objects.create(is_clean=True, report={}, seconds=0.1)
 

@@ -11,7 +11,11 @@ from tests.guides import GUIDES, LANGUAGES, ROOT, Sample, is_there, name, sample
 from xrouter import guides
 
 SOURCES = [
-    ROOT.parent.parent / "routing" / module for module in ("call.py", "desk.py", "envelope.py", "rates.py")
+    *(
+        ROOT.parent.parent / "routing" / module
+        for module in ("call.py", "desk.py", "envelope.py", "rates.py")
+    ),
+    ROOT.parent.parent / "billing" / "webhooks.py",
 ]
 ERRORS = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", (ROOT.parent / "errors.md").read_text(), re.MULTILINE)
 

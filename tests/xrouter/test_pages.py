@@ -161,7 +161,9 @@ def test_english_pages_are_english_throughout(client, db):
     refused = client.post(f"/dashboard/{owner.pk}/promo/", {"code": "x"}, headers=english, follow=True)
     sum_up()
     usage = f"usage/generations/{Generation.objects.first().pk}/"
-    addresses = ("movements/", "usage/", "usage/?split=key&since=x", "usage/generations/", usage)
+    money = ("movements/", "movements/?kind=x", "billing/", "billing/invoices/", "billing/invoices/new/")
+    told = ("notices/", "notices/webhooks/new/")
+    addresses = (*money, *told, "usage/", "usage/?split=key&since=x", "usage/generations/", usage)
     private = [refused, *(client.get(f"/dashboard/{owner.pk}/{path}", headers=english) for path in addresses)]
 
     for answer in (*public, wrong, *private):
@@ -228,6 +230,7 @@ def test_no_page_is_wider_than_a_phone(live_server, many, scheme):
         listed = f"{ours}/usage/generations/"
         private = (
             *("/dashboard/", f"{ours}/movements/", f"{ours}/usage/?by=hour", listed),
+            *(f"{ours}/billing/", f"{ours}/billing/invoices/new/", f"{ours}/notices/"),
             f"{listed}{many[0].pk}/",
         )
         for path in ("/", "/login/", *private, "/docs/", "/docs/redoc/", *guides):
