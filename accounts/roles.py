@@ -48,7 +48,7 @@ _BOOKS = (
 )
 _HEALTH = (
     *("monitoring.probe", "monitoring.balance", "monitoring.symptom"),
-    *("monitoring.incident", "monitoring.note"),
+    *("monitoring.incident", "monitoring.note", "monitoring.bulletin"),
 )
 _MACHINERY = ("routing.catalogueversion", "billing.samplingmedian", "billing.shift")
 _WORDS = ("accounts.announcement", "accounts.switch")
@@ -83,7 +83,7 @@ ROLES: dict[str, StaffRole] = {
             **dict.fromkeys((*_HEALTH, "providers.provider", "accounts.visit"), READ),
             "accounts.consent": READ,
             "accounts.invitation": "view delete",
-            "monitoring.incident": WRITE,
+            **dict.fromkeys(("monitoring.incident", "monitoring.bulletin"), WRITE),
         },
         ("accounts.block_client", "accounts.view_as_client", "providers.test_provider"),
     ),
@@ -116,7 +116,7 @@ ROLES: dict[str, StaffRole] = {
             **dict.fromkeys(("accounts.client", "accounts.apikey", "accounts.visit"), READ),
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.hold", *_MACHINERY), READ),
             **dict.fromkeys(_HEALTH, READ),
-            "monitoring.incident": WRITE,
+            **dict.fromkeys(("monitoring.incident", "monitoring.bulletin"), WRITE),
             **dict.fromkeys((*_CATALOGUE, *_VENDORS, "accounts.announcement"), ALL),
             "accounts.switch": "view change",
         },

@@ -143,7 +143,7 @@ class Row(NamedTuple):
 
 
 def _rows(offer: Offer) -> list[Row]:
-    known, vitals = figures.latest.figures(), _vitals()
+    known, vitals = figures.latest.figures(), plane.vitals()
     asked = {each.pk: asked_for(each) for each in _providers(offer)}
     return [
         _row(endpoint, asked[endpoint.provider_id], known, vitals.get(endpoint.pk, UNKNOWN))
@@ -169,10 +169,3 @@ def _row(endpoint: Endpoint, asked: Provider, known: figures.Figures, vitals: Vi
         uptime,
         charts.hours(uptime.hours) if uptime else "",
     )
-
-
-def _vitals() -> dict[int, Vitals]:
-    try:
-        return dict(plane.current().health.latest())
-    except IndexError:  # no server opened one: then nothing was counted here
-        return {}

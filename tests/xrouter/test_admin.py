@@ -42,7 +42,7 @@ from billing.models import (
     UsageHour,
     UsageMark,
 )
-from monitoring.models import Balance, Incident, Note, Probe, Symptom
+from monitoring.models import Balance, Bulletin, HealthHour, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
 from routing.models import Alias, CatalogueVersion
 from tests.builders import (
@@ -59,8 +59,8 @@ from tests.builders import (
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 # Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
-# Hours of usage are sums of generations, for the customers' pages.
-APART = [Content, UsageHour, UsageMark]
+# Hours of usage are sums of generations, for the customers' pages; hours of health are for the page of the state.
+APART = [Content, UsageHour, UsageMark, HealthHour]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
@@ -91,6 +91,7 @@ def rows(operator) -> None:
     Balance.objects.create(credential=make_credential(endpoint.provider))
     Symptom.objects.create(cause="books", since=timezone.now())
     Note.objects.create(incident=Incident.objects.create(title="Сбой-7", subject="шлюз-7"), text="началось-7")
+    Bulletin.objects.create(incident=Incident.objects.get(), title="Чиним-7", text="ждём-7")
     make_twin(make_provider())
     Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
     SamplingMedian.objects.create(
