@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -151,6 +152,7 @@ class IncidentAdmin(ModelAdmin):
     autocomplete_fields = ["provider"]
     inlines = [NoteInline]
     actions_submit_line = ["acknowledge", "close_now"]
+    actions_detail = ["tell_everybody"]
     told = [
         "published",
         "told_state",
@@ -190,14 +192,12 @@ class IncidentAdmin(ModelAdmin):
 
     @admin.display(description=_("сообщения клиентам"))
     def published(self, incident: Incident) -> Any:
-        """What everybody is told of it, and the way to tell more."""
+        """What everybody is told of it, or is no longer."""
         told = [
             (reverse("admin:monitoring_bulletin_change", args=[each.pk]), each.title)
             for each in incident.bulletins.all()
         ]
-        address = f"{reverse('admin:monitoring_bulletin_add')}?incident={incident.pk}"
-        links = [*told, (address, gettext("Написать сообщение"))]
-        return format_html_join(mark_safe("<br>"), '<a class="underline" href="{}">{}</a>', links)
+        return format_html_join(mark_safe("<br>"), '<a class="underline" href="{}">{}</a>', told) or "—"
 
     @admin.display(description=_("у кого"), ordering="subject")
     def whose(self, incident: Incident) -> str:
@@ -263,6 +263,18 @@ class IncidentAdmin(ModelAdmin):
     def close_now(self, request: HttpRequest, incident: Incident) -> None:
         if not incidents.close(incident, str(request.user), timezone.now(), ""):
             self.message_user(request, _("Инцидент уже закрыт."), messages.WARNING)
+
+    @action(
+        description=_("Написать на страницу состояния"),
+        url_path="tell",
+        icon="campaign",
+        permissions=["tell"],
+    )
+    def tell_everybody(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(f"{reverse('admin:monitoring_bulletin_add')}?incident={object_id}")
+
+    def has_tell_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("monitoring.add_bulletin")
 
 
 class BulletinForm(forms.ModelForm):

@@ -59,7 +59,7 @@ from tests.builders import (
 
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 # Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
-# Hours of usage are sums of generations, for the customers' pages; hours of health are for the page of the state.
+# Hours of usage and of health are sums, for the pages of everybody else.
 APART = [Content, UsageHour, UsageMark, HealthHour]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
