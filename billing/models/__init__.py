@@ -7,7 +7,7 @@ from billing.models.incomings import Payment, PromoBatch, PromoCode, PromoTry
 from billing.models.prices import Rate, Tariff
 from billing.models.proposals import PERMITS, Proposal, ProposalKind, ProposalState
 from billing.models.sampling import SamplingMedian
-from billing.models.usage import UsageHour, UsageMark
+from billing.models.usage import UsageHour, UsageMark, UsageMinute, UsagePace
 from billing.models.watch import Alert, AlertKind, Audit
 
 __all__ = [
@@ -38,5 +38,7 @@ __all__ = [
     "TransferCode",
     "UsageHour",
     "UsageMark",
+    "UsageMinute",
+    "UsagePace",
     "UsageSource",
 ]

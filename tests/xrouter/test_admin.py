@@ -41,6 +41,8 @@ from billing.models import (
     Transfer,
     UsageHour,
     UsageMark,
+    UsageMinute,
+    UsagePace,
 )
 from monitoring.models import Balance, Bulletin, HealthHour, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
@@ -60,7 +62,7 @@ from tests.builders import (
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 # Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
 # Hours of usage and of health are sums, for the pages of everybody else.
-APART = [Content, UsageHour, UsageMark, HealthHour]
+APART = [Content, UsageHour, UsageMinute, UsagePace, UsageMark, HealthHour]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
