@@ -26,6 +26,7 @@ from routing.conditions import Standing, standings
 from routing.listing import listings_of
 from routing.models import AUTO, Endpoint, Model
 from routing.pages import figures
+from routing.pages.past import speed
 from routing.status_page.events import Event, events
 from routing.status_page.lights import WORDS, Light, is_slow, light_of, together
 
@@ -58,12 +59,17 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One model at one provider. ``latency``: milliseconds to the first token, p50 over five minutes."""
+    """One model at one provider, in milliseconds.
+
+    ``latency``: to the first token, p50 over five minutes; ``p50`` and ``p95``: of whole answers of 24 hours.
+    """
 
     model: str
     name: str
     light: Light
     latency: float | None
+    p50: int | None
+    p95: int | None
 
     @property
     def word(self) -> Any:
@@ -72,7 +78,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The API as a whole, or a provider. ``pace`` is of its answers of a day, whatever the model."""
+    """The API as a whole, or a provider."""
 
     slug: str
     name: str
@@ -168,7 +174,10 @@ class Known:
         vitals = self.vitals.get(endpoint.pk)
         status = standing.status_at(endpoint, vitals)
         latency = round(vitals.latency.p50, 1) if vitals and vitals.latency else None
-        return Asked(endpoint.model.slug, endpoint.model.name, light_of(status, is_slow=is_slow), latency)
+        names = (standing.provider.slug, standing.asked.slug)
+        whole = speed(self.figures, endpoint.model.slug, names, self.now)
+        light = light_of(status, is_slow=is_slow)
+        return Asked(endpoint.model.slug, endpoint.model.name, light, latency, *whole)
 
 
 def days(counted: Mapping[datetime, Minutes], now: datetime) -> list[Day]:

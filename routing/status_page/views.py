@@ -116,7 +116,14 @@ def _provider_as_json(part: Part) -> dict[str, Any]:
         "last_updated": part.updated_at,
         "is_simulated": part.is_simulated,
         **_part_as_json(part),
-        "models": {each.model: {"state": each.light, "latency": each.latency} for each in part.models},
+        "models": {
+            each.model: {
+                "state": each.light,
+                "latency": each.latency,
+                "duration_24h": None if each.p50 is None else {"p50": each.p50, "p95": each.p95},
+            }
+            for each in part.models
+        },
     }
 
 
