@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, views
-from routing.customers import GenerationPage
+from routing.customers import Cheaper, GenerationPage
 from routing.embeddings.view import Embeddings
 from routing.pages.views import Compare, ModelPage, Models
 from routing.status_page import views as status_views
@@ -62,6 +62,7 @@ urlpatterns = [
         GenerationPage.as_view(),
         name="usage-generation",
     ),
+    path("dashboard/<int:pk>/usage/cheaper/", Cheaper.as_view(), name="usage-cheaper"),
     path("dashboard/", include("billing.urls")),
     path("models/", Models.as_view(), name="models"),
     path("models/compare/", Compare.as_view(), name="models-compare"),

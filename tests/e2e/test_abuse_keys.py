@@ -210,6 +210,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "dashboard/<int:pk>/keys/<int:number>/start/": ("/dashboard/1/keys/1/start/", PERSON),
     "dashboard/<int:pk>/keys/<int:number>/rotate/": ("/dashboard/1/keys/1/rotate/", PERSON),
     "dashboard/<int:pk>/usage/": ("/dashboard/1/usage/", PERSON),
+    "dashboard/<int:pk>/usage/cheaper/": ("/dashboard/1/usage/cheaper/", PERSON),
     "dashboard/<int:pk>/usage/export/": ("/dashboard/1/usage/export/", PERSON),
     "dashboard/<int:pk>/usage/generations/": ("/dashboard/1/usage/generations/", PERSON),
     "dashboard/<int:pk>/usage/generations/<uuid:generation>/": (
@@ -219,6 +220,9 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "models/": ("/models/", PUBLIC),
     "models/compare/": ("/models/compare/", PUBLIC),
     r"^models/(?P<model>.+)/$": ("/models/solo/openai/", PUBLIC),
+    "status/": ("/status/", PUBLIC),
+    "status.json": ("/status.json", PUBLIC),
+    "status/incidents.atom": ("/status/incidents.atom", PUBLIC),
     "docs/": ("/docs/", PUBLIC),
     "docs/redoc/": ("/docs/redoc/", PUBLIC),
     "docs/guides/": ("/docs/guides/", PUBLIC),
