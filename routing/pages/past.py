@@ -50,7 +50,10 @@ def pasts(known: Figures, provider: int, model: str, slugs: Iterable[str], now: 
 def speed(known: Figures, model: str, slugs: Iterable[str], now: datetime) -> tuple[int | None, int | None]:
     """p50 and p95 of the last 24 hours, where there is enough to tell."""
     found = next(filter(None, (known.speeds.get((model, slug)) for slug in slugs)), {})
-    counts = _added(each for hour, each in found.items() if hour > now - HOUR * 24)
+    return _spread(_added(each for hour, each in found.items() if hour > now - HOUR * 24))
+
+
+def _spread(counts: Counts) -> tuple[int | None, int | None]:
     enough = sum(counts) >= figures.FEWEST
     return (percentile(counts, 50), percentile(counts, 95)) if enough else (None, None)
 
@@ -70,7 +73,7 @@ def _past(
     health = [sum((minutes.get(hour, Minutes()) for hour in bar), Minutes()) for bar in bars]
     counts = [_added(speeds.get(hour, NOTHING) for hour in bar) for bar in bars]
     whole, all_counts = sum(health, Minutes()), _added(counts)
-    p50, p95 = percentile(all_counts, 50), percentile(all_counts, 95)
+    p50, p95 = _spread(all_counts)
     lines_told = {"title": title, "p50": milliseconds(p50), "p95": milliseconds(p95)}
     return Past(
         title,

@@ -95,6 +95,15 @@ class Part:
         return sum((day.minutes for day in self.days), Minutes())
 
     @property
+    def known_days(self) -> int:
+        return sum(bool(day.minutes.known) for day in self.days)
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether some of its models do otherwise than it does itself."""
+        return any(each.light is not self.light for each in self.models)
+
+    @property
     def troubled(self) -> list[Day]:
         """Days on which not everything worked, the latest first."""
         return [day for day in reversed(self.days) if day.minutes.down or day.minutes.degraded]

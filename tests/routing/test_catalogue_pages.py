@@ -447,9 +447,10 @@ def test_a_model_shows_how_it_did_for_a_day_and_a_week(shelf, gigachat):
     now = timezone.now()
     hours.count({gigachat.pk: Condition.OPERATIONAL}, now)
     hours.count({gigachat.pk: Condition.DOWN}, now - timedelta(days=2))
-    for duration in (100, 100, 100, 100, 100, 9_000):
-        make_generation(created_at=now, duration_ms=duration)
-    make_generation(created_at=now - timedelta(days=2), duration_ms=9_000)  # one alone is not shown
+    owner = make_client()
+    for duration in [100] * 18 + [9_000] * 2:
+        make_generation(owner, created_at=now, duration_ms=duration)
+    make_generation(owner, created_at=now - timedelta(days=2), duration_ms=9_000)  # one alone is not shown
     sum_up()
 
     html = page("/models/gigachat/pro/").replace("\N{NO-BREAK SPACE}", " ")

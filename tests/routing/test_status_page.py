@@ -137,6 +137,24 @@ def test_who_is_simulated_is_told_to_be():
     assert "вместо него отвечает имитация" in page()
 
 
+def test_whoever_reads_english_finds_no_russian_of_ours(outage):
+    closed = timezone.now() - timedelta(days=1)
+    Incident.objects.create(
+        title="x",
+        kind=Kind.DEGRADED,
+        cause="provider:3",
+        provider=outage.provider,
+        opened_at=closed - timedelta(hours=1),
+        closed_at=closed,
+    )
+    probed(outage.provider)
+    hours.count({outage.provider.pk: Condition.DEGRADED}, timezone.now())
+
+    ours = re.sub("Лада Про|Лада|Русский", "", page(language="en"))
+
+    assert re.findall("[А-Яа-яЁё]+", ours) == []
+
+
 # --- Ninety days ---------------------------------------------------------------------------------------
 
 
