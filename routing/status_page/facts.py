@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 KEPT = 10.0
 # Milliseconds for each statement: the page would rather be old than late.
 PATIENCE = 1_500
+# Seconds to wait for somebody who is at it.
+WAIT = 2.0
 # What is older is told to be old.
 OLD = timedelta(seconds=60)
 DAYS = 90
@@ -223,7 +225,9 @@ class Latest:
 
     def facts(self) -> Facts | None:
         """None: nothing is known yet, and the database does not answer."""
-        if time.monotonic() >= self._until and self._working.acquire(blocking=self._found is None):
+        # Who would have to be told something old waits for whoever is at it; others take what there is.
+        patience = WAIT if self._found is None or self._found.is_old else 0
+        if time.monotonic() >= self._until and self._working.acquire(timeout=patience):
             try:
                 self._renew()
             finally:

@@ -3,6 +3,7 @@
 Nothing here asks who is looking: a session lies in the database, which may be what is slow.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -45,7 +46,7 @@ def machine(request: HttpRequest) -> HttpResponse:
     """The same for programs; 503 while nothing is known."""
     known = facts.latest.facts()
     if known is None:
-        return JsonResponse({"updated_at": None}, status=503)
+        return JsonResponse({"updated_at": None}, status=HTTPStatus.SERVICE_UNAVAILABLE)
     answer = JsonResponse(_as_json(known), json_dumps_params={"ensure_ascii": False})
     answer["Cache-Control"] = f"public, max-age={FRESH}"
     answer["Access-Control-Allow-Origin"] = "*"
@@ -56,7 +57,7 @@ def feed(request: HttpRequest) -> HttpResponse:
     """Incidents as Atom, in Russian as the API."""
     known = facts.latest.facts()
     if known is None:
-        return HttpResponse(status=503)
+        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     address = request.build_absolute_uri(reverse("status"))
     with override("ru"):
         made = Atom1Feed("XRouter: сбои", address, None, language="ru", feed_url=request.build_absolute_uri())
