@@ -49,7 +49,7 @@ _BOOKS = (
 )
 _HEALTH = (
     *("monitoring.probe", "monitoring.balance", "monitoring.symptom"),
-    *("monitoring.incident", "monitoring.note"),
+    *("monitoring.incident", "monitoring.note", "monitoring.bulletin"),
 )
 _MACHINERY = ("routing.catalogueversion", "billing.samplingmedian", "billing.shift")
 _WORDS = ("accounts.announcement", "accounts.switch")
@@ -84,7 +84,7 @@ ROLES: dict[str, StaffRole] = {
             **dict.fromkeys((*_HEALTH, *_TOLD, "providers.provider", "accounts.visit"), READ),
             "accounts.consent": READ,
             "accounts.invitation": "view delete",
-            "monitoring.incident": WRITE,
+            **dict.fromkeys(("monitoring.incident", "monitoring.bulletin"), WRITE),
         },
         ("accounts.block_client", "accounts.view_as_client", "providers.test_provider"),
     ),
@@ -118,7 +118,7 @@ ROLES: dict[str, StaffRole] = {
             **dict.fromkeys(("accounts.client", "accounts.apikey", "accounts.visit"), READ),
             **dict.fromkeys(("billing.generation", "billing.keyday", "billing.hold", *_MACHINERY), READ),
             **dict.fromkeys(_HEALTH, READ),
-            "monitoring.incident": WRITE,
+            **dict.fromkeys(("monitoring.incident", "monitoring.bulletin"), WRITE),
             **dict.fromkeys((*_CATALOGUE, *_VENDORS, "accounts.announcement"), ALL),
             "accounts.switch": "view change",
         },

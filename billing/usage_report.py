@@ -170,7 +170,8 @@ def lines(question: Question) -> Iterator[list[Any]]:
 
 
 def _hours(question: Question) -> QuerySet[UsageHour]:
-    return question.client.usage_hours.filter(hour__gte=question.start, hour__lt=question.end).order_by()
+    rows = UsageHour.objects.filter(client=question.client)
+    return rows.filter(hour__gte=question.start, hour__lt=question.end).order_by()
 
 
 def _rows(question: Question) -> QuerySet[UsageHour]:

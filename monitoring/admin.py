@@ -4,9 +4,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -14,7 +18,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from monitoring import incidents
-from monitoring.models import Balance, Incident, Note, Probe, Symptom
+from monitoring.models import Balance, Bulletin, Incident, Note, Probe, Symptom
 
 
 class History(ModelAdmin):
@@ -125,7 +129,7 @@ class StateFilter(admin.SimpleListFilter):
 class IncidentForm(forms.ModelForm):
     class Meta:
         model = Incident
-        fields = ["title", "kind", "provider", "impact"]
+        fields = ["title", "kind", "provider", "impact", "is_hidden"]
         widgets = {"impact": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
 
@@ -148,11 +152,22 @@ class IncidentAdmin(ModelAdmin):
     autocomplete_fields = ["provider"]
     inlines = [NoteInline]
     actions_submit_line = ["acknowledge", "close_now"]
-    told = ["told_state", "opened_at", "opener", "lasted", "closed_at", "closer", "owner", "times"]
+    actions_detail = ["tell_everybody"]
+    told = [
+        "published",
+        "told_state",
+        "opened_at",
+        "opener",
+        "lasted",
+        "closed_at",
+        "closer",
+        "owner",
+        "times",
+    ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         written = ["title", "kind", "provider", "impact"]
-        fields = written if obj is None else [*written, *self.told]
+        fields = written if obj is None else [*written, "is_hidden", *self.told]
         return [(None, {"fields": fields})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Incident | None = None) -> list[str]:
@@ -174,6 +189,15 @@ class IncidentAdmin(ModelAdmin):
     @admin.display(description=_("состояние"))
     def told_state(self, incident: Incident) -> Any:
         return STATES[state_of(incident)]
+
+    @admin.display(description=_("сообщения клиентам"))
+    def published(self, incident: Incident) -> Any:
+        """What everybody is told of it, or is no longer."""
+        told = [
+            (reverse("admin:monitoring_bulletin_change", args=[each.pk]), each.title)
+            for each in incident.bulletins.all()
+        ]
+        return format_html_join(mark_safe("<br>"), '<a class="underline" href="{}">{}</a>', told) or "—"
 
     @admin.display(description=_("у кого"), ordering="subject")
     def whose(self, incident: Incident) -> str:
@@ -239,6 +263,53 @@ class IncidentAdmin(ModelAdmin):
     def close_now(self, request: HttpRequest, incident: Incident) -> None:
         if not incidents.close(incident, str(request.user), timezone.now(), ""):
             self.message_user(request, _("Инцидент уже закрыт."), messages.WARNING)
+
+    @action(
+        description=_("Написать на страницу состояния"),
+        url_path="tell",
+        icon="campaign",
+        permissions=["tell"],
+    )
+    def tell_everybody(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(f"{reverse('admin:monitoring_bulletin_add')}?incident={object_id}")
+
+    def has_tell_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("monitoring.add_bulletin")
+
+
+class BulletinForm(forms.ModelForm):
+    class Meta:
+        model = Bulletin
+        fields = ["incident", "title", "text", "title_en", "text_en", "is_public"]
+        widgets = {name: UnfoldAdminTextareaWidget(attrs={"rows": 4}) for name in ("text", "text_en")}
+
+
+@admin.register(Bulletin)
+class BulletinAdmin(ModelAdmin):
+    """What everybody reads of an incident. Taken off the page, not deleted: it has been read."""
+
+    form = BulletinForm
+    list_display = ["title", "incident", "is_public", "at", "author"]
+    list_filter = ["is_public", "at"]
+    list_select_related = ["incident"]
+    search_fields = ["title", "text", "incident__title"]
+    show_full_result_count = False
+    autocomplete_fields = ["incident"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Bulletin | None = None) -> list[str]:
+        return [] if obj is None else ["incident", "at", "author"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        written = list(self.form.Meta.fields)
+        return [(None, {"fields": written if obj is None else [*written, "at", "author"]})]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Bulletin, form: Any, change: bool) -> None:
+        if not change:
+            obj.author = str(request.user)
+        super().save_model(request, obj, form, change)
 
 
 def open_incidents(request: HttpRequest) -> Any:

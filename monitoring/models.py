@@ -1,4 +1,4 @@
-"""What probes of providers found, what is left of what was prepaid, what went wrong and for how long."""
+"""What probes of providers found, what is left of what was prepaid, what went wrong, what is told of it."""
 
 from datetime import datetime
 
@@ -127,6 +127,12 @@ class Incident(models.Model):
     times = models.PositiveIntegerField(_("сколько раз"), default=1, editable=False)
     acknowledged_by = models.CharField(_("кто занимается"), max_length=150, blank=True, editable=False)
     acknowledged_at = models.DateTimeField(_("принят"), null=True, blank=True, editable=False)
+    is_hidden = models.BooleanField(
+        _("не показывать на странице состояния"),
+        default=False,
+        db_default=False,
+        help_text=_("Сбои провайдеров видны там сами, остальное — когда опубликовано сообщение."),
+    )
 
     objects = IncidentQuerySet.as_manager()
 
@@ -184,3 +190,63 @@ class Note(models.Model):
 
     def __str__(self) -> str:
         return self.text[:80]
+
+
+class Bulletin(models.Model):
+    """What everybody is told of an incident. Nothing else that is written about one leaves the portal."""
+
+    incident = models.ForeignKey(
+        Incident, models.CASCADE, related_name="bulletins", verbose_name=_("инцидент")
+    )
+    at = models.DateTimeField(_("когда"), default=timezone.now)
+    author = models.CharField(_("кто"), max_length=150, blank=True, editable=False)
+    title = models.CharField(_("заголовок"), max_length=200)
+    title_en = models.CharField(_("заголовок по-английски"), max_length=200, blank=True)
+    text = models.TextField(_("текст"))
+    text_en = models.TextField(
+        _("текст по-английски"), blank=True, help_text=_("Пусто — показывается русский.")
+    )
+    is_public = models.BooleanField(_("опубликовано"), default=True)
+
+    class Meta:
+        verbose_name = _("сообщение о сбое")
+        verbose_name_plural = _("сообщения о сбоях")
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class HealthHour(models.Model):
+    """How many minutes of an hour a provider was in each condition; without a provider: the API as a whole.
+
+    Minutes of which nothing is known are in none.
+    """
+
+    provider = models.ForeignKey(
+        Provider,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="health_hours",
+        verbose_name=_("провайдер"),
+    )
+    hour = models.DateTimeField(_("час"), db_index=True)
+    operational = models.PositiveSmallIntegerField(_("минут всё работало"), default=0)
+    degraded = models.PositiveSmallIntegerField(_("минут со сбоями"), default=0)
+    down = models.PositiveSmallIntegerField(_("минут не работало"), default=0)
+    counted_at = models.DateTimeField(_("последняя минута"))
+
+    class Meta:
+        verbose_name = _("час состояния")
+        verbose_name_plural = _("часы состояния")
+        ordering = ["-hour"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "hour"], name="health_hour_once", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider or 'API'}, {self.hour:%d.%m.%Y %H:%M}"

@@ -5,6 +5,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
+from monitoring import hours
 from monitoring.balances import read_all
 from monitoring.models import Probe
 from monitoring.probes import probe_idle
@@ -28,5 +29,6 @@ def read_balances() -> None:
 
 @shared_task
 def forget_old_probes() -> None:
-    """Delete probes that are past their use."""
+    """Delete probes, and hours, that are past their use."""
     Probe.objects.filter(at__lt=timezone.now() - KEPT).delete()
+    hours.forget(timezone.now())

@@ -1,36 +1,67 @@
 """How providers and endpoints do, as customers are told, and the declared form of the answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rest_framework import serializers
 
 from accounts.callers import Caller
+from monitoring.models import Probe
 from monitoring.status import Condition, Status, fresh_probes, status_of
 from monitoring.vitals import UNKNOWN, Circuit, Spread, Vitals
 from providers.models import Provider
 from routing.listing import PricingSerializer, listing
+from routing.models import Circuit as Held
 from routing.models import Endpoint
 
 Known = Mapping[int, Vitals]
+HELD_OPEN = Held.OPEN  # by an operator
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One provider as everybody may see it. ``asked``: who is asked in its name, itself or its twin."""
+
+    provider: Provider
+    asked: Provider
+    status: Status
+    probes: Sequence[Probe]  # the latest, the newest first
+    has_credentials: bool
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.asked.twin_of_id is not None
+
+    def status_at(self, endpoint: Endpoint, vitals: Vitals | None) -> Status:
+        """The same of one of its endpoints: where nobody asked that one, probes of the provider tell."""
+        is_asked = self.has_credentials and endpoint.circuit != HELD_OPEN
+        return status_of([vitals] if vitals else [], self.probes, is_asked=is_asked)
 
 
 def provider_statuses(vitals: Known) -> dict[str, Status]:
     """By slug, of every provider that is switched on and has endpoints; a twin is told under its own name."""
+    return {each.provider.slug: each.status for each in standings(vitals)}
+
+
+def standings(vitals: Known) -> list[Standing]:
+    """Of every provider that is switched on and has endpoints. Five queries."""
     providers = list(
         Provider.objects.filter(is_enabled=True)
         .select_related("twin")
         .prefetch_related("endpoints", "credentials", "twin__credentials")
     )
     probes = fresh_probes(provider.pk for provider in providers)
-    found = {}
+    found = []
     for provider in providers:
         endpoints = [endpoint for endpoint in provider.endpoints.all() if endpoint.is_enabled]
         if endpoints:
             seen = [vitals[endpoint.pk] for endpoint in endpoints if endpoint.pk in vitals]
             asked = asked_for(provider)
-            is_asked = _has_credentials(asked) and any(each.circuit != "open" for each in endpoints)
-            found[provider.slug] = status_of(seen, probes[asked.pk], is_asked=is_asked)
+            usable = _has_credentials(asked)
+            is_asked = usable and any(each.circuit != HELD_OPEN for each in endpoints)
+            status = status_of(seen, probes[asked.pk], is_asked=is_asked)
+            found.append(Standing(provider, asked, status, probes[asked.pk], usable))
     return found
 
 

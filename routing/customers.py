@@ -1,20 +1,27 @@
-"""A generation's page for the customer whose it is: what ``GET /v1/generation`` tells, for people to read.
+"""Pages of a customer's generations: what ``GET /v1/generation`` tells of one, and what all might have cost.
 
-Here and not in ``billing``, which knows of no attempts.
+Here and not in ``billing``, which knows of no attempts and no choice.
 """
 
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.models import Client
 from accounts.views import PrivateView
+from routing import cheaper
 from routing.errors import UnknownGeneration
 from routing.statements import KINDS, Record, record
+
+# Days that can be looked at, and seconds for which what was worked out is kept.
+PERIODS = (7, 30)
+KEPT = 300
 
 
 class GenerationPage(PrivateView):
@@ -35,6 +42,32 @@ class GenerationPage(PrivateView):
             "facts": list(_facts(told)),
         }
         return render(request, "routing/generation.html", context)
+
+
+class Cheaper(PrivateView):
+    """What requests would have cost, had the cheapest been chosen each time."""
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        client = self.client(pk)
+        days = next((each for each in PERIODS if request.GET.get("days") == str(each)), PERIODS[0])
+        context = {
+            "client": client,
+            "days": days,
+            "periods": PERIODS,
+            "told": _compared(client, days),
+            "newest": cheaper.NEWEST,
+        }
+        return render(request, "routing/cheaper.html", context)
+
+
+def _compared(client: Client, days: int) -> cheaper.Comparison:
+    """As it was worked out in the last minutes."""
+    name = f"cheaper:{client.pk}:{days}"
+    found: cheaper.Comparison | None = cache.get(name)
+    if found is None:
+        found = cheaper.compare(client, timezone.now(), days)
+        cache.set(name, found, KEPT)
+    return found
 
 
 def _facts(told: Record) -> Iterator[tuple[str, Any]]:

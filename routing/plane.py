@@ -15,6 +15,7 @@ from accounts.callers import Caller, Callers
 from billing.teller import Teller
 from billing.windows import Windows
 from monitoring.health import Health
+from monitoring.vitals import Vitals
 from providers.tokens import REDIS_TIMEOUT, Tokens
 from providers.transports.aio import Transport
 from providers.wire import Chat
@@ -136,3 +137,8 @@ async def opened() -> Plane:
 def current() -> Plane:
     """This process's plane. Raises IndexError where no server opened one."""
     return _current[-1]
+
+
+def vitals() -> dict[int, Vitals]:
+    """How endpoints do, as this process has heard; where no server opened a plane nothing was heard."""
+    return dict(_current[-1].health.latest()) if _current else {}

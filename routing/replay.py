@@ -40,7 +40,7 @@ def replayed(generation: Generation) -> Replay:
     told = generation.route
     if not told:
         raise Unrepeatable(gettext_noop("О выборе исполнителя для этой генерации ничего не записано."))
-    catalogue = _catalogue(told["snapshot"])
+    catalogue = catalogue_of(told["snapshot"])
     question = asked_again(told, catalogue, moment=generation.created_at, is_test=generation.is_test)
     decision = decide(question)
     order = [place.quote.route.endpoint_id for place in decision.places]
@@ -59,7 +59,8 @@ def _in_order(places: Sequence[Place], order: Sequence[int]) -> tuple[Place, ...
 
 
 @lru_cache(maxsize=32)
-def _catalogue(version: str) -> Catalogue:
+def catalogue_of(version: str) -> Catalogue:
+    """What was decided from. Raises Unrepeatable."""
     kept = CatalogueVersion.objects.filter(pk=version).first()
     if kept is None:
         raise Unrepeatable(gettext_noop("Каталог той версии не сохранился."))

@@ -30,6 +30,7 @@ WATCHED = {
     "accounts.switch": Watch(("created", "modified")),
     "auth.group": Watch(many=("permissions",)),
     "monitoring.incident": Watch(),
+    "monitoring.bulletin": Watch(),
     "billing.account": Watch(("balance", "held")),
     "billing.cap": Watch(),
     "billing.payment": Watch(),

@@ -83,6 +83,7 @@ NAVIGATION = [
                 **_page(_("Инциденты"), "crisis_alert", "monitoring.incident"),
                 "badge": "monitoring.admin.open_incidents",
             },
+            _page(_("Сообщения о сбоях"), "campaign", "monitoring.bulletin"),
             _page(_("Пробы"), "stethoscope", "monitoring.probe"),
         ],
     },

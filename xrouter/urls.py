@@ -6,9 +6,10 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
 from routing import explanations, key_views, views
-from routing.customers import GenerationPage
+from routing.customers import Cheaper, GenerationPage
 from routing.embeddings.view import Embeddings
 from routing.pages.views import Compare, ModelPage, Models
+from routing.status_page import views as status_views
 from xrouter.views import Docs, Redoc, guide, guide_in_my_language, guide_source, llms
 
 # Names have slashes in them, and what somebody takes for a name may have anything: a line break, too.
@@ -68,10 +69,14 @@ urlpatterns = [
         name="usage-generation",
     ),
     path("dashboard/", include("routing.playground.urls")),
+    path("dashboard/<int:pk>/usage/cheaper/", Cheaper.as_view(), name="usage-cheaper"),
     path("dashboard/", include("billing.urls")),
     path("models/", Models.as_view(), name="models"),
     path("models/compare/", Compare.as_view(), name="models-compare"),
     re_path(rf"^models/{NAME}/\Z", ModelPage.as_view(), name="model"),
+    path("status/", status_views.page, name="status"),
+    path("status.json", status_views.machine, name="status-json"),
+    path("status/incidents.atom", status_views.feed, name="status-feed"),
     path("docs/", Docs.as_view(), name="docs"),
     path("docs/redoc/", Redoc.as_view(), name="redoc"),
     path("docs/guides/", include(GUIDES)),

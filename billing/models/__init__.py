@@ -9,7 +9,7 @@ from billing.models.notices import Channel, ChannelKind, Delivery, Event, EventK
 from billing.models.prices import Rate, Tariff
 from billing.models.proposals import PERMITS, Proposal, ProposalKind, ProposalState
 from billing.models.sampling import SamplingMedian
-from billing.models.usage import UsageHour, UsageMark
+from billing.models.usage import UsageHour, UsageMark, UsageMinute, UsagePace
 from billing.models.watch import Alert, AlertKind, Audit
 
 __all__ = [
@@ -48,5 +48,7 @@ __all__ = [
     "TransferCode",
     "UsageHour",
     "UsageMark",
+    "UsageMinute",
+    "UsagePace",
     "UsageSource",
 ]

@@ -10,8 +10,8 @@ from accounts.models import ApiKey, Client
 from billing.fields import MicroField
 
 
-class UsageHour(models.Model):
-    """What one key of a client asked of one model and provider in an hour, by the moment requests came in.
+class Sums(models.Model):
+    """What one key of a client asked of one model and provider, by the moment requests came in.
 
     ``billing.usage`` counts it; it may be thrown away and counted anew at any time. Test keys count, too.
     """
@@ -22,7 +22,7 @@ class UsageHour(models.Model):
         models.DO_NOTHING,
         db_constraint=False,
         db_index=False,
-        related_name="usage_hours",
+        related_name="+",
         verbose_name=_("клиент"),
     )
     hour = models.DateTimeField(_("час"), help_text=_("Его начало; у всего мира часы начинаются вместе."))
@@ -33,7 +33,7 @@ class UsageHour(models.Model):
         blank=True,
         db_constraint=False,
         db_index=False,
-        related_name="usage_hours",
+        related_name="+",
         verbose_name=_("ключ"),
     )
     model = models.TextField(_("модель"), help_text=_("Кто отвечал; если никто — кого просили."))
@@ -62,6 +62,13 @@ class UsageHour(models.Model):
     first_tokens = models.PositiveBigIntegerField(_("ответов с первым токеном"))
 
     class Meta:
+        abstract = True
+
+
+class UsageHour(Sums):
+    """Of an hour: what pages are drawn from."""
+
+    class Meta:
         verbose_name = _("час расхода")
         verbose_name_plural = _("часы расхода")
         ordering = ["-hour"]
@@ -83,13 +90,51 @@ class UsageHour(models.Model):
         return f"{self.hour:%d.%m.%Y %H:%M}, {self.model}"
 
 
-class UsageMark(models.Model):
-    """An hour whose generations have changed since it was counted last; triggers of the database set it.
+class UsageMinute(Sums):
+    """Of a minute of one of the latest hours, so that an hour can be changed by the difference."""
 
-    Set in the transaction of the change itself, so nobody sees one without the other. Many for one hour.
+    minute = models.DateTimeField(_("минута"))
+
+    class Meta:
+        verbose_name = _("минута расхода")
+        verbose_name_plural = _("минуты расхода")
+        ordering = ["-minute"]
+        indexes = [
+            models.Index(fields=["minute"], name="usage_minute"),
+            models.Index(fields=["hour"], name="usage_minute_hour"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.minute:%d.%m.%Y %H:%M}, {self.model}"
+
+
+class UsagePace(models.Model):
+    """How long answers of a model at a provider took in an hour, whoever asked; of the latest days."""
+
+    hour = models.DateTimeField(_("час"))
+    model = models.TextField(_("модель"))
+    provider = models.TextField(_("провайдер"), blank=True)
+    answers = models.PositiveBigIntegerField(_("ответов"))
+    durations = ArrayField(models.PositiveBigIntegerField(), verbose_name=_("ответы по длительности"))
+
+    class Meta:
+        verbose_name = _("скорость за час")
+        verbose_name_plural = _("скорости по часам")
+        ordering = ["-hour"]
+        constraints = [models.UniqueConstraint(fields=["hour", "model", "provider"], name="usage_pace_once")]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%d.%m.%Y %H:%M}, {self.model}"
+
+
+class UsageMark(models.Model):
+    """A minute whose generations have changed since it was counted last; triggers of the database set it.
+
+    Set in the transaction of the change itself, so nobody sees one without the other. Many for one minute.
     """
 
     hour = models.DateTimeField(_("час"))
+    minute = models.DateTimeField(_("минута"), null=True, help_text=_("Нет — весь час."))
     at = models.DateTimeField(_("отмечен"), db_default=Now())
 
     class Meta:

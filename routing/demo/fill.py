@@ -18,6 +18,7 @@ from routing.demo.answers import Settled, settled
 from routing.demo.books import Books, Seat
 from routing.demo.calendar import arrivals, dice_of
 from routing.demo.cast import cast
+from routing.demo.health import write_health
 from routing.demo.market import Market, pretended
 from routing.demo.names import MARK
 from routing.demo.questions import Asked, Asker, asked
@@ -112,6 +113,7 @@ def fill(order: Order) -> Filled:
     names = [dish.names[0] for dish in market.menu if dish.is_chat]
     holds = writing.hold(order.dice("holds"), seats, scale.holds, names)
     writing.write_probes(order.seed, market.failing, max(order.start, now - PROBED), now)
+    write_health(market.failing, order.start, now)
     writing.write_tries(order.dice("tries"), seats, now)
     writing.tell_nobody(clients)
     return Filled(

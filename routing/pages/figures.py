@@ -5,13 +5,17 @@ Worked out once a minute by each process: it takes some tens of milliseconds, an
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
 
+from billing.models import UsagePace
+from monitoring import hours
+from monitoring.hours import Minutes
 from monitoring.uptime import Uptime, uptimes
 
 # Of so many newest requests, and of none older than the longer span.
@@ -57,10 +61,15 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """``paces``: by model, provider and days, where there is enough to tell; ``uptimes``: by provider."""
+    """``paces``: by model, provider and days, where there is enough to tell; ``uptimes``: by provider.
+
+    Of each hour of a week: ``minutes`` by provider, ``speeds`` by model and provider, see ``UsagePace``.
+    """
 
     paces: Mapping[tuple[str, str, int], Pace]
     uptimes: Mapping[int, Uptime]
+    minutes: Mapping[int | None, Mapping[datetime, Minutes]]
+    speeds: Mapping[tuple[str, str], Mapping[datetime, Sequence[int]]]
 
     def pace(self, model: str, providers: Iterable[str], days: int) -> Pace | None:
         """Of the first of ``providers``, a vendor and who is asked in its name, of which there is one."""
@@ -69,12 +78,21 @@ class Figures:
 
 
 def work_out(now: datetime) -> Figures:
-    """Two queries."""
+    """Four queries."""
     asked = {"now": now, "day": DAY, "week": WEEK, "newest": NEWEST, "fewest": FEWEST}
     with connection.cursor() as cursor:
         cursor.execute(WORK_OUT, asked)
         paces = {tuple(row[:3]): Pace(*row[3:]) for row in cursor.fetchall()}
-    return Figures(paces, uptimes(now))
+    begin = now - timedelta(days=WEEK)
+    return Figures(paces, uptimes(now), hours.since(begin), _speeds(begin))
+
+
+def _speeds(begin: datetime) -> Mapping[tuple[str, str], Mapping[datetime, Sequence[int]]]:
+    found: dict[tuple[str, str], dict[datetime, Sequence[int]]] = defaultdict(dict)
+    rows = UsagePace.objects.filter(hour__gte=begin).order_by()
+    for model, provider, hour, counts in rows.values_list("model", "provider", "hour", "durations"):
+        found[model, provider][hour] = counts
+    return found
 
 
 class Latest:

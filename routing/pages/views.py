@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.generic.base import View
 
@@ -27,6 +28,7 @@ from routing.models import Endpoint, Model
 from routing.pages import figures
 from routing.pages.filters import FilterForm, chosen
 from routing.pages.offers import FEATURES, Offer, filtered, sorted_by
+from routing.pages.past import Past, pasts
 from routing.pages.snippets import chat_snippets, vector_snippets
 
 # Of a person's clients so many have a say in what he sees.
@@ -140,10 +142,12 @@ class Row(NamedTuple):
     week: figures.Pace | None
     uptime: Uptime | None
     chart: str
+    pasts: list[Past]
+    is_simulated: bool
 
 
 def _rows(offer: Offer) -> list[Row]:
-    known, vitals = figures.latest.figures(), _vitals()
+    known, vitals = figures.latest.figures(), plane.vitals()
     asked = {each.pk: asked_for(each) for each in _providers(offer)}
     return [
         _row(endpoint, asked[endpoint.provider_id], known, vitals.get(endpoint.pk, UNKNOWN))
@@ -159,20 +163,16 @@ def _providers(offer: Offer) -> Iterable[Provider]:
 
 def _row(endpoint: Endpoint, asked: Provider, known: figures.Figures, vitals: Vitals) -> Row:
     model, uptime = endpoint.model, known.uptimes.get(asked.pk)
+    names = (endpoint.provider.slug, asked.slug)
     return Row(
         endpoint,
         endpoint.context_length or model.context_length,
         endpoint.max_output or model.max_output,
         vitals,
-        known.pace(model.slug, (endpoint.provider.slug, asked.slug), figures.DAY),
-        known.pace(model.slug, (endpoint.provider.slug, asked.slug), figures.WEEK),
+        known.pace(model.slug, names, figures.DAY),
+        known.pace(model.slug, names, figures.WEEK),
         uptime,
         charts.hours(uptime.hours) if uptime else "",
+        pasts(known, endpoint.provider_id, model.slug, names, timezone.now()),
+        asked.twin_of_id is not None,
     )
-
-
-def _vitals() -> dict[int, Vitals]:
-    try:
-        return dict(plane.current().health.latest())
-    except IndexError:  # no server opened one: then nothing was counted here
-        return {}

@@ -15,10 +15,11 @@ from django.db import OperationalError, connection, connections, transaction
 from accounts.models import ApiKey
 from billing import ledger
 from billing.durations import BORDERS, CLASSES, middle, percentile
-from billing.models import Generation, GenerationStatus, UsageHour, UsageMark
+from billing.models import Generation, GenerationStatus, UsageHour, UsageMark, UsageMinute, UsagePace
 from billing.money import roubles
+from billing.periods import moscow_day
 from billing.tasks import sum_up_usage
-from billing.usage import count_anew, mark_all, sum_up
+from billing.usage import KEPT, count_anew, count_marked, mark_all, marked, sum_up
 from billing.usage_audit import usage_audit
 from tests.books import full_books, make_hold, make_record, spend
 from tests.builders import make_client, make_generation, make_key, open_our_accounts
@@ -31,6 +32,8 @@ MOMENTS = [
     *(NOON, NOON + timedelta(minutes=59, seconds=59, microseconds=999_999), NOON + timedelta(hours=1)),
     *(NOON + timedelta(hours=8, minutes=59), NOON + timedelta(hours=9)),
 ]
+# Of which the sums of minutes are kept.
+THIS_HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 SUMMED = (
     *("requests", "answers", "errors", "cancelled", "cost", "refunded"),
     *("tokens_prompt", "tokens_completion", "tokens_cached", "tokens_reasoning"),
@@ -97,7 +100,7 @@ def test_an_hour_adds_up_what_its_requests_were():
 
 def test_what_is_counted_is_marked_no_more_and_nothing_is_counted_twice():
     make_generation(created_at=NOON)
-    assert UsageMark.objects.get().hour == NOON
+    assert UsageMark.objects.values_list("hour", "minute").get() == (NOON, NOON)
 
     assert [sum_up(), sum_up()] == [1, 0]
 
@@ -136,6 +139,93 @@ def test_history_without_marks_is_counted_when_it_is_told_to():
     assert counted() == expected()
 
 
+# --- By the minute --------------------------------------------------------------------------------------
+
+
+def unnoticed(statement: str) -> None:
+    """Change what no trigger marks."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(statement)
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+def test_of_a_running_hour_only_the_minutes_that_changed_are_read_again():
+    owner = make_client()
+    _, second = (make_generation(owner, created_at=THIS_HOUR + timedelta(minutes=at)) for at in (1, 2))
+    sum_up()
+    unnoticed("UPDATE billing_generation SET tokens_prompt = 5")
+
+    Generation.objects.filter(pk=second.pk).update(tokens_prompt=3)
+    make_generation(owner, created_at=THIS_HOUR + timedelta(minutes=2), tokens_prompt=4)
+
+    assert sum_up() == 1
+    row = UsageHour.objects.get()
+    assert (row.requests, row.tokens_prompt, sum(row.durations)) == (3, 7, 3)
+
+    mark_all()
+    sum_up()
+    assert counted() == expected()
+
+
+def test_what_is_gone_from_a_minute_is_gone_from_its_hour():
+    here, there = (make_generation(created_at=THIS_HOUR + timedelta(minutes=at)) for at in (0, 59))
+    sum_up()
+
+    here.delete()
+    Generation.objects.filter(pk=there.pk).update(created_at=THIS_HOUR + timedelta(hours=1))
+    sum_up()
+
+    assert counted() == expected()
+    assert UsageMinute.objects.get().hour == THIS_HOUR + timedelta(hours=1)
+
+
+def test_an_hour_that_says_less_than_its_minutes_is_counted_as_a_whole():
+    generation = make_generation(created_at=THIS_HOUR, tokens_prompt=5)
+    sum_up()
+    UsageHour.objects.update(tokens_prompt=1)
+
+    Generation.objects.filter(pk=generation.pk).update(tokens_prompt=2)
+    sum_up()
+
+    assert counted() == expected()
+
+
+def test_marks_from_before_minutes_were_told_stand_for_their_whole_hour():
+    for minute in (3, 30):
+        make_generation(created_at=THIS_HOUR + timedelta(minutes=minute))
+    UsageMark.objects.all().delete()
+    UsageMark.objects.create(hour=THIS_HOUR)
+
+    sum_up()
+
+    assert counted() == expected()
+    assert UsageMinute.objects.count() == 2
+
+
+def test_minutes_are_kept_for_a_while_only():
+    make_generation(created_at=THIS_HOUR)
+    sum_up()
+    UsageMinute.objects.update(hour=THIS_HOUR - KEPT - timedelta(hours=1))
+
+    make_generation(created_at=NOON)
+    sum_up()
+
+    assert not UsageMinute.objects.exists()
+
+
+def test_how_fast_a_model_was_is_added_up_over_everybody():
+    for duration in (40, 50, 90_000):
+        make_generation(created_at=THIS_HOUR, duration_ms=duration)
+    make_generation(created_at=NOON - timedelta(days=365))
+
+    sum_up()
+
+    pace = UsagePace.objects.get()
+    assert (pace.hour, pace.model, pace.provider, pace.answers) == (THIS_HOUR, "gigachat/pro", "gigachat", 3)
+    assert percentile(pace.durations, 50) < 60 < percentile(pace.durations, 95)
+
+
 def _nonsense(hour: datetime) -> UsageHour:
     sums = dict.fromkeys((*SUMMED, "client_id"), 0)
     return UsageHour(hour=hour, model="m", durations=[], **sums)
@@ -147,8 +237,8 @@ def _nonsense(hour: datetime) -> UsageHour:
 class Story:
     """A client that asks, and hands that count, in an order that nobody foresaw."""
 
-    def __init__(self, seed: int) -> None:
-        self.dice = Random(seed)
+    def __init__(self, seed: int, noon: datetime) -> None:
+        self.dice, self.moments = Random(seed), [moment - NOON + noon for moment in MOMENTS]
         self.client = make_client(balance="100000")
         self.keys = [make_key(self.client)[0] for _ in range(3)]
         self.told: list[Any] = []
@@ -183,9 +273,10 @@ class Story:
 
     def be_killed(self) -> None:
         """In the middle of a run: what was not committed never was."""
-        for hour in set(UsageMark.objects.values_list("hour", flat=True)):
+        for hour, minutes in marked().items():
             with transaction.atomic():
-                count_anew(hour)
+                is_old = hour < datetime.now(UTC) - KEPT
+                count_anew(hour) if is_old else count_marked(hour, minutes)
                 if self.dice.random() < 0.5:
                     transaction.set_rollback(True)
                     break
@@ -197,7 +288,7 @@ class Story:
     def _settle(self, generation_id: Any) -> None:
         status = self.dice.choice(["ok", "ok", "failed", "cancelled"])
         facts: dict[str, Any] = {
-            "created_at": self.dice.choice(MOMENTS),
+            "created_at": self.dice.choice(self.moments),
             "model": self.dice.choice(["gigachat/pro", "yandexgpt/pro", ""]),
             "status": status,
             "duration_ms": self.dice.randrange(1_000_000),
@@ -209,10 +300,12 @@ class Story:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("seed", range(5))
-def test_whatever_happens_in_whatever_order_the_sums_are_those_of_the_ledger(seed):
+@pytest.mark.parametrize(
+    ("seed", "noon"), [(0, NOON), (1, NOON), (2, THIS_HOUR), (3, THIS_HOUR), (4, THIS_HOUR)]
+)
+def test_whatever_happens_in_whatever_order_the_sums_are_those_of_the_ledger(seed, noon):
     open_our_accounts()
-    story = Story(seed)
+    story = Story(seed, noon)
 
     for _ in range(40):
         story.step()
@@ -221,7 +314,7 @@ def test_whatever_happens_in_whatever_order_the_sums_are_those_of_the_ledger(see
     assert counted() == expected()
     report = usage_audit()
     assert report["clean"], report["examples"]
-    assert (report["waiting"], report["days"]) == (0, 2)
+    assert (report["waiting"], report["days"]) == (0, len({moscow_day(hour) for hour, *_ in counted()}))
     charged = -sum(move.signed for move in ledger.wallet_of(story.client).movements().filter(code="charge"))
     assert sum(row["cost"] for row in counted().values()) == charged > 0
 

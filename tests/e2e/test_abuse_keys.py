@@ -255,6 +255,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
         PERSON,
     ),
     "dashboard/<int:pk>/usage/": ("/dashboard/1/usage/", PERSON),
+    "dashboard/<int:pk>/usage/cheaper/": ("/dashboard/1/usage/cheaper/", PERSON),
     "dashboard/<int:pk>/usage/export/": ("/dashboard/1/usage/export/", PERSON),
     "dashboard/<int:pk>/usage/generations/": ("/dashboard/1/usage/generations/", PERSON),
     "dashboard/<int:pk>/usage/generations/<uuid:generation>/": (
@@ -264,6 +265,9 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "models/": ("/models/", PUBLIC),
     "models/compare/": ("/models/compare/", PUBLIC),
     r"^models/(?P<model>.+)/$": ("/models/solo/openai/", PUBLIC),
+    "status/": ("/status/", PUBLIC),
+    "status.json": ("/status.json", PUBLIC),
+    "status/incidents.atom": ("/status/incidents.atom", PUBLIC),
     "docs/": ("/docs/", PUBLIC),
     "docs/redoc/": ("/docs/redoc/", PUBLIC),
     "docs/guides/": ("/docs/guides/", PUBLIC),

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from monitoring.models import Incident, Kind
+from monitoring.models import Bulletin, Incident, Kind
 from tests.builders import cells, clerks_browser, make_provider, operators_browser
 
 pytestmark = pytest.mark.django_db
@@ -112,3 +112,41 @@ def test_open_ones_can_be_looked_at_alone(found, query, titles):
     operator: Browser = operators_browser()
 
     assert len(cells(operator.get(reverse(LIST) + query).content.decode(), "headline")) == titles
+
+
+# --- What everybody is told ----------------------------------------------------------------------------
+
+BULLETIN = ("view_bulletin", "add_bulletin", "change_bulletin", "view_incident")
+
+
+def test_what_is_told_to_everybody_is_written_from_the_incident_and_taken_off_again(found):
+    clerk = clerks_browser(*BULLETIN)
+    address = reverse("admin:monitoring_bulletin_add")
+    shown = clerk.get(page(found)).content.decode()
+    way = reverse("admin:monitoring_incident_tell_everybody", args=[found.pk])
+    assert way in shown
+    assert clerk.get(way).url == f"{address}?incident={found.pk}"
+
+    clerk.post(address, {"incident": found.pk, "title": "Чиним", "text": "Ждём", "is_public": "on"})
+    told = Bulletin.objects.get()
+    assert (told.incident, told.is_public, "@" in told.author) == (found, True, True)
+
+    change = reverse("admin:monitoring_bulletin_change", args=[told.pk])
+    clerk.post(change, {"title": "Чиним", "text": "Ждём", "incident": 0, "author": "x"})
+    told.refresh_from_db()
+    assert (told.incident, told.is_public, "@" in told.author) == (found, False, True)
+
+
+def test_who_may_only_read_incidents_tells_nobody(found):
+    clerk = clerks_browser("view_incident", "view_bulletin")
+
+    answer = clerk.post(reverse("admin:monitoring_bulletin_add"), {"incident": found.pk})
+
+    assert answer.status_code == 403
+    assert "Написать на страницу состояния" not in clerk.get(page(found)).content.decode()
+
+
+def test_a_false_alarm_is_hidden_whoever_found_it(found):
+    clerks_browser(*WRITES).post(page(found), form(is_hidden="on"))
+
+    assert Incident.objects.get().is_hidden

@@ -19,7 +19,7 @@ from routing.meter import Size
 from routing.models import CatalogueVersion
 from routing.needs import Needs
 from routing.policy import Group, Question, Step, decide
-from routing.replay import _catalogue
+from routing.replay import catalogue_of
 from routing.snapshot import kept
 from routing.wishes import NO_WISHES, Wishes
 from tests.builders import (
@@ -43,7 +43,7 @@ ASKED = [
 @pytest.fixture(autouse=True)
 def fresh() -> None:
     """No catalogue is remembered from another test."""
-    _catalogue.cache_clear()
+    catalogue_of.cache_clear()
 
 
 def furnished() -> Catalogue:

@@ -13,7 +13,10 @@ from django.utils import timezone
 
 from accounts.models import Plan, Role
 from billing.models import GenerationStatus
+from billing.usage import sum_up
+from monitoring import hours
 from monitoring.models import Probe
+from monitoring.status import Condition
 from routing.models import AUTO, Feature, Kind, Model, Readers
 from routing.pages import figures
 from tests.builders import (
@@ -435,3 +438,40 @@ def test_the_pages_have_no_inline_scripts_and_styles(shelf, path):
 
 def test_the_landing_page_and_every_header_lead_there(db):
     assert page("/").count('href="/models/"') == 3
+
+
+# --- How it did ------------------------------------------------------------------------------------------
+
+
+def test_a_model_shows_how_it_did_for_a_day_and_a_week(shelf, gigachat):
+    now = timezone.now()
+    hours.count({gigachat.pk: Condition.OPERATIONAL}, now)
+    hours.count({gigachat.pk: Condition.DOWN}, now - timedelta(days=2))
+    owner = make_client()
+    for duration in [100] * 18 + [9_000] * 2:
+        make_generation(owner, created_at=now, duration_ms=duration)
+    make_generation(owner, created_at=now - timedelta(days=2), duration_ms=9_000)  # one alone is not shown
+    sum_up()
+
+    html = page("/models/gigachat/pro/").replace("\N{NO-BREAK SPACE}", " ")
+
+    assert "24 часа · доступность 100 %" in html
+    assert "7 дней · доступность 50 %" in html
+    assert html.count('class="down"') == 1
+    assert "весь ответ: p50 ≈ 108 мс, p95 ≈ 9 742 мс" in html
+    paths = re.findall(r'<path class="l[01]" d="([^"]*)"/>', html)
+    assert [path.count("M") for path in paths] == [1] * 4
+
+
+def test_nothing_is_told_of_what_nobody_asked(shelf):
+    html = page("/models/gigachat/pro/")
+
+    assert html.count('<p class="empty">нет данных</p>') == 2
+    assert html.count('<p class="empty">мало запросов</p>') == 2
+
+
+def test_a_model_that_talks_can_be_tried(shelf):
+    link = 'href="/dashboard/playground/?model=gigachat%2Fpro"'
+
+    assert link in page("/models/gigachat/pro/")
+    assert "/dashboard/playground/" not in page("/models/gigachat/vectors/")

@@ -39,7 +39,7 @@ from routing.demo.cast import cast
 from routing.demo.fill import QUICKSTART, CannotFill, Filled, Order, Scale, fill
 from routing.demo.names import MARK, OF_ELEVEN, OF_TEN, OF_TWELVE, check_digit, organisations, taxpayer_number
 from routing.envelope import row_of
-from routing.replay import _catalogue, replayed
+from routing.replay import catalogue_of, replayed
 from tests.builders import make_client, open_our_accounts
 from xrouter import prepare
 
@@ -58,7 +58,7 @@ def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[Filled]:
     with django_db_blocker.unblock(), transaction.atomic():
         open_our_accounts()
         bootstrap({"XROUTER_TWIN_URL": "http://127.0.0.1:9100"})
-        _catalogue.cache_clear()
+        catalogue_of.cache_clear()
         yield fill(order(MORE))
         transaction.set_rollback(True)
 

@@ -29,7 +29,7 @@ from routing.errors import RequestError
 from routing.gateway import Gateway
 from routing.models import CatalogueVersion, Endpoint
 from routing.planner import Planner
-from routing.replay import _catalogue, replayed
+from routing.replay import catalogue_of, replayed
 from routing.slots import Slots
 from routing.snapshot import kept
 from tests.builders import (
@@ -69,7 +69,7 @@ ASKED: tuple[dict[str, Any], ...] = (
 @pytest.fixture(autouse=True)
 def fresh(transactional_db) -> None:
     """No catalogue is remembered from another test, and our accounts are open."""
-    _catalogue.cache_clear()
+    catalogue_of.cache_clear()
     open_our_accounts()
 
 

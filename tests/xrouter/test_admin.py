@@ -46,8 +46,10 @@ from billing.models import (
     Transfer,
     UsageHour,
     UsageMark,
+    UsageMinute,
+    UsagePace,
 )
-from monitoring.models import Balance, Incident, Note, Probe, Symptom
+from monitoring.models import Balance, Bulletin, HealthHour, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
 from routing.models import Alias, CatalogueVersion
 from routing.playground.models import Conversation
@@ -66,9 +68,9 @@ from tests.builders import (
 OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 # Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
 # Conversations of the playground are seen by their authors alone.
-# Hours of usage are sums of generations, for the customers' pages.
+# Hours of usage and of health are sums, for the pages of everybody else.
 # Steps of a request for an invoice stand on its page.
-APART = [Content, Conversation, UsageHour, UsageMark, InvoiceStep]
+APART = [Content, Conversation, UsageHour, UsageMinute, UsagePace, UsageMark, HealthHour, InvoiceStep]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
@@ -99,6 +101,7 @@ def rows(operator) -> None:
     Balance.objects.create(credential=make_credential(endpoint.provider))
     Symptom.objects.create(cause="books", since=timezone.now())
     Note.objects.create(incident=Incident.objects.create(title="Сбой-7", subject="шлюз-7"), text="началось-7")
+    Bulletin.objects.create(incident=Incident.objects.get(), title="Чиним-7", text="ждём-7")
     make_twin(make_provider())
     Probe.objects.create(provider=endpoint.provider, ok=True, latency_ms=12.5)
     SamplingMedian.objects.create(

@@ -1,0 +1,1 @@
+"""What everybody may know of how the installation does: a page, the same for programs, and a feed."""
