@@ -87,3 +87,14 @@ def test_a_wrong_option_changes_nothing(options):
 
     assert not Client.objects.exists()
     assert not ApiKey.objects.exists()
+
+
+def test_a_management_key_says_so():
+    made = create("--management")
+
+    assert (made["kind"], parse(made["key"]).kind, ApiKey.objects.get().kind) == ("mgmt", "mgmt", "mgmt")
+
+
+def test_a_key_is_of_one_kind():
+    with pytest.raises(CommandError):
+        create("--test", "--management")

@@ -25,11 +25,15 @@ class Command(BaseCommand):
         parser.add_argument("--label", required=True, metavar="L", help="для чего этот ключ")
         parser.add_argument("--plan", choices=Plan.values, help="тариф доступа; у нового клиента free")
         parser.add_argument("--balance", default="0", metavar="ROUBLES", help="на сколько пополнить кошелёк")
-        parser.add_argument("--test", action="store_true", help="тестовый ключ: отвечают двойники")
+        kind = parser.add_mutually_exclusive_group()
+        kind.add_argument("--test", action="store_true", help="тестовый ключ: отвечают двойники")
+        kind.add_argument(
+            "--management", action="store_true", help="управляющий: для /v1/keys, не для моделей"
+        )
         parser.add_argument("--json", action="store_true", help="ответить одним объектом JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        kind = Kind.TEST if options["test"] else Kind.LIVE
+        kind = Kind.TEST if options["test"] else Kind.MANAGEMENT if options["management"] else Kind.LIVE
         amount = _amount(options["balance"])
         try:
             client, api_key, plaintext = _create(
