@@ -15,7 +15,10 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from accounts.models import ApiKey, Client, Invitation, Membership, Role, User
-from billing.models import Cap, Generation
+from billing import invoices
+from billing.models import Cap, Channel, Generation, Invoice
+from billing.models.notices import ChannelKind
+from billing.webhooks import give_secret
 from routing.playground import shelf
 from tests.addresses import served
 from tests.builders import make_client, make_generation, make_key, make_user
@@ -39,6 +42,8 @@ class Home:
     generation: Generation
     session: UserSession
     conversation: UUID  # the owner's
+    invoice: Invoice
+    webhook: Channel
 
     def browser_of(self, role: Role) -> Browser:
         person, browser = make_user(), Browser()
@@ -56,6 +61,8 @@ NAMED_AFTER: dict[str, Callable[[Home], Any]] = {
     "generations": lambda home: home.generation.pk,
     "answers": lambda home: home.generation.pk,
     "conversations": lambda home: home.conversation,
+    "invoices": lambda home: home.invoice.pk,
+    "webhooks": lambda home: home.webhook.pk,
     "sessions": lambda home: home.session.pk,
 }
 
@@ -96,8 +103,24 @@ def home(name: str, said: str = "сервер") -> Home:
     )
     secret = plaintext.removeprefix(key.prefix)
     conversation = shelf.add(owners, said, {"said": said})
+    invoice = Invoice(client=client, amount=1_000_000, company=said, inn="7707083893", address=said)
+    invoice.created_by = invoice.email = "buh@home.example"
+    webhook = Channel(client=client, kind=ChannelKind.WEBHOOK, url="https://home.example/hook")
+    give_secret(webhook)
+    webhook.save()
     return Home(
-        client, owner, browser, key, secret, membership, invitation, generation, session, conversation
+        client,
+        owner,
+        browser,
+        key,
+        secret,
+        membership,
+        invitation,
+        generation,
+        session,
+        conversation,
+        invoices.request(invoice),
+        webhook,
     )
 
 

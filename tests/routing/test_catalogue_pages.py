@@ -471,7 +471,7 @@ def test_nothing_is_told_of_what_nobody_asked(shelf):
 
 
 def test_a_model_that_talks_can_be_tried(shelf):
-    link = 'href="/dashboard/playground/?model=gigachat%2Fpro"'
+    link = 'href="/dashboard/playground/?model=gigachat/pro"'
 
     assert link in page("/models/gigachat/pro/")
     assert "/dashboard/playground/" not in page("/models/gigachat/vectors/")

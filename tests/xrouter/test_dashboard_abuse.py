@@ -25,9 +25,10 @@ pytestmark = pytest.mark.django_db
 
 OWNER, ADMIN, DEVELOPER, ACCOUNTANT = Role.OWNER, Role.ADMIN, Role.DEVELOPER, Role.ACCOUNTANT
 KEEPERS = {OWNER, ADMIN, DEVELOPER}
-# Who may write at which address of a client: in the order of the table of addresses.
+PAYERS = {OWNER, ADMIN, ACCOUNTANT}
 # Whom it lets through, it asks providers for: see tests/routing/playground.
 CHAT = "dashboard/<int:pk>/playground/chat/"
+# Who may write at which address of a client.
 WRITERS: dict[str, set[Role]] = {
     "dashboard/<int:pk>/members/": {OWNER, ADMIN},
     "dashboard/<int:pk>/members/<int:number>/role/": {OWNER, ADMIN},
@@ -46,6 +47,16 @@ WRITERS: dict[str, set[Role]] = {
     # Its author's alone.
     "dashboard/<int:pk>/playground/conversations/<uuid:number>/": set(),
     CHAT: KEEPERS,
+    "dashboard/<int:pk>/billing/": PAYERS,
+    "dashboard/<int:pk>/billing/invoices/new/": PAYERS,
+    "dashboard/<int:pk>/billing/invoices/<int:number>/withdraw/": PAYERS,
+    "dashboard/<int:pk>/notices/": PAYERS,
+    "dashboard/<int:pk>/notices/webhooks/new/": {OWNER, ADMIN},
+    "dashboard/<int:pk>/notices/webhooks/<int:number>/": {OWNER, ADMIN},
+    "dashboard/<int:pk>/notices/webhooks/<int:number>/test/": {OWNER, ADMIN},
+    "dashboard/<int:pk>/notices/webhooks/<int:number>/secret/": {OWNER, ADMIN},
+    "dashboard/<int:pk>/notices/webhooks/<int:number>/switch/": {OWNER, ADMIN},
+    "dashboard/<int:pk>/notices/webhooks/<int:number>/remove/": {OWNER, ADMIN},
 }
 # Addresses to which others than our own pages send forms; each with its reason.
 FROM_ELSEWHERE: dict[str, str] = {}
