@@ -54,7 +54,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """``kind``: the class of the error, "" where all went well. ``tokens``: of the question, if told."""
+    """``kind``: the class of the error, "" where all went well. ``tokens``: of a chat's question, if told."""
 
     kind: str
     milliseconds: float
@@ -166,9 +166,9 @@ def _chat(upstream: Upstream, to: Target, question: Question, wire: _Wire) -> in
     if response.status != 200:
         raise adapter.failure(response)
     if question.embeds:
-        usage = adapter.embeddings(response, texts).get("usage")
-    else:
-        usage = adapter.chat_completion(response).get("usage")
+        adapter.embeddings(response, texts)
+        return None
+    usage = adapter.chat_completion(response).get("usage")
     return usage.get("prompt_tokens") if usage else None
 
 
