@@ -35,6 +35,7 @@ class Question:
     embeds: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)  # the endpoint's own
     features: frozenset[str] = frozenset()
+    text: str = field(default=ASKED, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,13 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """``kind``: the class of the error, "" where all went well."""
+    """``kind``: the class of the error, "" where all went well. ``tokens``: of a chat's question, if told."""
 
     kind: str
     milliseconds: float
     exchanges: tuple[Exchange, ...]
     login: Login | None = None
+    tokens: int | None = None
 
     @property
     def advice(self) -> Any:
@@ -102,16 +104,16 @@ class _Wire:
 
 def attempt(provider: Provider, question: Question, *, credential_id: int | None = None) -> Trial:
     """Ask ``provider`` with that credential, or with its first. Blocks; raises nothing."""
-    started, kind, login = time.monotonic(), "", None
+    started, kind, login, tokens = time.monotonic(), "", None, None
     wire = _Wire(Mask())
     try:
         upstream = provider.upstream()
         login = _chosen(upstream, credential_id)
         wire = _Wire(Mask(_secrets(login), upstream.options.get("static_headers", {})))
-        _ask(upstream, login, question, wire)
+        tokens = _ask(upstream, login, question, wire)
     except (UpstreamError, VaultError) as exc:
         kind = type(exc).__name__
-    return Trial(kind, (time.monotonic() - started) * 1000, tuple(wire.exchanges), login)
+    return Trial(kind, (time.monotonic() - started) * 1000, tuple(wire.exchanges), login, tokens)
 
 
 def keep(provider: Provider, trial: Trial, question: Question, author: str) -> Probe:
@@ -139,7 +141,7 @@ def _secrets(login: Login) -> list[Any]:
     return [value for name, value in login.secret.items() if name != "scope"]
 
 
-def _ask(upstream: Upstream, login: Login, question: Question, wire: _Wire) -> None:
+def _ask(upstream: Upstream, login: Login, question: Question, wire: _Wire) -> int | None:
     adapter = ADAPTERS[upstream.adapter]
     to = target(upstream, authorization(upstream, login, wire.send))
     if question.is_chat:
@@ -155,18 +157,19 @@ def _place(upstream: Upstream, question: Question) -> dict[str, Any]:
     return {"model": question.model, "options": options, "features": question.features}
 
 
-def _chat(upstream: Upstream, to: Target, question: Question, wire: _Wire) -> None:
+def _chat(upstream: Upstream, to: Target, question: Question, wire: _Wire) -> int | None:
     adapter = ADAPTERS[upstream.adapter]
-    chat = {"model": to.model, "messages": [{"role": "user", "content": ASKED}], "max_tokens": 1}
-    texts = {"model": to.model, "input": [ASKED]}
+    chat = {"model": to.model, "messages": [{"role": "user", "content": question.text}], "max_tokens": 1}
+    texts = {"model": to.model, "input": [question.text]}
     request = adapter.embeddings_request(texts, to) if question.embeds else adapter.chat_request(chat, to)
     response = wire.send(request, upstream)
     if response.status != 200:
         raise adapter.failure(response)
     if question.embeds:
         adapter.embeddings(response, texts)
-    else:
-        adapter.chat_completion(response)
+        return None
+    usage = adapter.chat_completion(response).get("usage")
+    return usage.get("prompt_tokens") if usage else None
 
 
 def _hurried(upstream: Upstream, left: float) -> Upstream:

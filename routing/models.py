@@ -19,6 +19,7 @@ from billing.models import Tariff
 from providers.models import Provider, validate_object, validate_options
 from routing.classifier import KINDS
 from routing.contents.models import Content  # noqa: F401 - a model of this app in a module of its own
+from routing.pages.models import Density  # noqa: F401 - likewise
 from routing.playground.models import Conversation  # noqa: F401 - likewise
 from routing.scoring import BEST, GENERAL
 from routing.wishes import SUFFIXES, split_suffix

@@ -271,6 +271,7 @@ CELERY_BEAT_SCHEDULE = {
     "read-balances": {"task": "monitoring.tasks.read_balances", "schedule": 3600.0},
     "watch-for-incidents": {"task": "routing.tasks.watch_for_incidents", "schedule": 20.0},
     "count-minutes": {"task": "routing.tasks.count_minutes", "schedule": 30.0},
+    "measure-densities": {"task": "routing.tasks.measure_densities", "schedule": 3600.0},
     "forget-unconfirmed": {"task": "accounts.tasks.forget_unconfirmed", "schedule": 86_400.0},
     "forget-contents": {"task": "routing.tasks.forget_contents", "schedule": 60.0},
     "forget-old-probes": {"task": "monitoring.tasks.forget_old_probes", "schedule": 86_400.0},

@@ -14,6 +14,7 @@ from billing.money import Micro
 from routing.listing import Listing
 from routing.meter import CHARACTERS_PER_TOKEN
 from routing.models import AUTO
+from routing.pages.models import Density
 
 # The vocabulary of ``supported_features``, in words.
 FEATURES = {
@@ -34,11 +35,12 @@ class Price:
 
     title: Any
     tokens: Micro
+    density: float = CHARACTERS_PER_TOKEN
 
     @property
     def characters(self) -> Micro:
-        """For a million characters of Russian text, by the same estimate as requests are measured."""
-        return round(self.tokens / CHARACTERS_PER_TOKEN)
+        """For a million characters of Russian text."""
+        return round(self.tokens / self.density)
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,18 @@ class Offer:
         price = self.listing.rate.price()
         if self.listing.embeds:
             return [Price(_("Тексты"), price.embedding)]
-        found = [Price(_("Запрос"), price.prompt), Price(_("Ответ"), price.completion)]
+        found = [(_("Запрос"), price.prompt), (_("Ответ"), price.completion)]
         if price.cached_prompt != price.prompt:
-            found.append(Price(_("Запрос из кеша"), price.cached_prompt))
+            found.append((_("Запрос из кеша"), price.cached_prompt))
         if price.reasoning != price.completion:
-            found.append(Price(_("Рассуждения"), price.reasoning))
-        return found
+            found.append((_("Рассуждения"), price.reasoning))
+        density = self.density.characters_per_token if self.density else CHARACTERS_PER_TOKEN
+        return [Price(title, tokens, density) for title, tokens in found]
+
+    @property
+    def density(self) -> Density | None:
+        """How many characters a token is; None where nobody has measured, and an estimate stands for it."""
+        return getattr(self.listing.model, "density", None)
 
     @property
     def dearest(self) -> Micro | None:

@@ -40,7 +40,9 @@ BESIDE, LONGEST_NAME = 4, 64
 def offers_for(request: HttpRequest) -> list[Offer]:
     """What everybody may ask for, and what one of the person's clients may, by name."""
     shown = [Model.objects.shown_to(client.plan, client.pk) for client in _clients(request)]
-    models = reduce(or_, shown, Model.objects.shown_to()).prefetch_related("aliases")
+    models = (
+        reduce(or_, shown, Model.objects.shown_to()).prefetch_related("aliases").select_related("density")
+    )
     return [Offer(each, _aliases(each.model)) for each in listings_of(models)]
 
 

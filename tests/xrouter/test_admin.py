@@ -51,7 +51,7 @@ from billing.models import (
 )
 from monitoring.models import Balance, Bulletin, HealthHour, Incident, Note, Probe, Symptom
 from routing.contents.models import Content
-from routing.models import Alias, CatalogueVersion
+from routing.models import Alias, CatalogueVersion, Density
 from routing.playground.models import Conversation
 from tests.builders import (
     alice,
@@ -69,8 +69,18 @@ OURS = ["accounts", "providers", "billing", "monitoring", "routing"]
 # Contents are looked at one by one and with a reason, on pages of generations; there is no list of them.
 # Conversations of the playground are seen by their authors alone.
 # Hours of usage and of health are sums, for the pages of everybody else.
-# Steps of a request for an invoice stand on its page.
-APART = [Content, Conversation, UsageHour, UsageMinute, UsagePace, UsageMark, HealthHour, InvoiceStep]
+# Steps of a request for an invoice stand on its page. How long tokens are is told on pages of models.
+APART = [
+    Content,
+    Conversation,
+    Density,
+    UsageHour,
+    UsageMinute,
+    UsagePace,
+    UsageMark,
+    HealthHour,
+    InvoiceStep,
+]
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models() if model not in APART]
 READ_ONLY = [
     *(Account, Transfer, Generation, Probe, Hold, KeyDay, Alert, Audit, Shift, PromoTry, Payment),
