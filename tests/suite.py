@@ -71,6 +71,7 @@ ALONE = (
     "tests/providers/test_tokens.py",
     "tests/providers/twins/test_server.py",
     "tests/routing/test_turns.py",
+    "tests/xrouter/test_web.py",
 )
 GROUPS = PATIENT
 # `make check` has run it already, or will.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -39,8 +39,22 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
+    """To a server that waits for headers hardly at all."""
+    async with serving(headers_within=ALLOWED) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def connect_at_leisure() -> AsyncIterator[Connect]:
+    """To one that waits as long as it does for customers: what is late here is not the headers."""
+    async with serving() as connected:
+        yield connected
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[Connect]:
     config = uvicorn.Config(application, http=Punctual, lifespan="off", log_config=None)
-    protocol = partial(Punctual, config, ServerState(), {}, headers_within=ALLOWED)
+    protocol = partial(Punctual, config, ServerState(), {}, **options)
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     writers = []
@@ -155,9 +169,9 @@ ENDLESS = {
 
 @pytest.mark.parametrize("said", ENDLESS.values(), ids=ENDLESS.keys())
 async def test_a_head_over_the_limit_is_refused_and_the_connection_closed(
-    connect: Connect, said: bytes
+    connect_at_leisure: Connect, said: bytes
 ) -> None:
-    reader, writer = await connect()
+    reader, writer = await connect_at_leisure()
 
     writer.write(said)
 
@@ -170,16 +184,18 @@ async def test_a_head_over_the_limit_is_refused_and_the_connection_closed(
     [b"0\r\nX: " + b"x" * 10 * TOO_MUCH, b"1;" + b"x" * 10 * TOO_MUCH],
     ids=["a trailer", "an extension of a chunk"],
 )
-async def test_what_never_ends_after_the_head_closes_the_connection(connect: Connect, end: bytes) -> None:
-    reader, writer = await connect()
+async def test_what_never_ends_after_the_head_closes_the_connection(
+    connect_at_leisure: Connect, end: bytes
+) -> None:
+    reader, writer = await connect_at_leisure()
 
     writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + end)
 
     assert b"200 OK" not in await rest_or_reset(reader)
 
 
-async def test_a_head_within_the_limits_is_read(connect: Connect) -> None:
-    reader, writer = await connect()
+async def test_a_head_within_the_limits_is_read(connect_at_leisure: Connect) -> None:
+    reader, writer = await connect_at_leisure()
     fields = b"X: 1\r\n" * (HEAD_FIELDS - 2) + b"Y: " + b"y" * (HEAD_BYTES // 2) + b"\r\n"
 
     writer.write(REQUEST[:-2] + fields + b"\r\n")
@@ -187,8 +203,8 @@ async def test_a_head_within_the_limits_is_read(connect: Connect) -> None:
     assert await answer(reader) == b"HTTP/1.1 200 OK"
 
 
-async def test_a_body_far_over_the_limit_of_a_head_is_read(connect: Connect) -> None:
-    reader, writer = await connect()
+async def test_a_body_far_over_the_limit_of_a_head_is_read(connect_at_leisure: Connect) -> None:
+    reader, writer = await connect_at_leisure()
     size = b"%d" % (20 * HEAD_BYTES)
 
     writer.write(
@@ -198,8 +214,8 @@ async def test_a_body_far_over_the_limit_of_a_head_is_read(connect: Connect) -> 
     assert await answer(reader) == b"HTTP/1.1 200 OK"
 
 
-async def test_what_follows_a_body_is_no_header(connect: Connect) -> None:
-    reader, writer = await connect()
+async def test_what_follows_a_body_is_no_header(connect_at_leisure: Connect) -> None:
+    reader, writer = await connect_at_leisure()
     chunks = b"2\r\n{}\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n"
 
     writer.write(b"POST /?names HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
