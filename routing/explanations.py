@@ -20,6 +20,7 @@ from routing.conditions import (
 )
 from routing.errors import UnknownGeneration
 from routing.replay import Unrepeatable, replayed
+from routing.rest import OpenView, V1View, arrival_of, caller_of, named_generation, response_of
 from routing.route_schema import GenerationRouteAnswerSerializer
 from routing.schema import (
     CHAT_REQUEST,
@@ -32,16 +33,7 @@ from routing.schema import (
 from routing.schema_examples import CHATS, asked
 from routing.statements import record
 from routing.table import told_attempts
-from routing.views import (
-    BY_ID,
-    BY_NAME,
-    OpenView,
-    V1View,
-    arrival_of,
-    caller_of,
-    named_generation,
-    response_of,
-)
+from routing.views import BY_ID, BY_NAME
 
 
 class RoutePlan(V1View):

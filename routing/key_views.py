@@ -30,8 +30,8 @@ from routing import key_schema as told
 from routing.desk import json_body
 from routing.errors import BadRequest, KeyAlreadyMade, KeyConflict, UnknownKey
 from routing.key_shape import KeyChange, KeyRotation, NewKey, field_of, read_key, read_only
+from routing.rest import V1View, arrival_of, bearer_of
 from routing.schema_examples import asked
-from routing.views import V1View, arrival_of, bearer_of
 
 PAGE, LONGEST_PAGE = 50, 100
 # Of a client in one web process: changes at once, and how many more a second. Each is a line of the journal.

@@ -41,7 +41,7 @@ ASYNC = {
     "routing/search.py",
     "routing/stalled.py",
     "routing/turnstile.py",
-    "routing/views.py",
+    "routing/rest.py",
     "xrouter/asgi.py",
 }
 # What looks at transfers with SQL of its own.

@@ -14,7 +14,7 @@ from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitV
 
 from monitoring.logs import report_bug
 from routing.errors import BadRequest
-from routing.views import call_of, refused
+from routing.rest import call_of, refused
 from xrouter import guides
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from routing import plane
 from routing.embeddings.reading import EmbeddingsRequest
 from routing.envelope import ENVELOPES
+from routing.rest import V1View, arrival_of, response_of
 from routing.schema import ELSEWHERE, Trace, components, reference, refusals
 from routing.schema_examples import VECTORS, VECTORS_ANSWER, answered, asked
 from routing.schema_rules import published
-from routing.views import V1View, arrival_of, response_of
 
 
 class Embedding(Struct):

@@ -38,8 +38,8 @@ from routing.playground import shelf
 from routing.playground.code import programs
 from routing.playground.models import Conversation
 from routing.playground.words import words
+from routing.rest import arrival_of, response_of
 from routing.statements import record
-from routing.views import arrival_of, response_of
 
 log = logging.getLogger(__name__)
 

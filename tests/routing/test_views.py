@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError
 from rest_framework import exceptions as framework
 
-from routing import views
+from routing import rest
 from routing.errors import TooManyBytes
 from tests.builders import make_endpoint, make_model, make_provider
 
@@ -195,7 +195,7 @@ def test_whoever_accepts_anything_gets_json(client, catalogue, accept):
     ],
 )
 def test_exceptions_of_libraries_become_ours(rf, exc, status):
-    answer = views.refused(exc, views.call_of(rf.get("/v1/models")))
+    answer = rest.refused(exc, rest.call_of(rf.get("/v1/models")))
 
     assert answer.status_code == status
     assert "secret" not in answer.content.decode()
@@ -205,7 +205,7 @@ async def test_a_body_beyond_djangos_limit_is_too_large(rf):
     request = rf.post("/v1/chat/completions", b" " * 2_700_000, content_type="application/json")
 
     with pytest.raises(TooManyBytes):
-        await views.arrival_of(request).read_body()
+        await rest.arrival_of(request).read_body()
 
 
 def test_a_wrong_host_is_refused_in_the_envelope(client):
