@@ -21,7 +21,7 @@ ASKED = chat("Привет")
 async def guesses(house: House, scale: float) -> None:
     """2,200 wrong keys a second, then as many as can be; honest customers meanwhile, some of them new."""
     key = new_client(house).key
-    await steady(house, key, 1)  # whoever is seen first is looked up
+    await steady(house, [key], 1)  # whoever is seen first is looked up
     few = [message(made_up(), ASKED).decode() for _ in range(FEW)]
     once = [message(MADE_UP, ASKED).decode()]
     mobs = {
@@ -32,7 +32,7 @@ async def guesses(house: House, scale: float) -> None:
     }
     calm, besieged = Pace(), {name: Pace() for name in mobs}
     for _ in range(ROUNDS):
-        calm += await steady(house, key, SECONDS * scale)
+        calm += await steady(house, [key], SECONDS * scale)
         for name, (wrong, pace) in mobs.items():
             besieged[name] += await _besieged(house, key, name, wrong, pace, SECONDS * scale)
     print(f"nobody guesses: {calm}")
@@ -45,7 +45,7 @@ async def _besieged(house: House, key: str, name: str, wrong: list[str], pace: i
     before, spent = _looked_up(house), processor(house)
     orders = Orders(house.port, wrong, pace, lines=LINES if pace else HASTY, address="127.0.0.2")
     async with mob(orders) as told:
-        met = await steady(house, key, seconds)
+        met = await steady(house, [key], seconds)
         first = [await _first(house, one) for one in newcomers]
     spent = (processor(house) - spent) / told.seconds
     print(f"{name}: {told}; customers not seen before: {first}")

@@ -4,9 +4,10 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from tests.chaos.house import House
@@ -18,6 +19,8 @@ MODEL = "gen-t/t-pro"
 CHAT = "/v1/chat/completions"
 # Seconds after which an answer is given up.
 PATIENCE = 30.0
+# Of the moments at which honest customers come.
+SEED = 1
 
 
 def processor(house: House) -> float:
@@ -110,27 +113,33 @@ class Pace:
         return f"{len(self.waits)} requests {dict(self.statuses)}, {times}"
 
 
-async def steady(house: House, key: str, seconds: float, rate: float = 50, lines: int = 32) -> Pace:
-    """Chats at a steady rate, whatever the answers take."""
-    pace = Pace()
+async def steady(
+    house: House, keys: Sequence[str], seconds: float, rate: float = 50, lines: int = 64
+) -> Pace:
+    """Chats of those with ``keys``, whatever the answers take: at random moments, ``rate`` a second.
+
+    So customers come who do not know of each other: at times two at once. The moments are the same each time.
+    """
+    pace, chance = Pace(), Random(SEED)
     free: asyncio.Queue[Line] = asyncio.Queue()
     for _ in range(lines):
         free.put_nowait(Line(house.port))
-    said = message(key, chat("Привет", max_tokens=5))
+    said = [message(key, chat("Привет", max_tokens=5)) for key in keys]
 
-    async def one() -> None:
+    async def one(asked: bytes) -> None:
         began = time.perf_counter()
         line = await free.get()
-        status, _ = await line.ask(said)
+        status, _ = await line.ask(asked)
         pace.waits.append((time.perf_counter() - began) * 1000)
         pace.statuses[status] += 1
         free.put_nowait(line)
 
-    began = time.perf_counter()
+    due = time.perf_counter()
+    end = due + seconds
     async with asyncio.TaskGroup() as tasks:
-        for number in range(int(seconds * rate)):
-            await asyncio.sleep(max(0, began + number / rate - time.perf_counter()))
-            tasks.create_task(one())
+        while (due := due + chance.expovariate(rate)) < end:
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+            tasks.create_task(one(chance.choice(said)))
     while not free.empty():
         await free.get_nowait().hang_up()
     return pace
