@@ -154,3 +154,5 @@ def test_what_has_no_address_is_not_counted(clock: Clock):
 
     for _ in range(2 * REFUSALS):
         made.refuse("")
+
+    assert not made.is_over("")

@@ -50,7 +50,7 @@ def test_the_database_refuses_a_wallet_that_cannot_be(wrong):
 def test_a_wallet_may_hold_all_it_has_and_may_borrow(right):
     client = make_client()
 
-    Account.objects.filter(client=client).update(**right)
+    assert Account.objects.filter(client=client).update(**right) == 1
 
 
 def test_an_account_of_ours_may_be_negative_but_is_one_of_its_kind():
