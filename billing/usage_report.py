@@ -1,6 +1,6 @@
 """What a customer asks of his usage, and the figures that answer it: from sums of hours alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,7 +10,7 @@ from django.db.models import Aggregate, F, Min, QuerySet, Sum
 from django.db.models.functions import Trunc
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiKey, Client
+from accounts.models import ApiKey, Client, User
 from billing.durations import CLASSES, percentile
 from billing.models import UsageHour, UsageMark
 from billing.money import Micro, as_roubles
@@ -18,12 +18,15 @@ from billing.periods import MOSCOW
 
 DAY, HOUR = "day", "hour"
 STEPS = {DAY: timedelta(days=1), HOUR: timedelta(hours=1)}
-MODEL, KEY = "model", "key"
+MODEL, KEY, MEMBER = "model", "key", "member"
+# A member's requests are those of the keys he has made, the playground's included.
+GROUPS = {MODEL: "model", KEY: "key_id", MEMBER: "key__created_by_id"}
 # What a chart may show of each hour. PostgreSQL adds up bigints to decimals; see ``_whole``.
 MEASURES: Mapping[str, Aggregate] = {
     "cost": Sum("cost"),
     "tokens": Sum(F("tokens_prompt") + F("tokens_completion")),
     "requests": Sum("requests"),
+    "errors": Sum("errors"),
 }
 COUNTED = (
     *("requests", "answers", "errors", "cancelled"),
@@ -55,7 +58,7 @@ class Question:
 
     @property
     def group(self) -> str:
-        return "model" if self.split == MODEL else "key_id"
+        return GROUPS[self.split]
 
     def moments(self) -> list[datetime]:
         """Where each column of the chart begins."""
@@ -88,7 +91,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one model, or one key, has of the whole."""
+    """What one model, key or member has of the whole."""
 
     name: str
     requests: int
@@ -112,15 +115,14 @@ def totals(question: Question) -> Totals:
 
 
 def parts(question: Question) -> list[Part]:
-    """Of each model or key, the greatest first."""
-    wanted = {name: MEASURES[name] for name in MEASURES} | {"errors": Sum("errors")}
-    groups = _rows(question).values(question.group).annotate(**wanted).order_by()
-    names, values = key_names(question.client) if question.split == KEY else {}, _values(question)
+    """Of each model, key or member, the greatest first."""
+    groups = _rows(question).values(question.group).annotate(**MEASURES).order_by()
+    name, values = _namer(question), _values(question)
     found = [
         Part(
-            name=_name(question, names, group[question.group]),
+            name=name(group[question.group]),
             values=values[group[question.group]],
-            **{name: int(group[name]) for name in wanted},
+            **{measure: int(group[measure]) for measure in MEASURES},
         )
         for group in groups
     ]
@@ -186,7 +188,7 @@ def _by_moment(question: Question) -> QuerySet[UsageHour]:
 
 
 def _values(question: Question) -> dict[Any, list[int]]:
-    """By model or key, what the chart shows of it at each moment."""
+    """By model, key or member, what the chart shows of it at each moment."""
     moments = {moment: place for place, moment in enumerate(question.moments())}
     groups = _by_moment(question).values("at", question.group).annotate(value=MEASURES[question.measure])
     found: dict[Any, list[int]] = {}
@@ -196,8 +198,21 @@ def _values(question: Question) -> dict[Any, list[int]]:
     return found
 
 
-def _name(question: Question, names: Mapping[int, str], group: Any) -> str:
-    return str(group) if question.split == MODEL else names.get(group, _("удалённый ключ"))
+def _namer(question: Question) -> Callable[[Any], str]:
+    """How what one group has in common is called."""
+    if question.split == MODEL:
+        return str
+    if question.split == KEY:
+        names, nobody = key_names(question.client), _("удалённый ключ")
+    else:
+        names, nobody = _member_names(question.client), _("ключи, созданные не в кабинете")
+    return lambda group: names.get(group, nobody)
+
+
+def _member_names(client: Client) -> dict[int, str]:
+    """Of all who have made a key here, also of those who have left."""
+    people = User.objects.filter(pk__in=client.keys.values("created_by"))
+    return {person.pk: str(person) for person in people}
 
 
 def joined(some: Iterable[Part]) -> Part:

@@ -20,7 +20,7 @@ from billing.charts import stacked
 from billing.figures import grouped, roubles
 from billing.models import Generation, GenerationStatus
 from billing.pages import page_of
-from billing.usage_report import DAY, HOUR, KEY, MODEL, Part, Question
+from billing.usage_report import DAY, HOUR, KEY, MEMBER, MODEL, Part, Question
 
 # Days: what is shown at first, the most of a period, and the most of it by the hour.
 USUAL, LONGEST, LONGEST_BY_HOUR = 7, 366, 14
@@ -30,8 +30,15 @@ SERIES = 6
 PATIENCE = timedelta(minutes=3)
 GENERATIONS_PER_PAGE = 50
 STEPS = [(DAY, _("по дням")), (HOUR, _("по часам"))]
-SPLITS = [(MODEL, _("по моделям")), (KEY, _("по ключам"))]
-MEASURES = [("cost", _("Рубли")), ("tokens", _("Токены")), ("requests", _("Запросы"))]
+SPLITS = [(MODEL, _("по моделям")), (KEY, _("по ключам")), (MEMBER, _("по участникам"))]
+# What the names in the first column of the table are.
+NAMED = {MODEL: _("Модели"), KEY: _("Ключи"), MEMBER: _("Участники")}
+MEASURES = [
+    ("cost", _("Рубли")),
+    ("tokens", _("Токены")),
+    ("requests", _("Запросы")),
+    ("errors", _("Ошибки")),
+]
 TOLD = dict([*STEPS, *SPLITS, *MEASURES])
 
 
@@ -164,6 +171,7 @@ def _figures(question: Question) -> dict[str, Any]:
     return {
         "question": question,
         "title": " ".join(str(TOLD[word]) for word in (question.measure, question.by, question.split)),
+        "named": NAMED[question.split],
         "totals": usage_report.totals(question),
         "parts": parts,
         "shown": [(number, part) for number, part in enumerate(shown)],

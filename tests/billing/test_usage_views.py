@@ -106,6 +106,22 @@ def test_filters_leave_what_they_say(client, home):
     assert {part.name: part.requests for part in parts} == {f"сайт ({key.prefix}…)": 2, "удалённый ключ": 1}
 
 
+def test_a_members_usage_is_that_of_the_keys_he_has_made(client, home):
+    anna = make_user("anna@romashka.example")
+    for key in (make_key(home, "сайт", created_by=anna)[0], make_key(home, "бот", created_by=anna)[0]):
+        ask(home, key=key)
+    ask(home, key=make_key(home, "из админки")[0], status="failed", cost=0)
+    sum_up()
+
+    told = page(client, home, split="member", measure="errors").context
+
+    assert told["title"] == "Ошибки по дням по участникам"
+    assert [(part.name, part.requests, part.errors, sum(part.values)) for part in told["parts"]] == [
+        ("ключи, созданные не в кабинете", 1, 1, 1),
+        (str(anna), 2, 0, 0),
+    ]
+
+
 def test_a_chart_has_few_colours_and_its_table_all_models(client, home):
     for number in range(SERIES + 2):
         ask(home, model=f"family/model-{number}", cost=roubles(number + 1))
@@ -148,11 +164,11 @@ def test_what_is_not_counted_yet_is_told_once_it_takes_long(client, home):
 
 
 def test_names_are_no_markup(client, home):
-    key, _ = make_key(home, "<img src=x>")
+    key, _ = make_key(home, "<img src=x>", created_by=make_user("i@home.example", name="<img src=y>"))
     ask(home, key=key, model="<script>alert(1)</script>")
     sum_up()
 
-    for said in ({}, {"split": "key"}):
+    for said in ({}, {"split": "key"}, {"split": "member"}):
         text = shown(page(client, home, **said))
         assert "<script>alert" not in text
         assert "<img" not in text
