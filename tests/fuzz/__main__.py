@@ -27,7 +27,7 @@ def main() -> int:
             for visitor in options.visitor or VISITORS
         ]
         bugs = house.bugs()
-    for line in [*(line for tally in tallies for line in tally.told), *bugs]:
+    for line in bugs:
         print(f"\n{line}")
     failures = sum(tally.failures.total() for tally in tallies) + len(bugs)
     print(
@@ -72,9 +72,12 @@ def report(title: str, tally: Tally, seconds: float) -> None:
         ("failures", failures),
         ("statuses", statuses),
     ]
-    print(f"\n{title} ({seconds:.0f} s)", flush=True)
+    print(f"\n{title} ({seconds:.0f} s)")
     for name, value in rows:
-        print(f"  {name:12} {value}", flush=True)
+        print(f"  {name:12} {value}")
+    for line in tally.told:
+        print(f"\n{line}")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
