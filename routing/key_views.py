@@ -257,7 +257,7 @@ def _check_reset(form: CustomersKeyForm) -> None:
 
 
 def _page(request: Request) -> int:
-    text = request.query_params.get("limit") or str(PAGE)
+    text = request.query_params.get("limit", str(PAGE))
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= LONGEST_PAGE):
         raise BadRequest(f"Параметр limit: число от 1 до {LONGEST_PAGE}.", param="limit")
     return int(text)
