@@ -1,14 +1,35 @@
-"""Columns that stand on each other, as SVG draws them. Pure: numbers in, places out.
+"""Columns that stand on each other, as SVG draws them, and what a browser draws instead. Pure.
 
-No text and no colour in it: what it says stands beside it in words and in a table, colours are the style's.
+No text and no colour in a drawing: what it says stands beside it in words and in a table, colours are the
+style's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from billing.money import MICRO_PER_ROUBLE
 
 # Of the drawing; it is stretched to the page.
 WIDTH, HEIGHT = 1000, 240
 GAP = 0.25  # of a column's place
+
+
+# What ``accounts/static/pages/chart.js`` knows to draw.
+COLUMNS, LINES = "columns", "lines"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """``per`` of a value are one that people read, with so many decimals and a sign behind it."""
+
+    per: int = 1
+    least: int = 0
+    most: int = 0
+    sign: str = ""
+
+
+NUMBER, ROUBLES = Unit(), Unit(MICRO_PER_ROUBLE, 2, 6, "₽")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +68,27 @@ def stacked(series: Sequence[Sequence[int]]) -> Chart:
         for block in _column(column, left=(number + GAP / 2) * place, wide=place * (1 - GAP), top=top)
     ]
     return Chart(blocks, top)
+
+
+def chart_told(
+    kind: str,
+    series: Sequence[tuple[str, Sequence[int | None]]],
+    *,
+    label: str,
+    moments: Sequence[tuple[str, str]],
+    unit: Unit,
+    of_all: str = "",
+) -> dict[str, Any]:
+    """What a browser is told to draw. ``moments``: of each place, in full and short enough for an axis."""
+    return {
+        "kind": kind,
+        "label": label,
+        "moments": [whole for whole, _ in moments],
+        "ticks": [short for _, short in moments],
+        "series": [{"name": name, "values": list(values)} for name, values in series],
+        "unit": asdict(unit),
+        "sum": of_all,
+    }
 
 
 def ceiling(highest: int) -> int:

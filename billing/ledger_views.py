@@ -19,7 +19,7 @@ from billing.ledger import wallet_of
 from billing.models import Account
 from billing.pages import first, number_in
 from billing.periods import MOSCOW
-from billing.usage_views import DayField
+from billing.usage_views import EARLIEST, LATEST, DayField
 
 MOVEMENTS_PER_PAGE = 100
 KINDS = [
@@ -49,7 +49,7 @@ class LedgerForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         told: dict[str, Any] = super().clean()
         days = [day for day in (told.get("since"), told.get("until")) if day]
-        if any(not 2000 <= day.year <= 2200 for day in days):
+        if any(not EARLIEST <= day.year <= LATEST for day in days):
             self.add_error("since", gettext("Таких дней у нас нет."))
         elif len(days) == 2 and days[0] > days[1]:
             self.add_error("until", gettext("Конец периода раньше начала."))

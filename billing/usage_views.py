@@ -1,5 +1,6 @@
 """The customers' pages of usage: figures and charts of a period, and the list of its generations."""
 
+import json
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +18,7 @@ from accounts.models import ApiKey, Client
 from accounts.views import PrivateView
 from billing import usage_report
 from billing.admin.export import download
-from billing.charts import stacked
+from billing.charts import COLUMNS, NUMBER, ROUBLES, chart_told, stacked
 from billing.figures import grouped, roubles
 from billing.models import Generation, GenerationStatus
 from billing.pages import page_of
@@ -24,6 +26,8 @@ from billing.usage_report import DAY, HOUR, KEY, MEMBER, MODEL, Part, Question
 
 # Days: what is shown at first, the most of a period, and the most of it by the hour.
 USUAL, LONGEST, LONGEST_BY_HOUR = 7, 366, 14
+# Years.
+EARLIEST, LATEST = 2000, 2200
 # Of a chart; the others are shown as one.
 SERIES = 6
 # What waits longer than this to be counted is told of.
@@ -49,7 +53,9 @@ class KeyField(forms.ModelChoiceField):
 
 class DayField(forms.DateField):
     def __init__(self, **kwargs: Any) -> None:
-        shown = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        # With bounds a year that is being typed is none yet, and nothing is asked.
+        attrs = {"type": "date", "min": f"{EARLIEST}-01-01", "max": f"{LATEST}-12-31"}
+        shown = forms.DateInput(attrs=attrs, format="%Y-%m-%d")
         super().__init__(input_formats=["%Y-%m-%d"], required=False, widget=shown, **kwargs)
 
 
@@ -94,7 +100,7 @@ class PeriodForm(forms.Form):
     def _look_at(self, since: date, until: date) -> None:
         if since > until:
             self.add_error("until", gettext("Конец периода раньше начала."))
-        elif since.year < 2000 or until.year > 2200:
+        elif since.year < EARLIEST or until.year > LATEST:
             self.add_error("since", gettext("Таких дней у нас нет."))
         elif (until - since).days >= LONGEST:
             self.add_error("since", gettext("Период — не больше 366 дней."))
@@ -168,19 +174,34 @@ def _figures(question: Question) -> dict[str, Any]:
     shown = _shown(parts)
     chart = stacked([part.values for part in shown])
     tell = roubles if question.measure == "cost" else grouped
+    title = " ".join(str(TOLD[word]) for word in (question.measure, question.by, question.split))
     return {
         "question": question,
-        "title": " ".join(str(TOLD[word]) for word in (question.measure, question.by, question.split)),
         "named": NAMED[question.split],
+        "title": title,
         "totals": usage_report.totals(question),
         "parts": parts,
         "shown": [(number, part) for number, part in enumerate(shown)],
         "chart": chart,
+        "told": json.dumps(_told(question, title, shown), ensure_ascii=False),
         "top": tell(chart.top),
         "half": tell(chart.top // 2),
         "table": _table(question, shown, tell),
         "waits_since": waits if waits and waits < timezone.now() - PATIENCE else None,
     }
+
+
+def _told(question: Question, title: str, shown: list[Part]) -> dict[str, Any]:
+    """What the browser draws a chart of."""
+    whole, short = ("d.m.Y", "d.m") if question.by == DAY else ("d.m.Y H:i", "d.m H:i")
+    return chart_told(
+        COLUMNS,
+        [(part.name, part.values) for part in shown],
+        label=f"{title}. {gettext('Те же числа — в таблице ниже.')}",
+        moments=[(date_format(at, whole), date_format(at, short)) for at in question.moments()],
+        unit=ROUBLES if question.measure == "cost" else NUMBER,
+        of_all=gettext("Всего"),
+    )
 
 
 def _shown(parts: list[Part]) -> list[Part]:

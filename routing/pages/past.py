@@ -10,6 +10,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from billing.charts import LINES, Unit, chart_told
 from billing.durations import CLASSES, percentile
 from monitoring.charts import milliseconds, share
 from monitoring.hours import Minutes
@@ -18,8 +19,8 @@ from routing.pages.figures import Figures
 from routing.pages.strips import lines, strip
 
 HOUR = timedelta(hours=1)
-# Spans of time as they are shown: title, bars, hours of each.
-SPANS = ((_("24 часа"), 24, 1), (_("7 дней"), 28, 6))
+# Spans of time as they are shown: title, bars, hours of each, and how their beginnings are written.
+SPANS = ((_("24 часа"), 24, 1, "H:i"), (_("7 дней"), 28, 6, "d.m"))
 # Of fewer answers no point is drawn: it would tell of single requests.
 FEWEST = 5
 
@@ -37,6 +38,7 @@ class Past:
     p50: int | None
     p95: int | None
     speeds_drawn: str
+    speeds: dict[str, Any]  # the same for a browser that draws by itself
 
 
 def pasts(known: Figures, provider: int, model: str, slugs: Iterable[str], now: datetime) -> list[Past]:
@@ -44,7 +46,9 @@ def pasts(known: Figures, provider: int, model: str, slugs: Iterable[str], now: 
     minutes = known.minutes.get(provider, {})
     speeds = next(filter(None, (known.speeds.get((model, slug)) for slug in slugs)), {})
     latest = now.replace(minute=0, second=0, microsecond=0)
-    return [_past(title, _hours(latest, bars, each), minutes, speeds) for title, bars, each in SPANS]
+    return [
+        _past(title, _hours(latest, bars, each), minutes, speeds, short) for title, bars, each, short in SPANS
+    ]
 
 
 def speed(known: Figures, model: str, slugs: Iterable[str], now: datetime) -> tuple[int | None, int | None]:
@@ -69,12 +73,18 @@ def _past(
     bars: Sequence[Sequence[datetime]],
     minutes: Mapping[datetime, Minutes],
     speeds: Mapping[datetime, Counts],
+    short: str,
 ) -> Past:
     health = [sum((minutes.get(hour, Minutes()) for hour in bar), Minutes()) for bar in bars]
     counts = [_added(speeds.get(hour, NOTHING) for hour in bar) for bar in bars]
     whole, all_counts = sum(health, Minutes()), _added(counts)
     p50, p95 = _spread(all_counts)
-    lines_told = {"title": title, "p50": milliseconds(p50), "p95": milliseconds(p95)}
+    shown = [[_shown(each, percent) for each in counts] for percent in (50, 95)]
+    label = gettext("Время ответа за %(title)s: p50 %(p50)s, p95 %(p95)s") % {
+        "title": title,
+        "p50": milliseconds(p50),
+        "p95": milliseconds(p95),
+    }
     return Past(
         title,
         whole.uptime,
@@ -86,13 +96,19 @@ def _past(
         else "",
         p50,
         p95,
-        lines(
-            [[_shown(each, percent) for each in counts] for percent in (50, 95)],
-            gettext("Время ответа за %(title)s: p50 %(p50)s, p95 %(p95)s") % lines_told,
-        )
-        if any(sum(each) >= FEWEST for each in counts)
-        else "",
+        lines(shown, label) if any(sum(each) >= FEWEST for each in counts) else "",
+        chart_told(
+            LINES,
+            list(zip(("p50", "p95"), shown, strict=True)),
+            label=label,
+            moments=[(_written(bar[0], "d.m H:i"), _written(bar[0], short)) for bar in bars],
+            unit=Unit(sign=gettext("мс")),
+        ),
     )
+
+
+def _written(start: datetime, form: str) -> str:
+    return date_format(timezone.localtime(start), form)
 
 
 def _shown(counts: Counts, percent: int) -> int | None:
@@ -104,5 +120,5 @@ def _added(many: Iterable[Counts]) -> Counts:
 
 
 def _told(start: datetime, minutes: Minutes) -> str:
-    moment = date_format(timezone.localtime(start), "d.m H:i")
+    moment = _written(start, "d.m H:i")
     return f"{moment}: {share(minutes.uptime)}" if minutes.known else gettext("%s: нет данных") % moment

@@ -1,6 +1,7 @@
 """What the pages of usage show, and to whom."""
 
 import csv
+import json
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -89,6 +90,32 @@ def test_a_chart_has_a_table_of_the_same(client, home, measure, sums):
     assert [part.name for part in answer.context["parts"]] == ["gigachat/pro", "yandexgpt/pro"]
     assert answer.context["table"][0]["sum"] == sums
     assert shown(answer).count('<rect class="s1"') == 2  # in the chart and beside its name
+
+
+@pytest.mark.parametrize(
+    ("said", "moment", "unit"),
+    [
+        ({}, ("21.11.2026", "21.11"), {"per": 1_000_000, "least": 2, "most": 6, "sign": "₽"}),
+        ({"by": "hour", "measure": "tokens"}, ("21.11.2026 01:00", "21.11 01:00"), {"per": 1, "sign": ""}),
+    ],
+    ids=["by day", "by hour"],
+)
+def test_a_browser_is_told_the_same_to_draw(client, home, said, moment, unit):
+    ask(home)
+    ask(home, model="yandexgpt/pro")
+    sum_up()
+
+    answer = page(client, home, **said)
+
+    told = json.loads(answer.context["told"])
+    assert told["unit"] == {**told["unit"], **unit}
+    assert [(each["name"], each["values"]) for each in told["series"]] == [
+        (part.name, part.values) for part in answer.context["parts"]
+    ]
+    place = told["moments"].index(moment[0])
+    assert told["ticks"][place] == moment[1]
+    assert all(each["values"][place] for each in told["series"])
+    assert {len(told["moments"]), len(told["ticks"])} == {len(each["values"]) for each in told["series"]}
 
 
 def test_filters_leave_what_they_say(client, home):
