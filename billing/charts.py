@@ -1,4 +1,4 @@
-"""Columns that stand on each other, as SVG draws them, and what a browser draws instead. Pure.
+"""Columns that stand on each other, and dashes, as SVG draws them, and what a browser draws instead. Pure.
 
 No text and no colour in a drawing: what it says stands beside it in words and in a table, colours are the
 style's.
@@ -6,6 +6,7 @@ style's.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any
 
 from billing.money import MICRO_PER_ROUBLE
@@ -13,7 +14,7 @@ from billing.money import MICRO_PER_ROUBLE
 # Of the drawing; it is stretched to the page.
 WIDTH, HEIGHT = 1000, 240
 GAP = 0.25  # of a column's place
-
+DASH = 4  # how thick one is
 
 # What ``accounts/static/pages/chart.js`` knows to draw.
 COLUMNS, LINES = "columns", "lines"
@@ -70,6 +71,26 @@ def stacked(series: Sequence[Sequence[int]]) -> Chart:
     return Chart(blocks, top)
 
 
+def dashed(series: Sequence[Sequence[int | None]]) -> Chart:
+    """A dash for each value, where there is one: for what is no part of a whole."""
+    top = ceiling(max((value for values in series for value in values if value is not None), default=0))
+    place = WIDTH / max(*map(len, series), 1, 1)
+    blocks = [
+        _block(
+            number,
+            left=column * place,
+            wide=place,
+            foot=value - top * DASH / HEIGHT,
+            value=top * DASH / HEIGHT,
+            top=top,
+        )
+        for number, values in enumerate(series)
+        for column, value in enumerate(values)
+        if value is not None
+    ]
+    return Chart(blocks, top)
+
+
 def chart_told(
     kind: str,
     series: Sequence[tuple[str, Sequence[int | None]]],
@@ -102,11 +123,14 @@ def ceiling(highest: int) -> int:
 
 
 def _column(values: Sequence[int], *, left: float, wide: float, top: int) -> list[Block]:
-    blocks, foot = [], 0
-    for number, value in enumerate(values):
-        if value:
-            high = HEIGHT * value / top
-            y = HEIGHT * (1 - (foot + value) / top)
-            blocks.append(Block(number, f"{left:.2f}", f"{y:.2f}", f"{wide:.2f}", f"{high:.2f}"))
-        foot += value
-    return blocks
+    feet = accumulate(values, initial=0)
+    return [
+        _block(number, left=left, wide=wide, foot=foot, value=value, top=top)
+        for number, (foot, value) in enumerate(zip(feet, values, strict=False))
+        if value
+    ]
+
+
+def _block(number: int, *, left: float, wide: float, foot: float, value: float, top: int) -> Block:
+    high, y = HEIGHT * value / top, HEIGHT * (1 - (foot + value) / top)
+    return Block(number, f"{left:.2f}", f"{y:.2f}", f"{wide:.2f}", f"{high:.2f}")

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from django.utils.formats import number_format
+from django.utils.translation import gettext
 
 from billing.money import Micro, as_roubles
 
@@ -13,6 +14,11 @@ MINUS = "\N{MINUS SIGN}"
 def grouped(number: int) -> str:
     """A whole number: ``1 234 567``."""
     return number_format(number, force_grouping=True)
+
+
+def milliseconds(duration: int | None) -> str:
+    """``1 234 мс``; a dash where nothing took any time."""
+    return "—" if duration is None else f"{grouped(duration)}\N{NO-BREAK SPACE}{gettext('мс')}"
 
 
 def roubles(amount: Micro) -> str:

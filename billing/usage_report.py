@@ -28,11 +28,17 @@ MEASURES: Mapping[str, Aggregate] = {
     "requests": Sum("requests"),
     "errors": Sum("errors"),
 }
+# Milliseconds of half of the answers at most. No sum, and so apart.
+LATENCY = "latency"
 COUNTED = (
     *("requests", "answers", "errors", "cancelled"),
     *("tokens_prompt", "tokens_completion", "tokens_cached", "tokens_reasoning"),
     *("cost", "refunded"),
 )
+
+
+# How many answers took how long, by class.
+DURATIONS = {f"class_{number}": Sum(f"durations__{number}", default=0) for number in range(CLASSES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +104,36 @@ class Part:
     errors: int
     tokens: int
     cost: Micro
-    values: list[int]  # of the chart, one for each moment
+    latency: int | None
+    values: list[int | None]  # of the chart, one for each moment
 
 
 def totals(question: Question) -> Totals:
     sums = {name: Sum(name, default=0) for name in (*COUNTED, "first_token_ms", "first_tokens")}
-    classes = {f"class_{number}": Sum(f"durations__{number}", default=0) for number in range(CLASSES)}
-    found = {name: int(sum_) for name, sum_ in _rows(question).aggregate(**sums, **classes).items()}
-    counts = [found[name] for name in classes]
+    found = {name: int(sum_) for name, sum_ in _rows(question).aggregate(**sums, **DURATIONS).items()}
     return Totals(
         **{name: found[name] for name in COUNTED},
-        p50=percentile(counts, 50),
-        p95=percentile(counts, 95),
+        p50=_percentile(found, 50),
+        p95=_percentile(found, 95),
         first_token=found["first_token_ms"] // found["first_tokens"] if found["first_tokens"] else None,
     )
 
 
 def parts(question: Question) -> list[Part]:
     """Of each model, key or member, the greatest first."""
-    groups = _rows(question).values(question.group).annotate(**MEASURES).order_by()
+    groups = _rows(question).values(question.group).annotate(**MEASURES, **DURATIONS).order_by()
     name, values = _namer(question), _values(question)
     found = [
         Part(
             name=name(group[question.group]),
+            latency=_percentile(group, 50),
             values=values[group[question.group]],
             **{measure: int(group[measure]) for measure in MEASURES},
         )
         for group in groups
     ]
-    return sorted(found, key=lambda part: (-getattr(part, question.measure), part.name))
+    greatest = "requests" if question.measure == LATENCY else question.measure
+    return sorted(found, key=lambda part: (-getattr(part, greatest), part.name))
 
 
 def models_of(question: Question) -> list[str]:
@@ -187,15 +194,20 @@ def _by_moment(question: Question) -> QuerySet[UsageHour]:
     return _rows(question).annotate(at=Trunc("hour", question.by, tzinfo=MOSCOW))
 
 
-def _values(question: Question) -> dict[Any, list[int]]:
+def _values(question: Question) -> dict[Any, list[int | None]]:
     """By model, key or member, what the chart shows of it at each moment."""
     moments = {moment: place for place, moment in enumerate(question.moments())}
-    groups = _by_moment(question).values("at", question.group).annotate(value=MEASURES[question.measure])
-    found: dict[Any, list[int]] = {}
-    for row in groups.order_by():
-        values = found.setdefault(row[question.group], [0] * len(moments))
-        values[moments[row["at"]]] = int(row["value"])
+    is_latency = question.measure == LATENCY
+    wanted = DURATIONS if is_latency else {"value": MEASURES[question.measure]}
+    found: dict[Any, list[int | None]] = {}
+    for row in _by_moment(question).values("at", question.group).annotate(**wanted).order_by():
+        values = found.setdefault(row[question.group], [None if is_latency else 0] * len(moments))
+        values[moments[row["at"]]] = _percentile(row, 50) if is_latency else int(row["value"])
     return found
+
+
+def _percentile(row: Mapping[str, Any], percent: int) -> int | None:
+    return percentile([int(row[name]) for name in DURATIONS], percent)
 
 
 def _namer(question: Question) -> Callable[[Any], str]:
@@ -216,10 +228,10 @@ def _member_names(client: Client) -> dict[int, str]:
 
 
 def joined(some: Iterable[Part]) -> Part:
-    """Those that a chart has no room for, as one."""
+    """Those that a chart of sums has no room for, as one."""
     rest = list(some)
     sums = {
         name: sum(getattr(part, name) for part in rest) for name in ("requests", "errors", "tokens", "cost")
     }
     values = [sum(column) for column in zip(*(part.values for part in rest), strict=True)]
-    return Part(name=_("остальные"), values=values, **sums)
+    return Part(name=_("остальные"), latency=None, values=values, **sums)

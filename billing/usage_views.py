@@ -18,11 +18,11 @@ from accounts.models import ApiKey, Client
 from accounts.views import PrivateView
 from billing import usage_report
 from billing.admin.export import download
-from billing.charts import COLUMNS, NUMBER, ROUBLES, chart_told, stacked
-from billing.figures import grouped, roubles
+from billing.charts import COLUMNS, LINES, NUMBER, ROUBLES, Unit, chart_told, dashed, stacked
+from billing.figures import grouped, milliseconds, roubles
 from billing.models import Generation, GenerationStatus
 from billing.pages import page_of
-from billing.usage_report import DAY, HOUR, KEY, MEMBER, MODEL, Part, Question
+from billing.usage_report import DAY, HOUR, KEY, LATENCY, MEMBER, MODEL, Part, Question
 
 # Days: what is shown at first, the most of a period, and the most of it by the hour.
 USUAL, LONGEST, LONGEST_BY_HOUR = 7, 366, 14
@@ -42,7 +42,9 @@ MEASURES = [
     ("tokens", _("Токены")),
     ("requests", _("Запросы")),
     ("errors", _("Ошибки")),
+    (LATENCY, _("Время ответа, p50")),
 ]
+WRITTEN = {"cost": roubles, LATENCY: milliseconds}
 TOLD = dict([*STEPS, *SPLITS, *MEASURES])
 
 
@@ -171,9 +173,10 @@ class UsageGenerations(PrivateView):
 
 def _figures(question: Question) -> dict[str, Any]:
     parts, waits = usage_report.parts(question), usage_report.waits_since(question)
-    shown = _shown(parts)
-    chart = stacked([part.values for part in shown])
-    tell = roubles if question.measure == "cost" else grouped
+    is_sum = question.measure != LATENCY
+    shown = _shown(parts, is_sum=is_sum)
+    chart = (stacked if is_sum else dashed)([part.values for part in shown])
+    tell = WRITTEN.get(question.measure, grouped)
     title = " ".join(str(TOLD[word]) for word in (question.measure, question.by, question.split))
     return {
         "question": question,
@@ -182,10 +185,12 @@ def _figures(question: Question) -> dict[str, Any]:
         "totals": usage_report.totals(question),
         "parts": parts,
         "shown": [(number, part) for number, part in enumerate(shown)],
+        "are_all_shown": len(shown) == len(parts) or is_sum,
         "chart": chart,
         "told": json.dumps(_told(question, title, shown), ensure_ascii=False),
         "top": tell(chart.top),
         "half": tell(chart.top // 2),
+        "is_sum": is_sum,
         "table": _table(question, shown, tell),
         "waits_since": waits if waits and waits < timezone.now() - PATIENCE else None,
     }
@@ -194,20 +199,21 @@ def _figures(question: Question) -> dict[str, Any]:
 def _told(question: Question, title: str, shown: list[Part]) -> dict[str, Any]:
     """What the browser draws a chart of."""
     whole, short = ("d.m.Y", "d.m") if question.by == DAY else ("d.m.Y H:i", "d.m H:i")
+    units = {"cost": ROUBLES, LATENCY: Unit(sign=gettext("мс"))}
     return chart_told(
-        COLUMNS,
+        LINES if question.measure == LATENCY else COLUMNS,
         [(part.name, part.values) for part in shown],
         label=f"{title}. {gettext('Те же числа — в таблице ниже.')}",
         moments=[(date_format(at, whole), date_format(at, short)) for at in question.moments()],
-        unit=ROUBLES if question.measure == "cost" else NUMBER,
+        unit=units.get(question.measure, NUMBER),
         of_all=gettext("Всего"),
     )
 
 
-def _shown(parts: list[Part]) -> list[Part]:
-    """As many as can be told apart."""
-    if len(parts) <= SERIES:
-        return parts
+def _shown(parts: list[Part], *, is_sum: bool) -> list[Part]:
+    """As many as can be told apart; what cannot be added up is left out."""
+    if len(parts) <= SERIES or not is_sum:
+        return parts[:SERIES]
     return [*parts[: SERIES - 1], usage_report.joined(parts[SERIES - 1 :])]
 
 
@@ -220,7 +226,7 @@ def _table(question: Question, shown: list[Part], tell: Any) -> list[dict[str, A
             "at": at,
             "form": form,
             "cells": [(part.name, tell(value)) for part, value in zip(shown, values, strict=True)],
-            "sum": tell(sum(values)),
+            "sum": tell(sum(value or 0 for value in values)),
         }
         for at, *values in rows
         if any(values)

@@ -1,4 +1,4 @@
-"""Money in templates, ``{{ wallet.balance|roubles }}``, and other long figures: ``{{ tokens|grouped }}``."""
+"""Figures in templates: ``{{ wallet.balance|roubles }}``, ``{{ took|milliseconds }}`` and the like."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ from billing.ledger import wallet_of
 
 register = template.Library()
 
-for shown in (figures.grouped, figures.roubles, figures.plain_roubles, figures.signed_roubles):
+for shown in (
+    *(figures.grouped, figures.milliseconds),
+    *(figures.roubles, figures.plain_roubles, figures.signed_roubles),
+):
     register.filter(shown)
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import Client
-from billing.charts import HEIGHT, ceiling, stacked
+from billing.charts import HEIGHT, ceiling, dashed, stacked
 from billing.models import UsageMark
 from billing.money import roubles
 from billing.usage import sum_up
@@ -146,6 +146,44 @@ def test_a_members_usage_is_that_of_the_keys_he_has_made(client, home):
     assert [(part.name, part.requests, part.errors, sum(part.values)) for part in told["parts"]] == [
         ("ключи, созданные не в кабинете", 1, 1, 1),
         (str(anna), 2, 0, 0),
+    ]
+
+
+def test_times_of_answers_are_medians_which_are_not_added_up(client, home):
+    for number in range(SERIES + 1):
+        for day, took in ((0, 1_000), (1, 4_000)):
+            ask(home, NIGHT + timedelta(days=day), model=f"family/model-{number}", duration_ms=took)
+    ask(home, model="family/model-0", status="failed", cost=0)
+    sum_up()
+
+    answer = page(client, home, measure="latency")
+
+    told = answer.context
+    assert [part.name for _number, part in told["shown"]] == [f"family/model-{n}" for n in range(SERIES)]
+    first = told["parts"][0]
+    assert first.values[0] is None  # nobody asked on the first day
+    assert 800 <= first.values[1] <= 1_200
+    assert 3_200 <= first.values[2] <= 4_800
+    assert 800 <= first.latency <= 1_200
+    drawn = json.loads(told["told"])
+    assert (drawn["kind"], drawn["unit"]["sign"], drawn["series"][0]["values"]) == (
+        "lines",
+        "мс",
+        first.values,
+    )
+    assert len(told["chart"].blocks) == 2 * SERIES
+    assert "Всего" not in shown(answer).partition("<details>")[2].partition("</details>")[0]
+    assert "Показаны 6, у которых больше всего запросов" in shown(answer)
+
+
+def test_a_dash_is_at_its_height():
+    drawn = dashed([[50, None], [100, 25]])
+
+    assert drawn.top == 100
+    assert [(block.number, block.x, block.y) for block in drawn.blocks] == [
+        (0, "0.00", f"{HEIGHT / 2:.2f}"),
+        (1, "0.00", "0.00"),
+        (1, "500.00", f"{HEIGHT * 3 / 4:.2f}"),
     ]
 
 
