@@ -185,7 +185,7 @@ def _figures(question: Question) -> dict[str, Any]:
         "totals": usage_report.totals(question),
         "parts": parts,
         "shown": [(number, part) for number, part in enumerate(shown)],
-        "are_all_shown": len(shown) == len(parts) or is_sum,
+        "are_all_shown": is_sum or len(shown) < SERIES or len(shown) == len(parts),
         "chart": chart,
         "told": json.dumps(_told(question, title, shown), ensure_ascii=False),
         "top": tell(chart.top),
@@ -212,8 +212,10 @@ def _told(question: Question, title: str, shown: list[Part]) -> dict[str, Any]:
 
 def _shown(parts: list[Part], *, is_sum: bool) -> list[Part]:
     """As many as can be told apart; what cannot be added up is left out."""
-    if len(parts) <= SERIES or not is_sum:
-        return parts[:SERIES]
+    if not is_sum:
+        return [part for part in parts if part.latency is not None][:SERIES]
+    if len(parts) <= SERIES:
+        return parts
     return [*parts[: SERIES - 1], usage_report.joined(parts[SERIES - 1 :])]
 
 
