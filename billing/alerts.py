@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from accounts.labels import shown
 from billing.event_letters import one_line
 from billing.figures import roubles
 from billing.mailing import REFUSED, mail
@@ -163,9 +164,10 @@ def facts(occasion: Occasion) -> dict[str, Any]:
 
 def letter(occasion: Occasion) -> tuple[str, str]:
     """Subject and text. What people have named themselves is in the text only, and there on one line."""
+    beginning, between, label = one_line(occasion.key).partition("… ")
     told = {
         "client": one_line(occasion.client),
-        "key": one_line(occasion.key),
+        "key": f"{beginning}{between}{shown(label)}",
         "period": _("с %s") % f"{occasion.first_day:%d.%m.%Y}" if occasion.first_day else _("за всё время"),
         "amount": roubles(occasion.amount),
         "bound": roubles(occasion.bound),

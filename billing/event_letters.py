@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from accounts.labels import shown
 from accounts.models import Role
 from billing.figures import roubles
 from billing.models import Event, EventKind
@@ -26,7 +27,7 @@ def letter(event: Event) -> tuple[str, str]:
 def _key_created(client: str, facts: dict[str, Any]) -> tuple[str, str]:
     told = {
         "client": client,
-        "key": f"{facts['prefix']}… {one_line(facts['label'])}",
+        "key": f"{facts['prefix']}… {one_line(shown(facts['label']))}",
         "by": one_line(facts.get("created_by") or ""),
     }
     by_whom = _("У клиента «%(client)s» новый API-ключ «%(key)s», его создал %(by)s.")
