@@ -14,10 +14,12 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import NoLetter
+from accounts.language import language_for
+from accounts.people import User
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,12 @@ def root(request: HttpRequest) -> str:
     return f"{request.scheme}://{request.get_host()}"
 
 
-def write(request: HttpRequest, template: str, email: str, told: dict[str, Any]) -> None:
-    """A letter from ``template``_subject.txt and _message.txt. Raises NoLetter."""
+def write(request: HttpRequest, template: str, email: str, told: dict[str, Any], language: str) -> None:
+    """A letter from ``template``_subject.txt and _message.txt, in its reader's language. Raises NoLetter."""
     context = {**told, "root": root(request), "email": email}
-    subject = " ".join(render_to_string(f"{template}_subject.txt", context).split())
-    text = render_to_string(f"{template}_message.txt", context).strip()
+    with translation.override(language):
+        subject = " ".join(render_to_string(f"{template}_subject.txt", context).split())
+        text = render_to_string(f"{template}_message.txt", context).strip()
     send(EmailMessage(subject, text + "\n", settings.DEFAULT_FROM_EMAIL, [email]))
 
 
@@ -57,15 +60,15 @@ SUBJECTS = {
 
 
 def tell_of_change(
-    request: HttpRequest, what: Changed, whose: str, email: str = "", *, address: str = ""
+    request: HttpRequest, what: Changed, whose: User, email: str = "", *, address: str = ""
 ) -> None:
     """To ``whose`` account it is, or to ``email``. There is no link in it: letters like it are forged.
 
     What cannot be sent is logged; the change is made all the same.
     """
-    told = {"told": SUBJECTS[what], "whose": whose, "moment": timezone.localtime(), "address": address}
+    told = {"told": SUBJECTS[what], "whose": whose.email, "moment": timezone.localtime(), "address": address}
     with suppress(NoLetter):
-        write(request, "accounts/letters/changed", email or whose, told)
+        write(request, "accounts/letters/changed", email or whose.email, told, language_for(whose, request))
 
 
 def send(letter: EmailMessage) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from accounts import keys
+from accounts import keys, labels
 from accounts.joining import Consent, Invitation, Role  # noqa: F401 - models in a module of their own
 from accounts.journal import Change  # noqa: F401 - a model of this app in a module of its own
 from accounts.limits import UNLIMITED, Limits
@@ -301,6 +301,11 @@ class ApiKey(Limited):
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.label})"
+
+    @property
+    def title(self) -> str:
+        """What people are shown that it is called."""
+        return labels.shown(self.label) if self.for_playground else self.label
 
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()

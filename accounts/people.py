@@ -46,6 +46,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         db_default="",
         editable=False,
     )
+    # Chosen for pages; empty until somebody chooses.
+    language = models.CharField(
+        _("язык писем"), max_length=5, blank=True, default="", db_default="", editable=False
+    )
     is_active = models.BooleanField(
         _("активен"), default=True, help_text=_("Неактивный человек не может войти.")
     )

@@ -6,12 +6,8 @@ that has its hash, and ``/v1`` does not look for it.
 
 import secrets
 
-from django.utils.translation import gettext_lazy as _
-
-from accounts import keys
+from accounts import keys, labels
 from accounts.models import ApiKey, Client, User
-
-LABEL = _("Песочница")
 
 
 def key_of(client: Client, person: User) -> ApiKey | None:
@@ -21,9 +17,8 @@ def key_of(client: Client, person: User) -> ApiKey | None:
 
 def key_for(client: Client, person: User) -> ApiKey:
     """The person's key, made the first time."""
-    name = f"{LABEL} · {person.get_full_name()}"[:100]
     made = {
-        "label": name,
+        "label": labels.of_playground(person.get_full_name())[:100],
         # Of a key that is thrown away at once; the hash is nobody's.
         "prefix": keys.new_key(keys.Kind.LIVE).prefix,
         "digest": secrets.token_bytes(32),

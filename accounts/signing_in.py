@@ -28,6 +28,7 @@ from accounts import letters
 from accounts.callers import Network, sender_of
 from accounts.errors import NoLetter
 from accounts.guesses import source_of
+from accounts.language import bring, language_for
 from accounts.models import User
 from accounts.signing_up import confirm, found_client
 from accounts.team import invitation_in
@@ -108,8 +109,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """What cannot be sent is told to nobody: who has an account would see it, and who has none."""
+        reader = User.objects.filter(email=email).first()
         with suppress(NoLetter):
-            letters.write(self.request, template_prefix, email, context)
+            letters.write(self.request, template_prefix, email, context, language_for(reader, self.request))
 
     def send_notification_mail(
         self,
@@ -121,9 +123,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """Of what allauth would tell, what lets somebody in or keeps somebody out."""
         if what := TOLD.get(template_prefix):
             address = self.get_client_ip(self.request)
-            letters.tell_of_change(
-                self.request, what, user.email, address="" if address == NO_ADDRESS else address
-            )
+            letters.tell_of_change(self.request, what, user, address="" if address == NO_ADDRESS else address)
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         # An operator may have given the person another address: the former one opens nothing any more.
@@ -178,6 +178,7 @@ class AccountAdapter(DefaultAccountAdapter):
             samesite="Lax",
             secure=settings.SESSION_COOKIE_SECURE,
         )
+        bring(request, response, user)
         return response
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:

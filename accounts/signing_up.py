@@ -24,6 +24,7 @@ from accounts import agreements
 from accounts.doorman import address_of
 from accounts.errors import TooManyClients
 from accounts.joining import Consent, Invitation
+from accounts.language import shown
 from accounts.models import Client, Membership, Role, User
 from accounts.passwords import RULES
 
@@ -84,7 +85,8 @@ class SignUpForm(SignupForm):
     def signup(self, request: HttpRequest, user: User) -> None:
         """Asked by allauth once the person is saved."""
         user.organisation = self.cleaned_data.get("organisation", "").strip()
-        user.save(update_fields=["organisation"])
+        user.language = shown()
+        user.save(update_fields=["organisation", "language"])
         Consent.objects.bulk_create(
             Consent(
                 user=user,

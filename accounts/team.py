@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts import letters
 from accounts.errors import AlreadyHere, LastOwner, MayNot, NoLetter, NotInvited, TooManyInvitations
 from accounts.joining import Invitation
+from accounts.language import language_for
 from accounts.models import Client, Membership, Role, User
 
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
@@ -106,8 +107,12 @@ def invite(request: HttpRequest, client: Client, email: str, role: Role, actor: 
     token = invitation.draw()
     _keep(invitation)
     told = {"invitation": invitation, "client": client, "path": reverse("invitation-link", args=[token])}
+    # Whoever is here already has a language of his own; of all others nothing is known but who invites them.
+    reader = User.objects.filter(email=invitation.email).exclude(language="").first() or request.user
     try:
-        letters.write(request, "accounts/letters/invitation", invitation.email, told)
+        letters.write(
+            request, "accounts/letters/invitation", invitation.email, told, language_for(reader, request)
+        )
     except NoLetter:
         invitation.delete()  # nobody can accept it
         raise

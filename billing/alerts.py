@@ -6,20 +6,24 @@ Noticed by one look at all wallets and all caps. Each occasion has a name, by wh
 import logging
 from dataclasses import dataclass
 from datetime import date
-from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from functools import partial
+from smtplib import SMTPException
 from typing import Any
 
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection, transaction
-from django.utils import translation
 from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from accounts.labels import shown
 from billing.event_letters import one_line
 from billing.figures import roubles
+from billing.mailing import REFUSED, mail
 from billing.models import Alert, AlertKind, EventKind
 from billing.money import Micro, as_roubles
-from billing.readers import readers_of, unwanted
+from billing.readers import Readers, readers_of, unwanted
 from billing.snapshot import alone
 from billing.telling import News, tell_but_by_mail
 
@@ -128,7 +132,7 @@ def _tell(occasions: list[Occasion]) -> int:
         with get_connection() as post:
             for occasion in occasions:
                 is_silent = (occasion.client_id, TOLD_AS[occasion.kind]) in silent
-                if _is_dealt_with(occasion, [] if is_silent else readers[occasion.client_id], post):
+                if _is_dealt_with(occasion, {} if is_silent else readers[occasion.client_id], post):
                     Alert.objects.filter(subject=occasion.subject).update(sent_at=now())
                     count += 1
     except (SMTPException, OSError) as exc:
@@ -137,19 +141,15 @@ def _tell(occasions: list[Occasion]) -> int:
     return count
 
 
-def _is_dealt_with(occasion: Occasion, readers: list[str], post: BaseEmailBackend) -> bool:
+def _is_dealt_with(occasion: Occasion, readers: Readers, post: BaseEmailBackend) -> bool:
     """False if the mail of this occasion is not taken; the next minute tries again. Raises if none is."""
-    subject, body = letter(occasion)
-    if readers:
-        try:
-            # One letter for all of them: an address that is refused holds up none of the others.
-            EmailMessage(subject, body, to=readers, connection=post).send()
-        # ValueError: an address that could not stand in a header.
-        except (SMTPResponseException, SMTPRecipientsRefused, ValueError) as exc:
-            log.error(  # noqa: TRY400 - a traceback would show addresses
-                "an alert was not sent", extra={"subject": occasion.subject, "error": type(exc).__name__}
-            )
-            return False
+    try:
+        mail(readers, partial(letter, occasion), post)
+    except REFUSED as exc:
+        log.error(  # noqa: TRY400 - a traceback would show addresses
+            "an alert was not sent", extra={"subject": occasion.subject, "error": type(exc).__name__}
+        )
+        return False
     return True
 
 
@@ -164,22 +164,38 @@ def facts(occasion: Occasion) -> dict[str, Any]:
 
 def letter(occasion: Occasion) -> tuple[str, str]:
     """Subject and text. What people have named themselves is in the text only, and there on one line."""
-    client = one_line(occasion.client)
-    with translation.override("ru"):
-        amount, bound = roubles(occasion.amount), roubles(occasion.bound)
-    if occasion.kind == AlertKind.LOW_BALANCE:
-        return "XRouter: на балансе мало средств", (
-            f"На балансе клиента «{client}» осталось {amount}, это меньше {bound}.\n"
-            "Когда средства закончатся, запросы будут отклоняться с кодом 402.\n\n"
-            "Следующее такое письмо возможно только после пополнения.\n"
-        )
-    period = f"с {occasion.first_day:%d.%m.%Y}" if occasion.first_day else "за всё время"
-    spent = f"Ключ «{one_line(occasion.key)}» клиента «{client}» {period} израсходовал {amount} из {bound}"
-    if occasion.kind == AlertKind.CAP_80:
-        return "XRouter: израсходовано 80 % предела ключа", (
-            f"{spent}.\nКогда предел будет исчерпан, запросы с этим ключом будут отклоняться.\n"
-        )
-    return "XRouter: предел ключа исчерпан", (
-        f"{spent}: предел исчерпан.\nЗапросы с этим ключом отклоняются, пока не начнётся новый период "
-        "или предел не будет поднят.\n"
-    )
+    beginning, between, label = one_line(occasion.key).partition("… ")
+    told = {
+        "client": one_line(occasion.client),
+        "key": f"{beginning}{between}{shown(label)}",
+        "period": _("с %s") % f"{occasion.first_day:%d.%m.%Y}" if occasion.first_day else _("за всё время"),
+        "amount": roubles(occasion.amount),
+        "bound": roubles(occasion.bound),
+    }
+    subject, *lines = LETTERS[AlertKind(occasion.kind)]
+    return f"XRouter: {_(subject)}", "\n".join(line and _(line) % told for line in lines) + "\n"
+
+
+SPENT = gettext_noop("Ключ «%(key)s» клиента «%(client)s» %(period)s израсходовал %(amount)s из %(bound)s.")
+# The subject, then the lines.
+LETTERS = {
+    AlertKind.LOW_BALANCE: (
+        gettext_noop("на балансе мало средств"),
+        gettext_noop("На балансе клиента «%(client)s» осталось %(amount)s, это меньше %(bound)s."),
+        gettext_noop("Когда средства закончатся, запросы будут отклоняться с кодом 402."),
+        "",
+        gettext_noop("Следующее такое письмо — не раньше, чем на баланс что-нибудь поступит."),
+    ),
+    AlertKind.CAP_80: (
+        gettext_noop("израсходовано 80 % предела ключа"),
+        SPENT,
+        gettext_noop("Когда предел будет исчерпан, запросы с этим ключом будут отклоняться."),
+    ),
+    AlertKind.CAP_100: (
+        gettext_noop("предел ключа исчерпан"),
+        SPENT,
+        gettext_noop(
+            "Запросы с этим ключом отклоняются, пока не начнётся новый период или предел не будет поднят."
+        ),
+    ),
+}

@@ -6,12 +6,13 @@ than not at all. What a receiver does, or does not, holds up nobody else's deliv
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
+from functools import partial
 from smtplib import SMTPException
 from uuid import uuid4
 
-from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -19,6 +20,7 @@ from django.utils.translation import gettext_noop
 
 from accounts.errors import Unreadable
 from billing.event_letters import letter
+from billing.mailing import mail
 from billing.models import Channel, ChannelKind, Delivery, Event, EventKind
 from billing.readers import readers_of
 from billing.snapshot import alone
@@ -77,30 +79,31 @@ def _leased() -> list[Delivery]:
     return batch
 
 
-def _sent(batch: list[Delivery], ends: float) -> list[Receipt]:
-    """Letters go one by one: those that a slow mail server leaves no time for wait for their lease."""
+def _sent(batch: list[Delivery], ends: float) -> Iterator[Receipt]:
+    """Each as it comes: if we die while one receiver thinks, the others are not sent theirs again.
+
+    Letters go one by one: those that a slow mail server leaves no time for wait for their lease.
+    """
     parcels: list[Parcel] = []
-    receipts: list[Receipt] = []
     for delivery in batch:
         if delivery.channel.kind == ChannelKind.MAIL:
             if time.monotonic() < ends:
-                receipts.append(_mailed(delivery))
+                yield _mailed(delivery)
             continue
         try:
             parcels.append(parcel(delivery))
         except Unreadable:
-            receipts.append(unreadable(delivery))
+            yield unreadable(delivery)
     # The hands know no database, so none of its connections is left to them.
     with ThreadPoolExecutor(HANDS) as hands:
-        return [*receipts, *hands.map(send, parcels)]
+        for done in as_completed([hands.submit(send, each) for each in parcels]):
+            yield done.result()
 
 
 def _mailed(delivery: Delivery) -> Receipt:
-    to = readers_of([delivery.event.client_id])[delivery.event.client_id]
-    subject, text = letter(delivery.event)
+    readers = readers_of([delivery.event.client_id])[delivery.event.client_id]
     try:
-        if to:
-            EmailMessage(subject, text, to=to).send()
+        mail(readers, partial(letter, delivery.event))
     except (SMTPException, OSError, ValueError) as exc:
         # Neither its text nor a traceback: they quote addresses.
         log.error("a notice was not mailed", extra={"error": type(exc).__name__})  # noqa: TRY400

@@ -51,6 +51,8 @@ class CustomersKeyForm(KeyForm):
         self.fields["allowed_addresses"].base_field.validators.append(validate_network)
         if self.instance.pk:
             del self.fields["kind"]
+            if self.instance.for_playground:
+                del self.fields["label"]  # ours, and in the language of who reads
             if self.instance.is_managing:
                 self._ask_only(set(self.fields) - {*self.of_asking, "reset"})
         else:

@@ -1,22 +1,30 @@
-"""Which of a client's people get its letters: whom it has chosen, else owners, admins and accountants."""
+"""Which of a client's people get its letters, and in which language.
+
+Whom the client has chosen; else owners, admins and accountants.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
+from accounts.language import language_of
 from accounts.models import Membership, Role
 from billing.models import Channel, ChannelKind, EventKind
 
 USUAL = (Role.OWNER, Role.ADMIN, Role.ACCOUNTANT)
 
 
-def readers_of(clients: Iterable[int]) -> dict[int, list[str]]:
-    """Their addresses, by client. Whoever is no member any more, or may not sign in, gets nothing."""
+# Addresses by the language that is read there.
+Readers = dict[str, list[str]]
+
+
+def readers_of(clients: Iterable[int]) -> dict[int, Readers]:
+    """By client. Whoever is no member any more, or may not sign in, gets nothing."""
     members = Membership.objects.filter(client_id__in=list(clients), user__is_active=True)
     chosen = _addresses(members.filter(channels__kind=ChannelKind.MAIL))
     usual = _addresses(members.filter(role__in=USUAL))
-    return defaultdict(list, {**usual, **chosen})
+    return defaultdict(dict, {**usual, **chosen})
 
 
 def unwanted(clients: Iterable[int]) -> set[tuple[int, str]]:
@@ -30,8 +38,9 @@ def unwanted(clients: Iterable[int]) -> set[tuple[int, str]]:
     }
 
 
-def _addresses(members: QuerySet[Membership]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = defaultdict(list)
-    for client_id, email in members.values_list("client_id", "user__email").order_by("user__email"):
-        found[client_id].append(email)
+def _addresses(members: QuerySet[Membership]) -> dict[int, Readers]:
+    found: dict[int, Readers] = {}
+    for member in members.select_related("user").order_by("user__email"):
+        readers = found.setdefault(member.client_id, {})
+        readers.setdefault(language_of(member.user), []).append(member.user.email)
     return found

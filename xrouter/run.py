@@ -296,9 +296,8 @@ def show(home: Home, options: Options) -> None:
     """The screen that tells how to use it."""
     facts = read_pairs(home.logins)
     providers = "; ".join(f"{words}: {facts[voice]}" for voice, words in VOICES.items() if facts[voice])
-    letters = (
-        "by EMAIL_URL" if os.environ.get("EMAIL_URL") else f"to {home.logs}/web-*.log, for want of EMAIL_URL"
-    )
+    printed = f"to web-*.log and worker.log of {home.logs}, for want of EMAIL_URL"
+    letters = "by EMAIL_URL" if os.environ.get("EMAIL_URL") else printed
     say(
         SCREEN.format(
             url=options.url, letters=letters, logs=home.logs, home=home.path, providers=providers, **facts

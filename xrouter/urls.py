@@ -5,6 +5,7 @@ from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 
+from accounts.language import set_language
 from routing import explanations, key_views, views
 from routing.customers import Cheaper, GenerationPage
 from routing.embeddings.view import Embeddings
@@ -81,7 +82,7 @@ urlpatterns = [
     path("docs/redoc/", Redoc.as_view(), name="redoc"),
     path("docs/guides/", include(GUIDES)),
     path("llms.txt", llms),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n/setlang/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
     path("v1/", include(V1)),
     # Browsers ask for it on pages that name no icon: the admin, answers in JSON.

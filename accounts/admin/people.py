@@ -39,7 +39,7 @@ class ForgetSecondFactor(Step):
 
     def take(self, request: HttpRequest, person: User, typed: dict[str, Any]) -> tuple[Any, None]:
         forget_second_factor(person)
-        letters.tell_of_change(request, letters.Changed.SECOND_FACTOR, person.email)
+        letters.tell_of_change(request, letters.Changed.SECOND_FACTOR, person)
         messages.success(request, _("Второй фактор забыт."))
         return gettext("Второй фактор забыт"), None
 
@@ -88,9 +88,9 @@ class UserAdmin(GuardsRights, HasSteps, DjangoUserAdmin, ModelAdmin):
     ordering = ["email"]
     inlines = [MembershipInline]
     steps = [ForgetSecondFactor()]
-    readonly_fields = ["last_login", "date_joined"]
+    readonly_fields = ["language", "last_login", "date_joined"]
     fieldsets = [
-        (None, {"fields": ["email", "password", "name"]}),
+        (None, {"fields": ["email", "password", "name", "language"]}),
         (_("Права"), {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
         (_("Даты"), {"fields": ["last_login", "date_joined"]}),
     ]
@@ -100,13 +100,13 @@ class UserAdmin(GuardsRights, HasSteps, DjangoUserAdmin, ModelAdmin):
         former = form.initial.get("email", "") if change else ""
         super().save_model(request, obj, form, change)
         if former and former != obj.email:  # to the former one: its owner can still object
-            letters.tell_of_change(request, letters.Changed.EMAIL, obj.email, former)
+            letters.tell_of_change(request, letters.Changed.EMAIL, obj, former)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         answer = super().user_change_password(request, id, form_url)
         if request.method == "POST" and answer.status_code == FOUND:
             person = self.get_object(request, unquote(id))
-            letters.tell_of_change(request, letters.Changed.PASSWORD, person.email)
+            letters.tell_of_change(request, letters.Changed.PASSWORD, person)
         return answer
 
     def may_take(self, request: HttpRequest, step: Step, row: User) -> bool:

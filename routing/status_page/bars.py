@@ -1,24 +1,28 @@
 """Ninety days as ninety bars."""
 
-from collections.abc import Sequence
-
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from monitoring.charts import share
-from monitoring.hours import Minutes
 from routing.pages.strips import strip
-from routing.status_page.facts import Day
+from routing.status_page.facts import Part
 
 
-def bars(days: Sequence[Day], name: str) -> SafeString:
+def bars(part: Part) -> SafeString:
     """The oldest day first."""
-    minutes = sum((day.minutes for day in days), Minutes())
-    ill = sum(bool(day.minutes.down or day.minutes.degraded) for day in days)
-    label = _("%(name)s, %(days)d дней: доступность %(uptime)s, дней со сбоями: %(ill)d") % {
-        "name": name,
-        "days": len(days),
-        "uptime": share(minutes.uptime),
-        "ill": ill,
+    return strip([(day.minutes, day.told) for day in part.days], f"{part.name}, {_told(part)}")
+
+
+def _told(part: Part) -> str:
+    if part.since is None:
+        return _("данных пока нет")
+    facts = {
+        "days": len(part.days),
+        "since": date_format(part.since, "d.m.Y"),
+        "uptime": share(part.minutes.uptime),
+        "ill": len(part.troubled),
     }
-    return strip([(day.minutes, day.told) for day in days], label)
+    if part.is_gathering:
+        return _("с %(since)s: доступность %(uptime)s, дней со сбоями: %(ill)d") % facts
+    return _("%(days)d дней: доступность %(uptime)s, дней со сбоями: %(ill)d") % facts

@@ -41,6 +41,8 @@ WAIT = 2.0
 # What is older is told to be old.
 OLD = timedelta(seconds=60)
 DAYS = 90
+# In minutes.
+HOUR, DAY = 60, 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Part:
     name: str
     light: Light
     days: Sequence[Day]
+    since: datetime | None = None  # the first hour of which anything is known
     latency: float | None = None
     models: Sequence[Asked] = ()
     is_simulated: bool = False
@@ -99,6 +102,19 @@ class Part:
     @property
     def known_days(self) -> int:
         return sum(bool(day.minutes.known) for day in self.days)
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether it is watched for less than all those days."""
+        return self.since is None or timezone.localdate(self.since) > self.days[0].date
+
+    @property
+    def known_for(self) -> str:
+        """How much is known, in the largest unit that there is one of."""
+        minutes = self.minutes.known
+        if minutes < HOUR:
+            return gettext("%d мин") % minutes
+        return gettext("%d ч") % (minutes // HOUR) if minutes < DAY else gettext("%d дн.") % (minutes // DAY)
 
     @property
     def is_uneven(self) -> bool:
@@ -123,6 +139,11 @@ class Facts:
         return timezone.now() - self.at > OLD
 
     @property
+    def working(self) -> int:
+        """How many providers are known to answer."""
+        return sum(part.light in {Light.OPERATIONAL, Light.SLOW} for part in self.providers)
+
+    @property
     def open_events(self) -> list[Event]:
         return [each for each in self.events if each.is_open]
 
@@ -138,7 +159,8 @@ def work_out(now: datetime) -> Facts:
         begin = _midnight(now) - timedelta(days=DAYS - 1)
         known = Known(plane.vitals(), figures.latest.figures(), hours.since(begin), _offered(), now)
         parts = [known.part(each) for each in standings(known.vitals)]
-        api = Part("api", "API", together(each.light for each in parts), known.days(None))
+        light = together(each.light for each in parts)
+        api = Part("api", "API", light, known.days(None), known.since(None))
         return Facts(now, api, sorted(parts, key=lambda part: part.name.casefold()), events(begin))
 
 
@@ -161,6 +183,7 @@ class Known:
             provider.name,
             light_of(status, is_slow=self._busiest(endpoints) in slow),
             self.days(provider.pk),
+            self.since(provider.pk),
             status.latency,
             [self._asked(standing, each, is_slow=each.pk in slow) for each in endpoints],
             standing.is_simulated,
@@ -170,6 +193,9 @@ class Known:
 
     def days(self, provider: int | None) -> list[Day]:
         return days(self.counted.get(provider, {}), self.now)
+
+    def since(self, provider: int | None) -> datetime | None:
+        return min(self.counted.get(provider, ()), default=None)
 
     def _is_slow(self, standing: Standing, endpoint: Endpoint) -> bool:
         names = (standing.provider.slug, standing.asked.slug)

@@ -54,10 +54,10 @@ def is_slow(vitals: Vitals, usual: float | None) -> bool:
 
 
 def together(lights: Iterable[Light]) -> Light:
-    """Of all providers: down only when all of them are; some that are not well are part of it."""
-    known = {light for light in lights if light is not Light.UNKNOWN}
-    if not known:
+    """Of all providers: it works when each is known to, and is down when each is."""
+    found = set(lights)
+    if found & {Light.DEGRADED, Light.DOWN}:
+        return Light.DOWN if found == {Light.DOWN} else Light.DEGRADED
+    if Light.UNKNOWN in found:
         return Light.UNKNOWN
-    if known <= {Light.OPERATIONAL, Light.SLOW}:
-        return max(known, key=list(Light).index)
-    return Light.DOWN if known == {Light.DOWN} else Light.DEGRADED
+    return max(found, key=list(Light).index, default=Light.UNKNOWN)

@@ -27,8 +27,8 @@ def page(request: HttpRequest) -> HttpResponse:
     known = facts.latest.facts()
     context: dict[str, Any] = {"user": AnonymousUser(), "looking": None, "days": facts.DAYS}
     if known is not None:
-        parts = [(part, WORDS[part.light], bars(part.days, part.name)) for part in known.providers]
-        api = (known.api, HEADLINES[known.api.light](), bars(known.api.days, "API"))
+        parts = [(part, WORDS[part.light], bars(part)) for part in known.providers]
+        api = (known.api, _headline(known), bars(known.api))
         context |= {"known": known, "api": api, "parts": parts, "words": WORDS}
     return render(request, "routing/status/page.html", context)
 
@@ -38,8 +38,15 @@ HEADLINES = {
     Light.SLOW: lambda: gettext("Всё работает, но медленнее обычного"),
     Light.DEGRADED: lambda: gettext("Часть провайдеров отвечает не на все запросы"),
     Light.DOWN: lambda: gettext("Ни один провайдер не отвечает"),
-    Light.UNKNOWN: lambda: gettext("Пока нет данных"),
+    Light.UNKNOWN: lambda: gettext("Данных пока нет"),
 }
+
+
+def _headline(known: Facts) -> str:
+    if known.api.light is not Light.UNKNOWN or not known.working:
+        return HEADLINES[known.api.light]()
+    said = gettext("Работает провайдеров: %(working)d из %(all)d, об остальных данных пока нет")
+    return said % {"working": known.working, "all": len(known.providers)}
 
 
 def machine(request: HttpRequest) -> HttpResponse:
@@ -96,6 +103,9 @@ def _part_as_json(part: Part) -> dict[str, Any]:
     return {
         "state": part.light,
         "uptime_90d": None if uptime is None else round(uptime, 5),
+        "since": part.since,
+        "minutes_known": part.minutes.known,
+        "is_gathering": part.is_gathering,
         "days": [
             {
                 "date": day.date,

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 from django.core import mail
@@ -19,6 +20,7 @@ from billing.money import roubles
 from billing.telling import tell
 from tests.billing.test_outside import receiver  # noqa: F401 - a fixture
 from tests.builders import alice, make_client, make_key, make_user, romashka
+from tests.e2e.installation import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -120,6 +122,32 @@ def test_a_success_begins_anew(home, receiver):  # noqa: F811
     send_due()
 
     assert Channel.objects.get(kind="webhook").failures == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_takes_it_at_once_is_noted_while_another_one_thinks(home, receiver):  # noqa: F811
+    """So whoever dies meanwhile sends it twice only to the one that was thinking."""
+    hook(home, receiver, "/slow")
+    hook(home, receiver)
+    tell_something(home)
+
+    sender = Thread(target=_send_and_hang_up)
+    sender.start()
+    noted = wait_until(lambda: Delivery.objects.exclude(delivered_at=None).select_related("channel"))
+    asked = {each.channel.url[-4:]: each.state for each in Delivery.objects.select_related("channel")}
+    receiver.is_over.set()
+    sender.join()
+
+    assert [each.status for each in noted] == [200]
+    assert asked == {"/200": "delivered", "slow": "waiting"}
+    assert Delivery.objects.filter(error__gt="", next_at__gt=Now()).count() == 1
+
+
+def _send_and_hang_up() -> None:
+    try:
+        send_due()
+    finally:
+        connection.close()
 
 
 def test_a_receiver_that_fails_holds_up_no_other(home, receiver):  # noqa: F811

@@ -1,5 +1,6 @@
 """What customers do with their keys: who may, what it changes, and that a key is seen whole once."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -59,6 +60,18 @@ def test_a_new_key_is_shown_whole_once_with_first_requests(browser: Browser, hom
     for path in ("", f"{key.pk}/", f"{key.pk}/stop/"):
         assert plaintext not in browser.get(at(home, path)).content.decode()
     assert not any(plaintext in str(session.get_decoded()) for session in Session.objects.all())
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [("live", True), ("test", True), ("mgmt", False)])
+def test_the_page_says_which_programs_do_not_connect_and_leads_to_those_that_do(
+    browser: Browser, home: Client, kind: str, is_told: bool
+) -> None:
+    shown = browser.post(at(home, "new/"), {"label": "x", "kind": kind}).content.decode()
+
+    assert ("Claude Code и Codex CLI с этим ключом не работают" in shown) is is_told
+    guides = re.findall(r'href="(/docs/guides/[a-z0-9]+/)"', shown)
+    assert guides == (["/docs/guides/cline/", "/docs/guides/n8n/"] if is_told else [])
+    assert all(browser.get(guide, follow=True).status_code == 200 for guide in guides)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from routing.conditions import provider_statuses
 from routing.models import Circuit, Readers
 from routing.pages import figures
 from routing.status_page import facts
+from routing.status_page.lights import Light, together
 from routing.tasks import count_minutes
 from tests.builders import alice, make_credential, make_endpoint, make_model, make_provider, make_twin
 
@@ -153,6 +154,107 @@ def test_whoever_reads_english_finds_no_russian_of_ours(outage):
     ours = re.sub("Лада Про|Лада|Русский", "", page(language="en"))
 
     assert re.findall("[А-Яа-яЁё]+", ours) == []
+
+
+# --- As long as little is known --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def niva():
+    provider = make_endpoint(make_model("niva/pro"), make_provider("niva", name="Нива")).provider
+    make_credential(provider)
+    return provider
+
+
+def test_while_nothing_is_known_nothing_is_said_to_work(lada):
+    html, told = page(), state()
+
+    assert '<p class="headline unknown" role="status">Данных пока нет</p>' in html
+    assert "Всё работает" not in html
+    assert "Сбоев не было" not in html
+    assert html.count("<span>данных пока нет</span>") == 2  # of the API and of Lada
+    assert "Лада, данных пока нет" in html
+    for part in (told["api"], told["providers"]["lada"]):
+        assert (part["since"], part["minutes_known"], part["is_gathering"]) == (None, 0, True)
+
+
+def test_one_of_whom_nothing_is_known_does_not_count_as_one_that_works(lada, niva):
+    probed(lada)
+
+    told, html = state(), page()
+
+    assert told["api"]["state"] == "unknown"
+    assert [each["state"] for each in told["providers"].values()] == ["operational", "unknown"]
+    assert "Работает провайдеров: 1 из 2, об остальных данных пока нет" in html
+    assert "Всё работает" not in html
+    assert "1 providers of 2 work" in page(language="en")
+
+    probed(niva)
+    facts.latest.forget()
+
+    assert state()["api"]["state"] == "operational"
+    assert "Всё работает" in page()
+
+
+@pytest.mark.parametrize(
+    ("lights", "whole"),
+    [
+        ([], "unknown"),
+        (["unknown", "slow"], "unknown"),
+        (["operational", "slow"], "slow"),
+        (["unknown", "down"], "degraded"),
+        (["operational", "degraded"], "degraded"),
+        (["down", "down"], "down"),
+    ],
+    ids=["nobody", "unknown-slow", "slow", "unknown-down", "degraded", "all-down"],
+)
+def test_the_whole_works_only_if_each_is_known_to(lights, whole):
+    assert together(Light(each) for each in lights) == whole
+
+
+def test_who_is_watched_since_yesterday_has_no_ninety_days_yet(lada):
+    probed(lada)
+    yesterday = timezone.now() - timedelta(days=1)
+    for minute in range(3):
+        well = {lada.pk: Condition.OPERATIONAL, None: Condition.OPERATIONAL}
+        hours.count(well, at_minute(yesterday, minute))
+
+    html, told = page(), state()["providers"]["lada"]
+
+    day = timezone.localtime(yesterday).strftime("%d.%m.%Y")
+    assert html.count(f"данные собираются с {day}, пока 3 мин") == 2
+    assert f"С {day}, когда начался сбор данных, сбоев не было." in html
+    assert f"Лада, с {day}: доступность" in html
+    assert f"data gathered since {day}, 3 min so far" in page(language="en")
+    assert told["since"] == yesterday.strftime("%Y-%m-%dT%H:00:00Z")
+    assert (told["minutes_known"], told["is_gathering"]) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(59, "59 мин"), (60, "1 ч"), (1_439, "23 ч"), (2_880, "2 дн.")], ids=str
+)
+def test_how_much_is_known_is_said_in_the_largest_unit(lada, minutes, said):
+    moment = timezone.now() - timedelta(days=3)
+    HealthHour.objects.create(provider=lada, hour=moment, operational=minutes, counted_at=moment)
+
+    assert f"пока {said}<" in page()
+
+
+def test_after_ninety_days_no_more_is_said_of_gathering(lada):
+    begin = timezone.localtime().replace(hour=12, minute=0) - timedelta(days=89)
+    for day in (begin, begin + timedelta(days=80)):
+        hours.count({lada.pk: Condition.OPERATIONAL, None: Condition.OPERATIONAL}, day)
+
+    html = page()
+
+    assert "данные собираются" not in html
+    assert html.count("данные за 2 из 90 дней") == 2
+    assert '<p class="empty">Сбоев не было.</p>' in html
+    assert not state()["api"]["is_gathering"]
+
+
+def at_minute(moment, minute):
+    return moment.replace(minute=minute, second=0, microsecond=0)
 
 
 # --- Ninety days ---------------------------------------------------------------------------------------
