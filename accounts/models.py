@@ -13,6 +13,7 @@ from django.db.models.functions import Concat, Length
 from django.db.models.lookups import Exact, StartsWith
 from django.utils import timezone
 from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from accounts import keys
@@ -29,6 +30,8 @@ class Plan(models.TextChoices):
     PAID = "paid", _("платный")
 
 
+# How labels of the playground's keys begin, whatever language their persons read.
+PLAYGROUND = gettext_noop("Песочница")
 # Days for which what a client's requests said may be kept, where it asked for that.
 MOST_CONTENT_DAYS = 30
 USUAL_CONTENT_DAYS = 7
@@ -301,6 +304,14 @@ class ApiKey(Limited):
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.label})"
+
+    @property
+    def title(self) -> str:
+        """Its label; of the playground's in the reader's language, until somebody calls it otherwise."""
+        rest = self.label.removeprefix(PLAYGROUND)
+        if self.for_playground and rest != self.label:
+            return gettext(PLAYGROUND) + rest
+        return self.label
 
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()

@@ -6,12 +6,8 @@ that has its hash, and ``/v1`` does not look for it.
 
 import secrets
 
-from django.utils.translation import gettext_lazy as _
-
 from accounts import keys
-from accounts.models import ApiKey, Client, User
-
-LABEL = _("Песочница")
+from accounts.models import PLAYGROUND, ApiKey, Client, User
 
 
 def key_of(client: Client, person: User) -> ApiKey | None:
@@ -21,7 +17,7 @@ def key_of(client: Client, person: User) -> ApiKey | None:
 
 def key_for(client: Client, person: User) -> ApiKey:
     """The person's key, made the first time."""
-    name = f"{LABEL} · {person.get_full_name()}"[:100]
+    name = f"{PLAYGROUND} · {person.get_full_name()}"[:100]
     made = {
         "label": name,
         # Of a key that is thrown away at once; the hash is nobody's.

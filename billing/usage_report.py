@@ -140,7 +140,7 @@ def waits_since(question: Question) -> datetime | None:
 
 
 def key_names(client: Client) -> dict[int, str]:
-    return {key.pk: f"{key.label} ({key.prefix}…)" for key in client.keys.all()}
+    return {key.pk: f"{key.title} ({key.prefix}…)" for key in client.keys.all()}
 
 
 # --- As a table for a spreadsheet ------------------------------------------------------------------

@@ -37,7 +37,7 @@ TOLD = dict([*STEPS, *SPLITS, *MEASURES])
 
 class KeyField(forms.ModelChoiceField):
     def label_from_instance(self, key: ApiKey) -> str:
-        return f"{key.label} ({key.prefix}…)"
+        return f"{key.title} ({key.prefix}…)"
 
 
 class DayField(forms.DateField):

@@ -73,7 +73,7 @@ def _compared(client: Client, days: int) -> cheaper.Comparison:
 def _facts(told: Record) -> Iterator[tuple[str, Any]]:
     row = told.row
     yield _("Принята"), f"{timezone.localtime(row.created_at):%d.%m.%Y %H:%M:%S}"
-    yield _("Ключ"), f"{row.key.label} ({row.key.prefix}…)" if row.key else ""
+    yield _("Ключ"), f"{row.key.title} ({row.key.prefix}…)" if row.key else ""
     yield _("Запрошенная модель"), row.model_requested
     yield _("Модель"), row.model
     yield _("Провайдер"), row.provider
