@@ -34,7 +34,7 @@ def chromium(**look: Any) -> Iterator[Page]:
         )
         yield page
         browser.close()
-    assert not complaints
+    assert not complaints, complaints
 
 
 def _is_outside(url: str) -> bool:
