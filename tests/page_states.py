@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 from django.test import Client as Browser
 from django.test import override_settings
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import switches
 from accounts.models import Announcement, Membership, Role, Switch, User
@@ -22,6 +23,7 @@ from billing.models import Delivery, Event
 from billing.models.notices import USUAL
 from billing.money import roubles
 from billing.usage import sum_up
+from billing.usage_views import GENERATIONS_PER_PAGE
 from tests.builders import make_client, make_generation, make_user
 from tests.every_page import Home
 from tests.guides import GUIDES
@@ -143,6 +145,9 @@ def _client(home: Home) -> States:
     yield "an invoice with mistakes", home.browser.post(f"{ours}billing/invoices/new/", {"amount": "x"})
     yield "a colleague with mistakes", home.browser.post(f"{ours}members/", {"email": "x"})
     yield "an organisation without a name", home.browser.post("/account/organisations/new/", {})
+    for _ in range(GENERATIONS_PER_PAGE):
+        make_generation(home.client, key=home.key, settled_at=timezone.now())
+    yield "more requests than a page has room for", home.browser.get(f"{ours}usage/generations/")
     _add_somebody_with_a_long_address(home)
     yield "members", home.browser.get(f"{ours}members/")
     yield "readers", home.browser.get(f"{ours}notices/")

@@ -150,7 +150,7 @@ def _replaces_the_key(me: Stranger) -> str:
 
 def _meets_a_limit(me: Stranger, server: Server, key: str) -> None:
     me.page.locator("summary").click()
-    me.page.get_by_label("Запросов в минуту:").fill("1")
+    me.page.get_by_label("Запросов в минуту").fill("1")
     me.page.get_by_role("button", name="Сохранить").click()
     me.page.get_by_text("Сохранено.").wait_for()
 
