@@ -197,12 +197,12 @@ def test_a_filter_that_is_none_is_told_beside_it_and_an_empty_period_in_the_part
     live_server: Any, home: Client
 ) -> None:
     with signed_in(live_server, usage(home)) as page:
-        page.get_by_label("По:").fill("2020-01-01")
+        page.locator("#id_until").fill("2020-01-01")
         expect(page.get_by_text("Конец периода раньше начала.")).to_be_visible()
         expect(page.locator("#part")).to_be_empty()
         assert page.evaluate(CHARTS) == 0
 
-        page.get_by_label("С:", exact=True).fill("2020-01-01")
+        page.locator("#id_since").fill("2020-01-01")
         expect(page.get_by_text("За этот период запросов нет.")).to_be_visible()
         expect(page.get_by_text("Конец периода раньше начала.")).to_have_count(0)
         assert is_the_same(page)
