@@ -172,6 +172,9 @@ def test_a_filter_changes_a_part_of_the_page_and_its_address(live_server: Any, h
         [[[name, cost]]] = page.evaluate(SERIES)
         assert (name.partition(" ")[0], cost) == ("сайт", 3_000_000)
         expect(split).to_be_focused()
+        expect(page.get_by_label("Модель")).to_have_value("")
+        with page.expect_response(re.compile("split=key")):  # the same again is no step to come back by
+            page.get_by_role("button", name="Показать").click()
         page.get_by_label("Модель").select_option("yandexgpt/pro")
         expect(page.get_by_role("status")).to_have_text("Запросов за период: 2")
         assert "model=yandexgpt%2Fpro" in page.url
@@ -194,12 +197,12 @@ def test_a_filter_that_is_none_is_told_beside_it_and_an_empty_period_in_the_part
     live_server: Any, home: Client
 ) -> None:
     with signed_in(live_server, usage(home)) as page:
-        page.get_by_label("По", exact=True).fill("2020-01-01")
+        page.locator("#id_until").fill("2020-01-01")
         expect(page.get_by_text("Конец периода раньше начала.")).to_be_visible()
         expect(page.locator("#part")).to_be_empty()
         assert page.evaluate(CHARTS) == 0
 
-        page.get_by_label("С", exact=True).fill("2020-01-01")
+        page.locator("#id_since").fill("2020-01-01")
         expect(page.get_by_text("За этот период запросов нет.")).to_be_visible()
         expect(page.get_by_text("Конец периода раньше начала.")).to_have_count(0)
         assert is_the_same(page)
@@ -219,8 +222,16 @@ def test_a_part_that_is_on_its_way_says_so(live_server: Any, home: Client) -> No
         expect(page.get_by_text("Обновляется…")).to_be_visible()
         expect(page.locator("#part")).to_have_attribute("aria-busy", "true")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.get_by_label("Модель").focus()
+        page.get_by_label("Модель").select_option("gigachat/pro")
         held[0].continue_()
         expect(page.get_by_role("heading", name="Токены по дням по моделям")).to_be_visible()
+        expect(page.get_by_label("Модель")).to_have_value("gigachat/pro")
+        page.wait_for_function("() => document.querySelector('#part').ariaBusy === 'true'")
+        expect(page.get_by_role("status")).to_have_text("Запросов за период: 3")
+        held[1].continue_()
+        expect(page.get_by_role("status")).to_have_text("Запросов за период: 1")
+        expect(page.get_by_label("Модель")).to_be_focused()
         expect(page.get_by_text("Обновляется…")).to_be_hidden()
         expect(page.locator("#part")).not_to_have_attribute("aria-busy", "true")
 
@@ -340,7 +351,9 @@ def test_what_cannot_be_fetched_is_told_with_a_way_out(live_server: Any, home: C
         page.context.add_cookies([stranger])  # somebody else signs in beside it
         page.get_by_label("Считать").select_option("tokens")
         expect(told).to_be_visible()
-        page.get_by_role("link", name="Открыть страницу заново").click()
+        again = page.get_by_role("link", name="Открыть страницу заново")
+        expect(again).to_have_attribute("href", re.compile("measure=tokens"))
+        again.click()
         expect(page.get_by_role("heading", name="Страница не найдена")).to_be_visible()
 
 
