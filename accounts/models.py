@@ -308,9 +308,9 @@ class ApiKey(Limited):
     @property
     def title(self) -> str:
         """Its label; of the playground's in the reader's language, until somebody calls it otherwise."""
-        named_by_us = f"{PLAYGROUND} · "
-        if self.for_playground and self.label.startswith(named_by_us):
-            return f"{gettext(PLAYGROUND)} · {self.label.removeprefix(named_by_us)}"
+        rest = self.label.removeprefix(PLAYGROUND)
+        if self.for_playground and rest != self.label:
+            return gettext(PLAYGROUND) + rest
         return self.label
 
     def is_expired(self) -> bool:

@@ -125,6 +125,8 @@ def test_no_page_has_a_fault_in_either_scheme_or_is_wider_than_a_telephone(setti
         page.route("**/*", lambda route: serve(route, by_number))
         for number, name in enumerate(pages):
             page.goto(f"{ROOT}/{number}")
+            if page.locator(", ".join(NOT_OURS)).count():
+                page.wait_for_load_state("networkidle")  # what is asked for is not left unanswered
             found |= look(page, name)
         page.locator("h1").first.evaluate(BROKEN)
         broken = {each.partition(" ")[0] for each in faults(page, EVERYTHING)}

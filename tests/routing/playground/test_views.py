@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from accounts.callers import load_caller
 from accounts.errors import NobodysKey
@@ -339,20 +339,3 @@ def test_a_stopped_playground_says_so(browser: Browser, member: Membership, home
 
     assert "Ваша песочница остановлена" in page
     assert f"/keys/{key.pk}/" in page
-
-
-def test_the_key_of_a_playground_is_called_so_in_the_reader_s_language(
-    browser: Browser, member: Membership, home: Client
-) -> None:
-    with translation.override("en"):
-        key = key_for(home, member.user)  # whoever makes it reads English
-    name = member.user.get_full_name()
-    keys = f"/dashboard/{home.pk}/keys/"
-
-    russian = browser.get(keys).content.decode()
-    english = browser.get(f"{keys}{key.pk}/", headers={"accept-language": "en"}).content.decode()
-
-    assert f"Песочница · {name}</a>" in russian
-    assert f"<h1>Playground · {name}</h1>" in english
-    ApiKey.objects.filter(pk=key.pk).update(label="Песочница отдела")
-    assert "<h1>Песочница отдела</h1>" in browser.get(f"{keys}{key.pk}/").content.decode()
