@@ -50,6 +50,7 @@ PATIENT = (
 LONG = (
     "tests/conformance/test_conformance.py",
     "tests/xrouter/test_run.py",
+    "tests/xrouter/test_pages_axe.py",
     "tests/billing/test_books.py",
     "tests/test_mutants.py",
     "tests/fuzz/test_fuzz.py",

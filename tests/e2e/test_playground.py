@@ -10,6 +10,7 @@ from tests.accounts.test_way_in_pages import is_no_wider_than_the_screen
 from tests.browsing import chromium
 from tests.e2e.installation import Installation, Server, wait_until
 from tests.e2e.market import MICRO, Client, new_client
+from tests.xrouter.test_pages_axe import look
 
 EMAIL, PASSWORD = "player@siren.example", "сирень-и-пароль"
 LOG_IN = """
@@ -92,6 +93,7 @@ def _asks_two_at_once(page: Page, client: Client) -> None:
         assert re.search(r"первый токен [\d,]+ с · всего [\d,]+ с", told)
         talk.get_by_text("Почему ответил этот провайдер").last.click()
         expect(talk.get_by_text("Кого спросили").last).to_be_visible()
+    assert look(page, "two answers") == {}
 
 
 def _sees_markup_as_text(page: Page) -> None:
