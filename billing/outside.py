@@ -20,7 +20,7 @@ from django.utils.translation import gettext_noop
 
 Address = IPv4Address | IPv6Address
 
-# Seconds: for a connection and for each piece of an answer, and for all of it.
+# Seconds: for a connection, and for all of it, the answer included: whoever connects may think until the end.
 PATIENCE = 5.0
 TOTAL = 10.0
 LONGEST_URL = 500
@@ -34,6 +34,9 @@ DISGUISES = [
 NO_URL = gettext_noop("Это не адрес: нужен, например, https://example.ru/xrouter.")
 NO_HTTPS = gettext_noop("Адрес должен начинаться с https://.")
 NO_PORT = gettext_noop("Порт — 443 или от 1024 до 65535.")
+TOO_LATE = gettext_noop("Узел не ответил вовремя.")
+BAD_CERTIFICATE = gettext_noop("Сертификат узла не принят.")
+BROKEN = gettext_noop("Соединение не удалось или прервалось.")
 NOT_PUBLIC = gettext_noop("Такой адрес не в публичном интернете: туда мы не обращаемся.")
 
 
@@ -104,11 +107,10 @@ def post(target: Target, body: bytes, headers: dict[str, str]) -> int:
         connection.request("POST", target.path, body, {**headers, "Connection": "close"})
         return connection.getresponse().status
     except ssl.SSLError as exc:
-        raise NotSent(gettext_noop("Сертификат узла не принят.")) from exc
-    except TimeoutError as exc:
-        raise NotSent(gettext_noop("Узел не ответил вовремя.")) from exc
+        raise NotSent(TOO_LATE if connection.was_cut else BAD_CERTIFICATE) from exc
     except (OSError, HTTPException, ValueError) as exc:
-        raise NotSent(gettext_noop("Соединение не удалось или прервалось.")) from exc
+        is_late = connection.was_cut or isinstance(exc, TimeoutError)
+        raise NotSent(TOO_LATE if is_late else BROKEN) from exc
     finally:
         guard.cancel()
         connection.close()
@@ -122,6 +124,7 @@ class _Pinned(HTTPConnection):
         self.default_port = 443 if target.is_secure else 80
         self._is_secure = target.is_secure
         self._address = str(address)
+        self.was_cut = False
 
     def connect(self) -> None:
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
@@ -130,8 +133,10 @@ class _Pinned(HTTPConnection):
                 self.sock, server_hostname=self.host, do_handshake_on_connect=False
             )
             self.sock.do_handshake()
+        self.sock.settimeout(TOTAL)
 
     def cut(self) -> None:
+        self.was_cut = True
         with suppress(OSError, AttributeError):
             # The socket's own: of TLS's another thread is reading.
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

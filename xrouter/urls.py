@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView, TemplateView
+from django.views.generic import RedirectView
 
 from accounts.language import set_language
 from routing import explanations, key_views, views
@@ -11,7 +11,7 @@ from routing.customers import Cheaper, GenerationPage
 from routing.embeddings.view import Embeddings
 from routing.pages.views import Compare, ModelPage, Models
 from routing.status_page import views as status_views
-from xrouter.views import Docs, Redoc, guide, guide_in_my_language, guide_source, llms
+from xrouter.views import Docs, Landing, Redoc, guide, guide_in_my_language, guide_source, llms
 
 # Names have slashes in them, and what somebody takes for a name may have anything: a line break, too.
 NAME = r"(?P<model>[\s\S]+)"
@@ -62,7 +62,7 @@ GUIDES = [
 ]
 
 urlpatterns = [
-    path("", TemplateView.as_view(template_name="xrouter/landing.html"), name="landing"),
+    path("", Landing.as_view(), name="landing"),
     path("", include("accounts.urls")),
     path(
         "dashboard/<int:pk>/usage/generations/<uuid:generation>/",

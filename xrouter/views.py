@@ -2,14 +2,17 @@
 
 import logging
 import sys
+from typing import Any
 
 from csp.decorators import csp_update
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import redirect, render
 from django.template import loader
 from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views import defaults
+from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
 from monitoring.logs import report_bug
@@ -20,6 +23,15 @@ from xrouter import guides
 log = logging.getLogger(__name__)
 
 API = "/v1/"
+
+
+class Landing(TemplateView):
+    """What a stranger sees first."""
+
+    template_name = "xrouter/landing.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs, may_sign_up=settings.XROUTER_SIGN_UP)
 
 
 # Swagger UI styles its elements one by one; scripts stay in files.

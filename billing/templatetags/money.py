@@ -20,6 +20,8 @@ for shown in (
 
 @register.inclusion_tag("billing/low_balance.html", takes_context=True)
 def low_balance(context: Context, client: Client) -> dict[str, Any]:
-    """Tells who looks at the client's pages that its money runs out, while it does."""
+    """Tells who looks at the client's pages that its money runs out, or that there was none yet."""
     wallet = context.get("wallet") or wallet_of(client)
-    return {"wallet": wallet if wallet.is_low() else None}
+    is_low = wallet.is_low()
+    is_empty = not is_low and wallet.available <= 0
+    return {"wallet": wallet if is_low else None, "is_empty": is_empty, "client": client}

@@ -136,16 +136,37 @@ def test_a_threshold_that_is_none_is_told_beside_its_field(client, home, typed):
     assert ledger.wallet_of(home).alert_below == roubles("100")
 
 
+PATHS = ["", "billing/", "usage/", "keys/", "movements/", "notices/"]
+
+
 def test_all_pages_of_a_client_say_that_its_money_runs_out(client, home):
     def telling() -> list[str]:
-        paths = ("", "billing/", "usage/", "keys/", "movements/", "notices/")
-        pages = {path: client.get(f"/dashboard/{home.pk}/{path}").content.decode() for path in paths}
+        pages = {path: client.get(f"/dashboard/{home.pk}/{path}").content.decode() for path in PATHS}
         return [path for path, page in pages.items() if "меньше 100,00" in page]
 
     assert telling() == []  # who never put anything in waits for nothing
     ledger.top_up(home, roubles("43.2"), cause="payment 1")
 
-    assert telling() == ["", "billing/", "usage/", "keys/", "movements/", "notices/"]
+    assert telling() == PATHS
+
+
+def test_who_never_paid_is_told_what_that_means_and_where_to_pay(client, home):
+    text = "отказ 402. Без средств отвечают только тестовые ключи."
+    told = f'{text} <a href="/dashboard/{home.pk}/billing/">'
+
+    def telling() -> list[str]:
+        return [path for path in PATHS if told in client.get(f"/dashboard/{home.pk}/{path}").content.decode()]
+
+    assert telling() == PATHS
+    ledger.top_up(home, roubles("1000"), cause="payment 1")
+    assert telling() == []
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [("live", True), ("test", False), ("mgmt", False)])
+def test_the_page_of_a_new_key_says_so_of_keys_that_spend(client, home, kind, is_told):
+    page = client.post(f"/dashboard/{home.pk}/keys/new/", {"label": "x", "kind": kind}).content.decode()
+
+    assert ("запросы к моделям получат отказ 402" in page) is is_told
 
 
 def test_a_promo_code_is_taken_here_and_leads_back_here(client, home):

@@ -91,7 +91,10 @@ class Receiver(BaseHTTPRequestHandler):
             self.wfile.write(b"H")
             self.server.is_over.wait(30)
             return
-        if self.path == "/away":
+        if self.path == "/thinks":
+            self.server.is_over.wait(0.6)
+            self.send_response(200)
+        elif self.path == "/away":
             self.send_response(302)
             self.send_header("Location", "/200")
         else:
@@ -140,8 +143,21 @@ def test_the_status_is_told_and_nothing_is_followed(receiver, path, status):
 def test_who_trickles_is_cut_off(receiver, monkeypatch):
     monkeypatch.setattr(outside, "TOTAL", 0.2)
 
-    with pytest.raises(NotSent):
+    with pytest.raises(NotSent, match="не ответил вовремя"):
         post(at(receiver, "/slow"), b"{}", {})
+
+
+def test_who_has_connected_may_think_until_the_end(receiver, monkeypatch):
+    monkeypatch.setattr(outside, "PATIENCE", 0.2)
+
+    assert post(at(receiver, "/thinks"), b"{}", {}) == 200
+
+
+def test_who_thinks_for_longer_is_told_to_be_late(receiver, monkeypatch):
+    monkeypatch.setattr(outside, "TOTAL", 0.2)
+
+    with pytest.raises(NotSent, match="не ответил вовремя"):
+        post(at(receiver, "/thinks"), b"{}", {})
 
 
 def test_a_network_of_the_operators_opens_nothing_else(receiver):

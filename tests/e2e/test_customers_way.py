@@ -84,9 +84,11 @@ def test_from_the_first_page_to_the_first_answer_and_on(
         assert poor.value.status_code == 402
         django(installation, TOP_UP)
         assert asked(server, key)
+        seconds = round(time.monotonic() - me.began, 1)
         record_property("clicks", me.clicks)
-        record_property("seconds", round(time.monotonic() - me.began, 1))
-        assert me.clicks <= 12
+        record_property("seconds", seconds)
+        print(f"\nFrom the first page to the first answer: {me.clicks} clicks, {seconds} s")  # noqa: T201
+        assert me.clicks <= 11
 
         page.set_viewport_size({"width": 390, "height": 800})  # and on by telephone
         _sees_what_it_cost(me, installation)
@@ -97,7 +99,6 @@ def test_from_the_first_page_to_the_first_answer_and_on(
 
 
 def _signs_up(me: Stranger) -> None:
-    me.click("link", "Открыть кабинет")
     me.click("link", "Зарегистрироваться")
     me.fill("Электронная почта", EMAIL)
     me.fill("Пароль", PASSWORD)

@@ -253,6 +253,15 @@ def test_after_ninety_days_no_more_is_said_of_gathering(lada):
     assert not state()["api"]["is_gathering"]
 
 
+def test_days_on_which_not_all_worked_are_not_called_days_without_trouble(lada):
+    hours.count({lada.pk: Condition.DEGRADED, None: Condition.DEGRADED}, timezone.now())
+
+    html = page()
+
+    assert "Описанных сбоев нет; дни, когда работало не всё, — выше." in html
+    assert "сбоев не было" not in html
+
+
 def at_minute(moment, minute):
     return moment.replace(minute=minute, second=0, microsecond=0)
 

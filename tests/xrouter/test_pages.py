@@ -131,6 +131,15 @@ def test_the_first_request_is_one_that_would_be_answered(client, db):
     assert f'model="{chat["model"]}"' in html
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_stranger_signs_up_from_there_where_that_is_open(client, db, settings, is_open):
+    settings.XROUTER_SIGN_UP = is_open
+    assert ('href="/signup/"' in client.get("/").content.decode()) is is_open
+
+    client.force_login(make_user())
+    assert 'href="/signup/"' not in client.get("/").content.decode()
+
+
 # --- Languages -------------------------------------------------------------------------------------
 
 
