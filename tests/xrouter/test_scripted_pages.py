@@ -176,12 +176,12 @@ def test_a_filter_changes_a_part_of_the_page_and_its_address(live_server: Any, h
         with page.expect_response(re.compile("split=key")):  # the same again is no step to come back by
             page.get_by_role("button", name="Показать").click()
         page.get_by_label("Модель").select_option("yandexgpt/pro")
-        expect(page.get_by_role("status")).to_have_text("Запросов за период: 2")
+        expect(page.locator("#count")).to_have_text("Запросов за период: 2")
         assert "model=yandexgpt%2Fpro" in page.url
         assert page.locator("footer [name=next]").input_value() == page.url.removeprefix(live_server.url)
 
         page.go_back()
-        expect(page.get_by_role("status")).to_have_text("Запросов за период: 3")
+        expect(page.locator("#count")).to_have_text("Запросов за период: 3")
         page.go_back()
         expect(page.get_by_role("heading", name="Рубли по дням по моделям")).to_be_visible()
         assert page.evaluate(SERIES) == by_model
@@ -228,9 +228,9 @@ def test_a_part_that_is_on_its_way_says_so(live_server: Any, home: Client) -> No
         expect(page.get_by_role("heading", name="Токены по дням по моделям")).to_be_visible()
         expect(page.get_by_label("Модель")).to_have_value("gigachat/pro")
         page.wait_for_function("() => document.querySelector('#part').ariaBusy === 'true'")
-        expect(page.get_by_role("status")).to_have_text("Запросов за период: 3")
+        expect(page.locator("#count")).to_have_text("Запросов за период: 3")
         held[1].continue_()
-        expect(page.get_by_role("status")).to_have_text("Запросов за период: 1")
+        expect(page.locator("#count")).to_have_text("Запросов за период: 1")
         expect(page.get_by_label("Модель")).to_be_focused()
         expect(page.get_by_text("Обновляется…")).to_be_hidden()
         expect(page.locator("#part")).not_to_have_attribute("aria-busy", "true")
@@ -246,12 +246,12 @@ def test_further_generations_are_added_to_those_that_are_there(live_server: Any,
         further.press("Enter")
         expect(rows).to_have_count(2 * GENERATIONS_PER_PAGE)
         expect(further).to_be_focused()
-        expect(page.get_by_role("status")).to_contain_text("Показаны запросы не раньше")
+        expect(page.locator("#count")).to_contain_text("Показаны запросы не раньше")
         page.keyboard.press("Enter")
         expect(rows).to_have_count(2 * GENERATIONS_PER_PAGE + 3)
         expect(further).to_have_count(0)
         expect(rows.nth(2 * GENERATIONS_PER_PAGE).get_by_role("link").first).to_be_focused()
-        expect(page.get_by_role("status")).to_have_text("Более ранних запросов за этот период нет.")
+        expect(page.locator("#count")).to_have_text("Более ранних запросов за этот период нет.")
         assert page.url == live_server.url + usage(home, "generations/")
 
         page.get_by_label("Исход").select_option("failed")
