@@ -16,9 +16,9 @@ def grouped(number: int) -> str:
     return number_format(number, force_grouping=True)
 
 
-def milliseconds(duration: int | None) -> str:
+def duration(milliseconds: int | None) -> str:
     """``1 234 мс``; a dash where nothing took any time."""
-    return "—" if duration is None else f"{grouped(duration)}\N{NO-BREAK SPACE}{gettext('мс')}"
+    return "—" if milliseconds is None else f"{grouped(milliseconds)}\N{NO-BREAK SPACE}{gettext('мс')}"
 
 
 def roubles(amount: Micro) -> str:

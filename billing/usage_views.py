@@ -19,7 +19,7 @@ from accounts.views import PrivateView
 from billing import usage_report
 from billing.admin.export import download
 from billing.charts import COLUMNS, LINES, NUMBER, ROUBLES, Unit, chart_told, dashed, stacked
-from billing.figures import grouped, milliseconds, roubles
+from billing.figures import duration, grouped, roubles
 from billing.models import Generation, GenerationStatus
 from billing.pages import page_of
 from billing.usage_report import DAY, HOUR, KEY, LATENCY, MEMBER, MODEL, Part, Question
@@ -44,7 +44,7 @@ MEASURES = [
     ("errors", _("Ошибки")),
     (LATENCY, _("Время ответа, p50")),
 ]
-WRITTEN = {"cost": roubles, LATENCY: milliseconds}
+WRITTEN = {"cost": roubles, LATENCY: duration}
 TOLD = dict([*STEPS, *SPLITS, *MEASURES])
 
 

@@ -69,6 +69,11 @@ ROOT_URLCONF = "xrouter.urls"
 ASGI_APPLICATION = "xrouter.asgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = XROUTER_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Beside each file a packed one, for whoever takes it.
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
 APPEND_SLASH = True
 
 INSTALLED_APPS = [

@@ -1,4 +1,4 @@
-"""Figures in templates: ``{{ wallet.balance|roubles }}``, ``{{ took|milliseconds }}`` and the like."""
+"""Figures in templates: ``{{ wallet.balance|roubles }}``, ``{{ took|duration }}`` and the like."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from billing.ledger import wallet_of
 register = template.Library()
 
 for shown in (
-    *(figures.grouped, figures.milliseconds),
+    *(figures.grouped, figures.duration),
     *(figures.roubles, figures.plain_roubles, figures.signed_roubles),
 ):
     register.filter(shown)

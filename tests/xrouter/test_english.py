@@ -3,6 +3,7 @@
 import ast
 import gettext
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.xrouter.test_admin import MODELS, OURS, operator, page, rows  # noqa:
 
 ROOT = Path(__file__).parent.parent.parent
 CATALOGUE = ROOT / "locale/en/LC_MESSAGES/django.po"
+SHIPPED = ROOT / "routing/catalogue.toml"
 CYRILLIC = re.compile("[А-Яа-яЁё]")
 # What marks a sentence, and where in its arguments the sentence stands.
 MARKS = {"_": 0, "gettext": 0, "gettext_lazy": 0, "gettext_noop": 0, "ngettext": 0, "pgettext_lazy": 1}
@@ -159,6 +161,12 @@ def test_every_sentence_that_is_marked_has_its_translation():
     known = {entry["msgid"] for entry in _entries()}
 
     assert sorted({said for said in _marked() if russian(said)} - known) == []
+
+
+def test_models_of_the_catalogue_are_described_in_english_too():
+    known = {entry["msgid"] for entry in _entries()}
+
+    assert {model["description"] for model in tomllib.loads(SHIPPED.read_text())["models"].values()} <= known
 
 
 def _entries() -> list[Entry]:

@@ -125,6 +125,18 @@ def test_figures_of_what_was_asked_are_shown(installation: Installation) -> None
     assert 'xrouter_requests_total{error="",model="gigachat/pro",status="2xx",' in figures(installation)
 
 
+def test_scripts_of_pages_come_packed_to_whoever_takes_them_so(installation: Installation) -> None:
+    address = f"http://127.0.0.1:{installation.environment['XROUTER_PORT']}/static/pages/chart.js"
+
+    plain, packed = (
+        subprocess.run(["curl", "-sfi", *how, address], capture_output=True, check=True).stdout
+        for how in ([], ["-H", "Accept-Encoding: gzip"])
+    )
+
+    assert b"content-encoding: gzip" in packed.lower()
+    assert len(packed) < len(plain) / 2
+
+
 def test_the_screen_names_the_providers_that_are_simulated(installation: Installation) -> None:
     line = next(line for line in installation.screen.splitlines() if "simulated" in line)
 
