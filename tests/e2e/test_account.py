@@ -8,6 +8,7 @@ import pytest
 from openai import AuthenticationError, NotFoundError, OpenAI
 
 from tests.e2e.installation import Installation, Server
+from tests.e2e.market import new_client
 from tests.e2e.talk import chat
 
 CLIENT = "Василёк"
@@ -24,20 +25,16 @@ def exactly(roubles: float) -> Decimal:
     return Decimal(str(roubles))
 
 
-def key_of(installation: Installation, client: str, *options: str) -> str:
-    said = installation.manage("create_key", "--client", client, "--label", "e2e", "--json", *options)
-    return str(json.loads(said)["key"])
-
-
 @pytest.fixture(scope="module")
 def eves_key(installation: Installation) -> str:
-    return key_of(installation, "Лопух")
+    return new_client(installation, 0).key
 
 
 @pytest.fixture(scope="module")
 def own_key(installation: Installation) -> str:
     """Of a client whose wallet no other tests touch."""
-    return key_of(installation, CLIENT, "--plan", "paid", "--balance", "100")
+    about = ["--client", CLIENT, "--label", "e2e", "--plan", "paid", "--balance", "100", "--json"]
+    return str(json.loads(installation.manage("create_key", *about))["key"])
 
 
 @pytest.fixture

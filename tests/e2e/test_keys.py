@@ -11,6 +11,7 @@ from openai import OpenAI
 from accounts.keys import Kind, checksum, new_key
 from tests.e2e.conftest import CLIENT
 from tests.e2e.installation import Installation, Server, wait_until
+from tests.e2e.market import new_client
 from tests.e2e.talk import ask, chat, post
 
 HELLO = chat("gigachat/pro", "Привет")
@@ -179,12 +180,12 @@ def test_changes_of_a_key_are_in_force_within_a_second(
 
 
 def test_a_blocked_client_is_shut_out_within_a_second(express: Server, installation: Installation):
-    installation.manage("create_key", "--client", "Лопух", "--label", "e2e", "--balance", "100")
-    key = installation.issue_key("Лопух")
+    client = new_client(installation)
+    key = client.key
     assert status(express, key) == 200
 
     def block(is_active: str) -> None:
-        installation.query(f"UPDATE accounts_client SET is_active = {is_active} WHERE name = 'Лопух'")  # noqa: S608
+        installation.query(f"UPDATE accounts_client SET is_active = {is_active} WHERE id = %s", client.id)  # noqa: S608
 
     assert timed(lambda: block("false"), lambda: status(express, key) == 403) <= PROMISED
     assert timed(lambda: block("true"), lambda: status(express, key) == 200) <= PROMISED
