@@ -42,6 +42,7 @@ ASYNC = {
     "routing/stalled.py",
     "routing/turnstile.py",
     "routing/rest.py",
+    "xrouter/accepting.py",
     "xrouter/asgi.py",
 }
 # What looks at transfers with SQL of its own.

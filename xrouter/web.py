@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.importer import import_from_string
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from xrouter.accepting import Server
 from xrouter.turns import Turns
 
 # Seconds that open answers have to end once we are told to stop.
@@ -234,7 +235,7 @@ def main() -> None:
     listener = socket.socket(fileno=os.dup(0))
     # What it accepts inherits it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":
