@@ -93,11 +93,11 @@ class Line:
 class Pace:
     """What honest customers met."""
 
-    statuses: Counter[int] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)  # "200", "503 unavailable"
     waits: list[float] = field(default_factory=list)  # milliseconds
 
     def __iadd__(self, other: "Pace") -> "Pace":
-        self.statuses += other.statuses
+        self.answers += other.answers
         self.waits += other.waits
         return self
 
@@ -110,7 +110,7 @@ class Pace:
 
     def __str__(self) -> str:
         times = f"p50 {self.share(0.5):.1f} ms, p99 {self.share(0.99):.1f} ms"
-        return f"{len(self.waits)} requests {dict(self.statuses)}, {times}"
+        return f"{len(self.waits)} requests {dict(self.answers)}, {times}"
 
 
 async def steady(
@@ -129,9 +129,9 @@ async def steady(
     async def one(asked: bytes) -> None:
         began = time.perf_counter()
         line = await free.get()
-        status, _ = await line.ask(asked)
+        status, body = await line.ask(asked)
         pace.waits.append((time.perf_counter() - began) * 1000)
-        pace.statuses[status] += 1
+        pace.answers[_named(status, body)] += 1
         free.put_nowait(line)
 
     due = time.perf_counter()
@@ -143,6 +143,12 @@ async def steady(
     while not free.empty():
         await free.get_nowait().hang_up()
     return pace
+
+
+def _named(status: int, body: bytes) -> str:
+    """A status, and the code of what was refused."""
+    error = json.loads(body).get("error") if body else None
+    return f"{status} {error['code']}" if error else str(status)
 
 
 @asynccontextmanager
