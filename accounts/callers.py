@@ -1,5 +1,6 @@
 """Who is behind a request: from memory, from PostgreSQL the first time. Changes come to ``forget``."""
 
+import random
 import threading
 import time
 from collections import OrderedDict
@@ -30,8 +31,10 @@ Network = IPv4Network | IPv6Network
 
 # Callers kept in memory: some 2 kB each.
 ROOM = 50_000
-# Seconds for which an unknown key is remembered as such: guessing does not reach the database.
+# Seconds for which an unknown key is remembered as such: guessing does not reach the database. Up to so much
+# longer by chance: keys that came together are not looked up again together.
 UNKNOWN_FOR = 10.0
+UNKNOWN_LONGER = 10.0
 UNKNOWN_ROOM = 10_000
 NOBODY = bytes(32)  # no key's digest
 
@@ -250,7 +253,8 @@ class Callers:
             if changes != self._changes:
                 return
             if caller is None:
-                _bounded(self._unknown, UNKNOWN_ROOM)[prefix] = time.monotonic() + UNKNOWN_FOR
+                until = time.monotonic() + UNKNOWN_FOR + random.uniform(0, UNKNOWN_LONGER)  # noqa: S311 - no secret
+                _bounded(self._unknown, UNKNOWN_ROOM)[prefix] = until
             else:
                 _bounded(self._known, ROOM)[prefix] = caller
 

@@ -20,7 +20,7 @@ PER_SECOND = 10.0
 # Refusals of any kind of one address at once, and how many more a second: beyond that nothing that is no good
 # key is worth a whole answer. A network behind one address may have dozens of programs with an old key, each
 # of which asks again and again: they are told that it is wrong as long as this lasts.
-REFUSALS = 1_000
+REFUSALS = 500
 REFUSALS_PER_SECOND = 100.0
 # Seconds of refusals that are counted beyond that: whoever stops is free of it soon, however long he went on.
 GRUDGE = 1.0

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 PATIENCE = 2.0
 # Keys of one source that are in the clerk's queue: whoever brings hundreds holds up himself, and nobody else.
 AT_ONCE = 4
+# Seconds that each of these waits where the source has lately brought keys that nobody has. A look-up takes a
+# millisecond of the processor, which the event loop needs too: hundreds of them in a row would be felt.
+PACE = 0.04
 # Keys of one source that wait for that: what comes beyond would wait in vain.
 ROOM = 1_000
 
@@ -96,4 +99,6 @@ class LookUps:
         if found is not None:
             return found
         self._callers.check_guesses(address)
+        if self._callers.guesses_left(address) < BURST:
+            await asyncio.sleep(PACE)
         return await self._clerk.ask(self._callers.look_up, key, address)

@@ -70,7 +70,9 @@ class Punctual(HttpToolsProtocol):
     glance is told so a little later, or much later, and nothing is read from its connection meanwhile.
     """
 
-    waiting = 0  # refusals that are late, of all connections
+    # Of all connections: refusals that are late, and the loop's time at which the last of them is told.
+    waiting = 0
+    told_until = 0.0
 
     def __init__(
         self,
@@ -165,8 +167,14 @@ class Punctual(HttpToolsProtocol):
         Punctual.waiting += 1
         self.flow.pause_reading()
         *_, is_late = said
-        late = max(self._late, Punctual.waiting / TOLD_PER_SECOND) if is_late else 0
-        self._turns.call_later(late, partial(self._tell_later, cycle, said))
+        wait = self._place() if is_late else 0
+        self._turns.call_later(wait, partial(self._tell_later, cycle, said))
+
+    def _place(self) -> float:
+        """Seconds until this one is told: evenly, or those who came together would come again together."""
+        now = self.loop.time()
+        Punctual.told_until = max(now + self._late, max(now, Punctual.told_until) + 1 / TOLD_PER_SECOND)
+        return Punctual.told_until - now
 
     def _tell_later(self, cycle: TurnedAway, said: Said) -> None:
         Punctual.waiting -= 1

@@ -104,6 +104,25 @@ async def test_of_a_source_with_few_guesses_left_no_more_keys_wait_than_that(
     assert await asyncio.gather(*waiting) == [database.found[key.prefix] for key in keys[:2]]
 
 
+async def test_who_has_brought_wrong_keys_is_looked_up_for_at_a_pace_and_nobody_else(
+    look_ups: LookUps,
+    database: Database,
+    callers: Callers,
+    keys: list[Key],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookups, "PACE", 3600)
+    database.may_answer.set()
+    callers._guesses.count(HERE)
+    waiting = asyncio.create_task(look_ups.look_up(KEY.plaintext, HERE))
+
+    assert await look_ups.look_up(keys[0].plaintext, THERE) == database.found[keys[0].prefix]
+
+    assert not waiting.done()
+    assert database.asked == [keys[0].prefix]
+    waiting.cancel()
+
+
 async def test_a_customer_of_ipv6_waits_in_one_line_with_all_his_addresses(
     look_ups: LookUps, database: Database, keys: list[Key]
 ) -> None:

@@ -238,6 +238,7 @@ Guard = Callable[[float], Awaitable[Connect]]
 async def guard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guard]:
     """Starts servers that turn away whoever asks for /away, so many seconds later."""
     monkeypatch.setattr(Punctual, "waiting", 0)
+    monkeypatch.setattr(Punctual, "told_until", 0.0)
     servers = []
 
     def glance(peer: str, url: bytes, headers: Any) -> Said | None:
@@ -303,6 +304,28 @@ async def test_the_more_wait_to_be_turned_away_the_later_the_next_is_told(
         await reader.readuntil(b"away")
 
     assert asyncio.get_running_loop().time() - began >= 0.5
+    for _, writer in pairs:
+        writer.close()
+
+
+async def test_those_who_came_together_are_told_one_after_another(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xrouter.web.TOLD_PER_SECOND", 10)
+    connect = await guard(0.2)
+    pairs = [await connect() for _ in range(5)]
+    told = []
+
+    async def hear(reader: asyncio.StreamReader) -> None:
+        await reader.readuntil(b"away")
+        told.append(asyncio.get_running_loop().time())
+
+    for _, writer in pairs:
+        writer.write(POST % b"")
+    await asyncio.gather(*(hear(reader) for reader, _ in pairs))
+
+    # From 0.2 s to 0.6 s afterwards; each in a turn, and a turn may be a little late.
+    assert max(told) - min(told) >= 0.3
     for _, writer in pairs:
         writer.close()
 
