@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from xrouter.celery import LOWER
 from xrouter.errors import CannotStart
 from xrouter.home import read_pairs
 from xrouter.run import read_options
@@ -183,6 +184,14 @@ def test_a_port_in_use_is_refused(installation: Installation, tmp_path: Path) ->
 
     assert done.returncode == 1
     assert done.stderr.startswith(f"XRouter cannot start: Port {port} of 127.0.0.1 is in use; ")
+
+
+def test_requests_go_before_the_workers_tasks(installation: Installation) -> None:
+    def niceness(of: str) -> set[int]:
+        return {program.nice() for program in installation.programs() if of in command_line(program)}
+
+    (web,) = niceness("xrouter.web")
+    assert niceness("worker") == {web + LOWER}
 
 
 def test_a_killed_web_process_is_started_again(installation: Installation) -> None:
