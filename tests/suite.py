@@ -71,6 +71,7 @@ ALONE = (
     "tests/monitoring/test_health.py",
     "tests/providers/test_tokens.py",
     "tests/providers/twins/test_server.py",
+    "tests/routing/test_flow.py",
     "tests/routing/test_turns.py",
     "tests/xrouter/test_web.py",
 )
