@@ -290,44 +290,42 @@ async def test_who_is_turned_away_is_told_late_and_nothing_more_is_read_from_him
     writer.close()
 
 
+async def told_to(connect: Connect, count: int) -> list[float]:
+    """After how many seconds each of so many who come together is turned away."""
+    pairs = [await connect() for _ in range(count)]
+    began = asyncio.get_running_loop().time()
+
+    async def hear(reader: asyncio.StreamReader) -> float:
+        await reader.readuntil(b"away")
+        return asyncio.get_running_loop().time() - began
+
+    for _, writer in pairs:
+        writer.write(POST % b"")
+    told = await asyncio.gather(*(hear(reader) for reader, _ in pairs))
+    for _, writer in pairs:
+        writer.close()
+    return told
+
+
 async def test_the_more_wait_to_be_turned_away_the_later_the_next_is_told(
     guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xrouter.web.TOLD_PER_SECOND", 10)
-    connect = await guard(0)
-    pairs = [await connect() for _ in range(5)]
-    began = asyncio.get_running_loop().time()
 
-    for _, writer in pairs:
-        writer.write(POST % b"")
-    for reader, _ in pairs:
-        await reader.readuntil(b"away")
+    told = await told_to(await guard(0), 5)
 
-    assert asyncio.get_running_loop().time() - began >= 0.5
-    for _, writer in pairs:
-        writer.close()
+    assert max(told) >= 0.5
 
 
 async def test_those_who_came_together_are_told_one_after_another(
     guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xrouter.web.TOLD_PER_SECOND", 10)
-    connect = await guard(0.2)
-    pairs = [await connect() for _ in range(5)]
-    told = []
 
-    async def hear(reader: asyncio.StreamReader) -> None:
-        await reader.readuntil(b"away")
-        told.append(asyncio.get_running_loop().time())
-
-    for _, writer in pairs:
-        writer.write(POST % b"")
-    await asyncio.gather(*(hear(reader) for reader, _ in pairs))
+    told = await told_to(await guard(0.2), 5)
 
     # From 0.2 s to 0.6 s afterwards; each in a turn, and a turn may be a little late.
     assert max(told) - min(told) >= 0.3
-    for _, writer in pairs:
-        writer.close()
 
 
 @pytest.mark.parametrize("first", [AWAY, REQUEST])
