@@ -8,9 +8,9 @@ import pytest
 
 from routing import turnstile
 from routing.errors import Unavailable
-from routing.turnstile import ALL, OWN, Place, Turnstile
+from routing.turnstile import AGE, ALL, FEW, OFTEN, OWN, Frequency, Place, Turnstile
 
-GREEDY, OTHER = 1, 2
+GREEDY, OTHER, NEW = 1, 2, 3
 
 
 class Hall:
@@ -53,8 +53,9 @@ async def rest() -> None:
 
 @pytest.fixture
 async def hall(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hall]:
-    """Nobody is taken for slow, and nobody is alone."""
+    """Nobody is taken for slow, nobody is alone, and nobody comes often."""
     monkeypatch.setattr(turnstile, "HELD", 1_000.0)
+    monkeypatch.setattr(turnstile, "OFTEN", 1_000_000)
     hall = Hall()
     await hall.come(OTHER)
     await hall.come(GREEDY)
@@ -197,3 +198,53 @@ async def test_who_is_slow_keeps_no_place(hall: Hall, monkeypatch: pytest.Monkey
     assert hall.of(GREEDY) == 4 * OWN
     await hall.empty()
     assert hall.turnstile._parties == hall.turnstile._taken == {}
+
+
+async def test_who_comes_often_waits_for_the_beat_and_nobody_else_does(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile, "OFTEN", 3)
+    monkeypatch.setattr(turnstile, "BEAT", 1_000.0)
+
+    await hall.come(NEW, 3 + FEW)
+    await hall.come(OTHER)
+    assert (hall.of(NEW), hall.of(OTHER)) == (3, 1)
+
+    hall.turnstile._look()
+    await rest()
+    assert (hall.of(NEW), hall.turnstile.waiting) == (3 + FEW, 0)
+
+    await hall.come(NEW)
+    assert hall.turnstile.waiting == 1
+
+
+async def test_a_beat_comes_by_itself_though_nobody_leaves(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile, "OFTEN", 0)
+    monkeypatch.setattr(turnstile, "BEAT", 0.001)
+
+    tasks = await hall.come(GREEDY, OWN)
+
+    async with asyncio.timeout(5):
+        await asyncio.wait(tasks)
+    assert hall.of(GREEDY) == OWN
+
+
+def test_who_came_often_in_one_age_does_so_in_the_next_and_no_longer() -> None:
+    frequency = Frequency()
+
+    seen = [frequency.count(GREEDY, 0.0) for _ in range(OFTEN + 1)]
+
+    assert seen == [False] * OFTEN + [True]
+    assert not frequency.count(OTHER, 0.1)
+    assert frequency.count(GREEDY, AGE)
+    assert not frequency.count(GREEDY, 2 * AGE)
+
+
+def test_who_has_been_away_is_forgotten() -> None:
+    frequency = Frequency()
+    for _ in range(2 * OFTEN):
+        frequency.count(GREEDY, 0.0)
+
+    assert not frequency.count(GREEDY, 3 * AGE)
