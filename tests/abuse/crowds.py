@@ -14,6 +14,7 @@ from tests.abuse.house import MODEL, Pace, chat, meanwhile, message, new_client,
 from tests.abuse.mob import Orders, mob
 from tests.chaos.house import House
 from tests.e2e.installation import wait_until
+from tests.e2e.market import Client
 from tests.e2e.storm import Storm, limit_of
 
 SECONDS = 15.0
@@ -23,6 +24,8 @@ IDLE = 10_000
 READERS = 2_000
 LEAVERS, TENANTS, AT_ONCE = 100_000, 50, 100
 FLOOD, FLOOD_LINES, HONEST = 500, 64, 10
+# Milliseconds until a vendor answers: at once, as simulated ones can, or after a while, as models do.
+THINKING = (0, 300)
 STREAMS = 10_000
 
 
@@ -110,20 +113,27 @@ async def flood(house: House, scale: float) -> None:
     """One tenant asks 500 times a second beside ten others.
 
     He is limited to 20, or may; he asks one by one, or 64 at once. In turns with nothing:
-    the machine is not the same from minute to minute.
+    the machine is not the same from minute to minute. A vendor answers at once, or thinks.
     """
     honest, flooder = [new_client(house).key for _ in range(HONEST)], new_client(house)
-    said = message(flooder.key, chat("Ещё", max_tokens=5)).decode()
+    house.query("UPDATE providers_credential SET slots = 10000")
     await steady(house, honest, 5)  # whoever is seen first is looked up
+    for thinks in THINKING:
+        print(f"a vendor answers after {thinks} ms", flush=True)
+        await _flooded(house, honest, flooder, f"[[ttft_ms={thinks}]]Ещё", FLOOD_SECONDS * scale)
+
+
+async def _flooded(house: House, honest: list[str], flooder: Client, text: str, seconds: float) -> None:
+    said = message(flooder.key, chat(text, max_tokens=5)).decode()
     calm, met = Pace(), {case: Pace() for case in product((20, 50_000), (1, FLOOD_LINES))}
     for _ in range(ROUNDS):
-        calm += await steady(house, honest, FLOOD_SECONDS * scale)
+        calm += await steady(house, honest, seconds, text=text)
         for limit, at_once in met:
             flooder.change(requests_per_second=limit)
             await asyncio.sleep(1)
-            orders = Orders(house.port, [said], FLOOD, lines=4 * FLOOD_LINES, at_once=at_once)
+            orders = Orders(house.port, [said], FLOOD, lines=8 * FLOOD_LINES, at_once=at_once)
             async with mob(orders) as told:
-                met[limit, at_once] += await steady(house, honest, FLOOD_SECONDS * scale)
+                met[limit, at_once] += await steady(house, honest, seconds, text=text)
             print(f"a limit of {limit} a second, {at_once} at once: the flood {told}", flush=True)
     print(f"without the flood {calm}")
     for (limit, at_once), others in met.items():

@@ -114,9 +114,14 @@ class Pace:
 
 
 async def steady(
-    house: House, keys: Sequence[str], seconds: float, rate: float = 50, lines: int = 64
+    house: House,
+    keys: Sequence[str],
+    seconds: float,
+    rate: float = 50,
+    lines: int = 64,
+    text: str = "Привет",
 ) -> Pace:
-    """Chats of those with ``keys``, whatever the answers take: at random moments, ``rate`` a second.
+    """Chats of those with ``keys``, whatever the answers take: ``text`` at random moments, ``rate`` a second.
 
     So customers come who do not know of each other: at times two at once. The moments are the same each time.
     """
@@ -124,7 +129,7 @@ async def steady(
     free: asyncio.Queue[Line] = asyncio.Queue()
     for _ in range(lines):
         free.put_nowait(Line(house.port))
-    said = [message(key, chat("Привет", max_tokens=5)) for key in keys]
+    said = [message(key, chat(text, max_tokens=5)) for key in keys]
 
     async def one(asked: bytes) -> None:
         began = time.perf_counter()
