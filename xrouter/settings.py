@@ -11,6 +11,7 @@ from pathlib import Path
 import environ
 
 from xrouter import navigation, production
+from xrouter.schedules import Every
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -271,23 +272,25 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = TIME_ZONE
+DAY = 24 * 3600
 CELERY_BEAT_SCHEDULE = {
-    "probe-providers": {"task": "monitoring.tasks.probe_providers", "schedule": 60.0},
-    "read-balances": {"task": "monitoring.tasks.read_balances", "schedule": 3600.0},
-    "watch-for-incidents": {"task": "routing.tasks.watch_for_incidents", "schedule": 20.0},
-    "count-minutes": {"task": "routing.tasks.count_minutes", "schedule": 30.0},
-    "measure-densities": {"task": "routing.tasks.measure_densities", "schedule": 3600.0},
-    "forget-unconfirmed": {"task": "accounts.tasks.forget_unconfirmed", "schedule": 86_400.0},
-    "forget-contents": {"task": "routing.tasks.forget_contents", "schedule": 60.0},
-    "forget-old-probes": {"task": "monitoring.tasks.forget_old_probes", "schedule": 86_400.0},
-    "reap-holds": {"task": "billing.tasks.reap_holds", "schedule": 15.0},
-    "audit-ledger": {"task": "billing.tasks.audit_ledger", "schedule": 300.0},
-    "send-alerts": {"task": "billing.tasks.send_alerts", "schedule": 60.0},
-    "sum-up-usage": {"task": "billing.tasks.sum_up_usage", "schedule": 60.0},
-    "send-notices": {"task": "billing.tasks.send_notices", "schedule": 15.0},
-    "forget-notices": {"task": "billing.tasks.forget_notices", "schedule": 86_400.0},
-    "expire-proposals": {"task": "billing.tasks.expire_proposals", "schedule": 3600.0},
-    "work-out-medians": {"task": "billing.tasks.work_out_medians", "schedule": 3600.0},
+    "reap-holds": {"task": "billing.tasks.reap_holds", "schedule": Every(15, 0)},
+    "send-notices": {"task": "billing.tasks.send_notices", "schedule": Every(15, 5)},
+    "watch-for-incidents": {"task": "routing.tasks.watch_for_incidents", "schedule": Every(20, 13)},
+    "count-minutes": {"task": "routing.tasks.count_minutes", "schedule": Every(30, 10)},
+    "probe-providers": {"task": "monitoring.tasks.probe_providers", "schedule": Every(60, 18)},
+    "forget-contents": {"task": "routing.tasks.forget_contents", "schedule": Every(60, 26)},
+    "send-alerts": {"task": "billing.tasks.send_alerts", "schedule": Every(60, 43)},
+    "sum-up-usage": {"task": "billing.tasks.sum_up_usage", "schedule": Every(60, 48)},
+    "audit-ledger": {"task": "billing.tasks.audit_ledger", "schedule": Every(300, 56)},
+    "measure-densities": {"task": "routing.tasks.measure_densities", "schedule": Every(3600, 12 * 60 + 2)},
+    "expire-proposals": {"task": "billing.tasks.expire_proposals", "schedule": Every(3600, 22 * 60 + 2)},
+    "read-balances": {"task": "monitoring.tasks.read_balances", "schedule": Every(3600, 32 * 60 + 2)},
+    "work-out-medians": {"task": "billing.tasks.work_out_medians", "schedule": Every(3600, 42 * 60 + 2)},
+    # Of each day in UTC; in Moscow it is night.
+    "forget-unconfirmed": {"task": "accounts.tasks.forget_unconfirmed", "schedule": Every(DAY, 3600 + 8)},
+    "forget-old-probes": {"task": "monitoring.tasks.forget_old_probes", "schedule": Every(DAY, 3660 + 8)},
+    "forget-notices": {"task": "billing.tasks.forget_notices", "schedule": Every(DAY, 3720 + 8)},
 }
 
 # --- Mail --------------------------------------------------------------------------------------

@@ -526,15 +526,16 @@ async def test_the_same_wrong_key_again_and_again_is_turned_away_and_a_good_one_
         size = int(head.partition("content-length: ")[2].partition("\r\n")[0])
         return int(head.split()[1]), (await reader.readexactly(size)).decode()
 
-    statuses = [(await told(key))[0]]
-    while 429 not in statuses:
-        statuses.append((await told(wrong))[0])
-        assert len(statuses) < 5 * REFUSALS
-    late = await told(wrong)
+    assert (await told(key))[0] == 200
+    answers = [await told(wrong)]
+    # Two in a row: where the machine is slow a hundredth of a second passes now and then, and with it one
+    # more refusal is free.
+    while [status for status, _ in answers[-2:]] != [429, 429]:
+        answers.append(await told(wrong))
+        assert len(answers) < 5 * REFUSALS
 
-    assert Counter(statuses)[401] >= REFUSALS
-    assert late[0] == 429
-    assert "too_many_wrong_keys" in late[1]
+    assert Counter(status for status, _ in answers)[401] >= REFUSALS
+    assert "too_many_wrong_keys" in answers[-1][1]
     assert (await told(key))[0] == (await told(unseen))[0] == 200
     writer.close()
 
