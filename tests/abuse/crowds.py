@@ -10,7 +10,7 @@ from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
-from tests.abuse.house import MODEL, Pace, chat, meanwhile, message, new_client, steady
+from tests.abuse.house import MODEL, THINKING, Pace, chat, meanwhile, message, new_client, steady
 from tests.abuse.mob import Orders, mob
 from tests.chaos.house import House
 from tests.e2e.installation import wait_until
@@ -24,8 +24,6 @@ IDLE = 10_000
 READERS = 2_000
 LEAVERS, TENANTS, AT_ONCE = 100_000, 50, 100
 FLOOD, FLOOD_LINES, HONEST = 500, 64, 10
-# Milliseconds until a vendor answers: at once, as simulated ones can, or after a while, as models do.
-THINKING = (0, 300)
 STREAMS = 10_000
 
 

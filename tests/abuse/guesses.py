@@ -4,7 +4,7 @@ import statistics
 import time
 
 from accounts.keys import Kind, checksum, new_key
-from tests.abuse.house import Line, Pace, chat, message, new_client, processor, steady
+from tests.abuse.house import THINKING, Line, Pace, chat, message, new_client, processor, steady
 from tests.abuse.mob import MADE_UP, Orders, made_up, mob
 from tests.chaos.house import House
 
@@ -19,9 +19,18 @@ ASKED = chat("Привет")
 
 
 async def guesses(house: House, scale: float) -> None:
-    """2,200 wrong keys a second, then as many as can be; honest customers meanwhile, some of them new."""
+    """2,200 wrong keys a second, then as many as can be; honest customers meanwhile, some of them new.
+
+    Their vendor answers at once, or thinks.
+    """
     key = new_client(house).key
     await steady(house, [key], 1)  # whoever is seen first is looked up
+    for thinks in THINKING:
+        print(f"a vendor answers after {thinks} ms", flush=True)
+        await _guessed(house, key, f"[[ttft_ms={thinks}]]Ещё", SECONDS * scale)
+
+
+async def _guessed(house: House, key: str, text: str, seconds: float) -> None:
     few = [message(made_up(), ASKED).decode() for _ in range(FEW)]
     once = [message(MADE_UP, ASKED).decode()]
     mobs = {
@@ -32,20 +41,22 @@ async def guesses(house: House, scale: float) -> None:
     }
     calm, besieged = Pace(), {name: Pace() for name in mobs}
     for _ in range(ROUNDS):
-        calm += await steady(house, [key], SECONDS * scale)
+        calm += await steady(house, [key], seconds, text=text)
         for name, (wrong, pace) in mobs.items():
-            besieged[name] += await _besieged(house, key, name, wrong, pace, SECONDS * scale)
+            besieged[name] += await _besieged(house, key, name, wrong, pace, seconds, text)
     print(f"nobody guesses: {calm}")
     for name, met in besieged.items():
         print(f"{name}: honest customers {met.beside(calm)}")
 
 
-async def _besieged(house: House, key: str, name: str, wrong: list[str], pace: int, seconds: float) -> Pace:
+async def _besieged(
+    house: House, key: str, name: str, wrong: list[str], pace: int, seconds: float, text: str
+) -> Pace:
     newcomers = [new_client(house).key for _ in range(5)]
     before, spent = _looked_up(house), processor(house)
     orders = Orders(house.port, wrong, pace, lines=LINES if pace else HASTY, address="127.0.0.2")
     async with mob(orders) as told:
-        met = await steady(house, [key], seconds)
+        met = await steady(house, [key], seconds, text=text)
         first = [await _first(house, one) for one in newcomers]
     spent = (processor(house) - spent) / told.seconds
     print(f"{name}: {told}; customers not seen before: {first}")

@@ -19,6 +19,8 @@ MODEL = "gen-t/t-pro"
 CHAT = "/v1/chat/completions"
 # Seconds after which an answer is given up.
 PATIENCE = 30.0
+# Milliseconds until a vendor answers: at once, as simulated ones can, or after a while, as models do.
+THINKING = (0, 300)
 # Of the moments at which honest customers come.
 SEED = 1
 
