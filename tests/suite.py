@@ -68,10 +68,12 @@ FIRST = (*PATIENT_FILES, *LONG)
 # Bounds that a busy machine would break, and what makes the one Redis refuse.
 ALONE = (
     "tests/billing/test_windows.py",
+    "tests/e2e/test_changes.py",
     "tests/monitoring/test_health.py",
     "tests/providers/test_tokens.py",
     "tests/providers/twins/test_server.py",
     "tests/routing/test_flow.py",
+    "tests/routing/test_snapshot.py",
     "tests/routing/test_turns.py",
     "tests/xrouter/test_web.py",
 )
@@ -147,7 +149,7 @@ def together() -> list[str]:
 
 def waiting() -> list[str]:
     """Tests of whole installations that count moments; their bounds allow for a busy machine."""
-    return [file for file in files_of("tests/e2e") if file not in PATIENT_FILES]
+    return [file for file in files_of("tests/e2e") if file not in {*PATIENT_FILES, *ALONE}]
 
 
 def files_of(directory: str) -> Iterator[str]:
