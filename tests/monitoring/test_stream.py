@@ -2,12 +2,15 @@ import msgspec
 import pytest
 from django.conf import settings
 from redis import Redis
+from redis.connection import parse_url
 
 from monitoring import stream
 from monitoring.stream import KEY, Entry, Outbox, Slot, asked_lately, read, report
 from monitoring.tally import Outcome, Tally
 
 WELL = Outcome(1)
+# The last database of a Redis.
+APART = 15
 
 
 def tally_of(*outcomes, now=0.0):
@@ -24,7 +27,8 @@ def unpacked(packed):
 
 @pytest.fixture
 def redis():
-    with Redis.from_url(settings.REDIS_URL) as redis:
+    # Not the process's own: web processes of whole installations write there, beside these tests too.
+    with Redis(**{**parse_url(settings.REDIS_URL), "db": APART}) as redis:
         redis.delete(KEY)
         yield redis
         redis.delete(KEY)
