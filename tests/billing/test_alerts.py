@@ -335,3 +335,5 @@ def test_many_clients_are_looked_at_in_as_many_queries_as_one(django_assert_max_
 
     with django_assert_max_num_queries(34):  # 20 of them to mark each as sent
         send_alerts()
+
+    assert Alert.objects.filter(sent_at__isnull=False).count() == 20
