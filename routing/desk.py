@@ -30,6 +30,7 @@ from routing.embeddings.ticket import EmbeddingsTicket
 from routing.envelope import envelope, row_of
 from routing.errors import Circular, NotJson, RequestError
 from routing.gateway import Gateway
+from routing.overload import Overload
 from routing.rates import NAMES, rate_headers
 from routing.reading import read_chat
 from routing.text_answers import in_its_form
@@ -121,15 +122,17 @@ class Desk:
         patience: float = lookups.PATIENCE,
         mark: str = "",
         keep: Keep = lambda _transcript: None,
+        overload: Overload | None = None,
     ) -> None:
         """``patience``: seconds that a look-up in the database may take. ``mark``: what HOP says of us.
 
-        ``keep``: where the contents go that clients asked to have kept.
+        ``keep``: where the contents go that clients asked to have kept. ``overload`` is told who is let in.
         """
         self._mark = mark
         self._keep = keep
         self._look_ups = lookups.LookUps(callers, patience)
         self._turnstile = Turnstile()
+        self._overload = Overload(full=1) if overload is None else overload
         self._callers = callers
         self._gateway = gateway
         self._embedder = embedder
@@ -227,6 +230,7 @@ class Desk:
                 raise Circular
             caller = await self._caller(arrival, call)
             body = await json_body(arrival)
+            self._overload.count(caller.client_id)
             place = await self._turnstile.enter(caller.client_id)
             try:
                 asked, call, question = _read(body, call, read, caller)

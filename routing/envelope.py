@@ -58,6 +58,7 @@ ENVELOPES: dict[type[BaseException], Row] = {
     # What an SDK would ask once more by itself would fail once more, at our expense.
     routing.Unfit: Row(502, "api_error", "response_format_not_kept"),
     routing.TooManyUnfit: Row(429, "rate_limit_error", "too_many_unfit_answers", is_final=True),
+    routing.Overloaded: Row(429, "rate_limit_error", "service_overloaded", retryable=True),
     routing.Unavailable: Row(503, "api_error", "unavailable", retryable=True, wait=1),
     accounts.MissingKey: Row(401, "invalid_request_error", "invalid_api_key"),
     accounts.InvalidKey: Row(401, "invalid_request_error", "invalid_api_key"),

@@ -16,6 +16,7 @@ RequestError             the customer gets no answer; the text says why
 ├── UnknownModel         the catalogue has no such model; says which names are near
 ├── NoRoute              no endpoint may serve this request; ``reasons`` say why
 ├── NobodyAnswered       endpoints were asked and failed; ``failure`` is the last one's
+├── Overloaded           the machine is full, and this client asks far more often than others
 └── Unavailable          the database is away: who is calling cannot be told, or nothing can be recorded
 """
 
@@ -204,6 +205,14 @@ class TooManyUnfit(RequestError):
     """What does not fit is free; a client whose answers never do would have others pay for them."""
 
     said = "Слишком много ваших ответов не подошло под response_format: исправьте схему или повторите позже."
+
+    def __init__(self, said: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(said)
+        self.retry_after = retry_after
+
+
+class Overloaded(RequestError):
+    said = "Сервис перегружен, а вы спрашиваете намного чаще других: повторите запрос чуть позже."
 
     def __init__(self, said: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(said)

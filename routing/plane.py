@@ -27,6 +27,7 @@ from routing.contents.scribe import Scribe
 from routing.desk import HOP, Desk
 from routing.embeddings.story import Embedder
 from routing.gateway import Gateway
+from routing.overload import Overload
 from routing.planner import Planner
 from routing.porter import Porter
 from routing.pulse import Pulse
@@ -68,9 +69,10 @@ class Plane:
         embedder = Embedder(planner, self._transport, attempts, self._admission)
         self._pulse = Pulse(self._teller, self._windows, self._snapshot, self.health, self._slots)
         self._scribe = Scribe()
-        told: Any = {"mark": mark, "keep": self._scribe.keep}
+        overload = Overload(settings.XROUTER_FULL_AT)
+        told: Any = {"mark": mark, "keep": self._scribe.keep, "overload": overload}
         self.desk = Desk(self._snapshot.callers, gateway, embedder, settings.XROUTER_TRUSTED_PROXIES, **told)
-        self.porter = Porter(self._snapshot.callers, self.desk, self._windows.shut)
+        self.porter = Porter(self._snapshot.callers, self.desk, self._windows.shut, overload)
 
     async def open(self) -> None:
         """Ready to answer when this returns. Raises what the database raises."""

@@ -1,4 +1,5 @@
-"""Turns away at a glance whoever goes on and on, with bad keys or beyond a limit: before a body is read.
+"""Turns away at a glance whoever goes on and on, with bad keys, beyond a limit or where the machine is full:
+before a body is read.
 
 The verdict is the desk's and the words are the envelope's, only the way there is short. A good key that is
 known here passes, wherever it comes from.
@@ -20,7 +21,9 @@ from monitoring import metrics
 from routing.call import Call, call_from
 from routing.desk import INFERENCE, Desk, Headers, key_of, refusal
 from routing.envelope import ENVELOPES, row_of
+from routing.errors import Overloaded
 from routing.express import headers_of
+from routing.overload import Overload
 
 # Below it keys of ours are looked at, at least where one is shown.
 API = b"/v1/"
@@ -45,16 +48,17 @@ class Refusal(NamedTuple):
 class Porter:
     """One per web worker."""
 
-    def __init__(self, callers: Callers, desk: Desk, shut: Shut) -> None:
+    def __init__(self, callers: Callers, desk: Desk, shut: Shut, overload: Overload) -> None:
         self._callers = callers
         self._desk = desk
         self._shut = shut
+        self._overload = overload
         self._said: dict[bool, Refusal] = {}
 
     def glance(self, peer: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """What a request is refused with; None lets it in. ``headers``: names in lower case."""
         # Nearly always all that is asked.
-        if not self._callers.are_besieged and not self._shut:
+        if not (self._callers.are_besieged or self._shut or self._overload):
             return None
         path = path_of(url)
         if not path.startswith(API):
@@ -67,15 +71,15 @@ class Porter:
             with suppress(TooManyGuesses):
                 self._callers.refuse(address)
             return self._in_words(call_from(shown, address))
-        limited = self._limited(shown, address) if is_closed and self._shut else None
-        if limited is None:
+        too_often = self._too_often(shown, address) if is_closed else None
+        if too_often is None:
             return None
-        row = row_of(limited)
+        row = row_of(too_often)
         metrics.refused(row.status, row.code)
-        return _told(limited, call_from(shown, address))
+        return _told(too_often, call_from(shown, address))
 
-    def _limited(self, shown: Headers, address: str) -> RateLimited | None:
-        """What somebody with a good key would be told by limits that have told it before."""
+    def _too_often(self, shown: Headers, address: str) -> RateLimited | Overloaded | None:
+        """What somebody with a good key is told: by limits that have told it before, or for others' sake."""
         try:
             caller = self._callers.remembered(key_of(shown))
             if caller is None:
@@ -83,7 +87,8 @@ class Porter:
             caller.check(address)
         except AccessDenied:  # the desk says why
             return None
-        return self._shut.refusal(scopes_of(caller.client_id, caller.key_id))
+        limited = self._shut.refusal(scopes_of(caller.client_id, caller.key_id)) if self._shut else None
+        return limited or (self._overload.refusal(caller.client_id) if self._overload else None)
 
     def _is_hopeless(self, shown: Headers, address: str, *, is_closed: bool) -> bool:
         try:

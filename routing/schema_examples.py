@@ -282,6 +282,7 @@ REFUSALS: tuple[Exception, ...] = (
     routing.Circular(),
     routing.Unfit('items[0].price: "5" is not of type "number"', path="items[0].price", repairs=2),
     routing.TooManyUnfit(retry_after=180),
+    routing.Overloaded(retry_after=1),
     accounts.MissingKey(),
     accounts.InvalidKey(),
     accounts.TooManyGuesses(),

@@ -61,6 +61,11 @@ XROUTER_METRICS_TOKEN = env.str("XROUTER_METRICS_TOKEN", default="")
 XROUTER_METRICS_DIR = Path(text) if (text := env.str("XROUTER_METRICS_DIR", default="")) else None
 # Inference requests pass beside Django; "0" sends them through Django REST framework.
 XROUTER_EXPRESS = env.bool("XROUTER_EXPRESS", default=True)
+# Where the machine is full, by the share of its time that a web process waits for a processor: there who asks
+# far more often than others is asked to come later; 1: never.
+XROUTER_FULL_AT = env.float("XROUTER_FULL_AT", default=0.15)
+if not 0 <= XROUTER_FULL_AT <= 1:
+    raise environ.ImproperlyConfigured("XROUTER_FULL_AT is a share, from 0 to 1")
 # "auto": a twin stands in for each provider without credentials; "off": such a provider is silent.
 XROUTER_TWINS = env.str("XROUTER_TWINS", default="auto")
 if XROUTER_TWINS not in {"auto", "off"}:

@@ -185,7 +185,9 @@ class Installation:
 
     def environment(self, **more: str) -> dict[str, str]:
         ours = {"XROUTER_HOME": str(self.home), "DATABASE_URL": self.database, "REDIS_URL": self.redis}
-        return {**os.environ, **ours, "PYTHONUNBUFFERED": "1", **more}
+        # A machine on which tests run side by side is full, which is what one file of them is about.
+        quiet = {"PYTHONUNBUFFERED": "1", "XROUTER_FULL_AT": "1"}
+        return {**os.environ, **ours, **quiet, **more}
 
     def manage(self, *words: str, **environment: str) -> str:
         """What ``manage.py`` prints."""
@@ -242,6 +244,14 @@ class Installation:
             return log.read_bytes()[before:].count(BEGUN) >= workers and is_healthy(root)
 
         return Server(program.wait(is_ready), root)
+
+    def start_as_in_production(self, name: str, **environment: str) -> Server:
+        """One web process that reads HTTP as ``make run`` has it."""
+        port = free_port()
+        root = f"http://127.0.0.1:{port}"
+        with socket.create_server(("127.0.0.1", port), backlog=1024) as listener:
+            program = self.start(name, ["-m", "xrouter.web"], stdin=listener.fileno(), **environment)
+        return Server(program.wait(lambda: is_healthy(root)), root)
 
     def stop(self) -> None:
         """All at once: nobody waits for another's connections to end."""

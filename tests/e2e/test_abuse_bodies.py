@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from routing.reading import MAX_BYTES
-from tests.e2e.installation import Installation, Server, Twins, free_port, is_healthy
+from tests.e2e.installation import Installation, Server, Twins
 from tests.e2e.raw import Reply, one, request, said
 from tests.e2e.talk import PATH, chat, post
 from xrouter.web import HEAD_BYTES, HEADERS
@@ -23,12 +23,7 @@ HELLO = json.dumps(chat("solo/openai", "Привет")).encode()
 
 @pytest.fixture(scope="module")
 def production(installation: Installation, key: str) -> Server:
-    """One web process that reads HTTP as in production."""
-    port = free_port()
-    with socket.create_server(("127.0.0.1", port), backlog=1024) as listener:
-        program = installation.start("production", ["-m", "xrouter.web"], stdin=listener.fileno())
-    root = f"http://127.0.0.1:{port}"
-    return Server(program.wait(lambda: is_healthy(root)), root)
+    return installation.start_as_in_production("production")
 
 
 def memory(server: Server) -> int:

@@ -14,13 +14,14 @@ from billing.errors import RateLimited
 from billing.limits import Standing, Window, scopes_of
 from billing.shut import Shut
 from routing.desk import Desk
+from routing.overload import AGE, Overload
 from routing.porter import Porter, Refusal
 from tests.accounts.test_callers import Source, caller_of
 from tests.accounts.test_guesses import Clock
 
 PEER = "203.0.113.7"
 CHAT = b"/v1/chat/completions"
-GOOD, BAD, UNSEEN = (new_key(Kind.LIVE) for _ in range(3))
+GOOD, BAD, UNSEEN, OTHERS = (new_key(Kind.LIVE) for _ in range(4))
 
 
 class Gate:
@@ -29,12 +30,17 @@ class Gate:
     def __init__(self, proxies: tuple[str, ...] = ()) -> None:
         source = Source()
         source.rows = {key.prefix: caller_of(key) for key in (GOOD, UNSEEN)}
+        source.rows[OTHERS.prefix] = caller_of(OTHERS, client_id=2, key_id=2)
         self.callers = Callers(source, Guesses(Clock()))  # nothing drains while the test runs
         nobody: Any = None  # nothing gets as far as them
         self.clock = Clock()
         self.shut = Shut(self.clock)
-        self.porter = Porter(self.callers, Desk(self.callers, nobody, nobody, proxies), self.shut)
-        self.callers.look_up(GOOD.plaintext, PEER)
+        self.waited = 0.0  # by the worker, for a processor
+        self.overload = Overload(0.2, lambda: self.waited, self.clock)
+        desk = Desk(self.callers, nobody, nobody, proxies)
+        self.porter = Porter(self.callers, desk, self.shut, self.overload)
+        for key in (GOOD, OTHERS):
+            self.callers.look_up(key.plaintext, PEER)
         with pytest.raises(InvalidKey):
             self.callers.look_up(BAD.plaintext, PEER)
 
@@ -167,3 +173,42 @@ def test_who_is_beyond_his_limit_is_told_so_again_until_his_next_place(limited: 
 @pytest.mark.parametrize(("url", "key"), [(CHAT, BAD), (CHAT, UNSEEN), (CHAT, None), (b"/v1/models", GOOD)])
 def test_whom_no_limit_concerns_is_let_in_beside_him(limited: Gate, url: bytes, key: Any) -> None:
     assert limited.glance(url, key) is None
+
+
+# A full machine ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full() -> Gate:
+    """The machine is full, and the client whose key is GOOD has asked far more often than another one."""
+    gate = Gate()
+    for number in range(100):
+        gate.clock.now += AGE / 50
+        gate.waited += AGE / 50
+        for client in (1, 1, 2 if number % 50 == 0 else 1):
+            gate.overload.count(client)
+    while gate.overload.refusal(1) is None:
+        pass
+    return gate
+
+
+def test_where_the_machine_is_full_who_asks_far_more_often_is_told_to_come_later(full: Gate) -> None:
+    told = full.glance(CHAT, GOOD)
+
+    assert told
+    assert not told.is_late
+    headers = dict(line.split(": ", 1) for line in told.headers.decode().splitlines())
+    error = json.loads(told.body)["error"]
+    assert (error["code"], error["metadata"]["error_type"]) == (429, "service_overloaded")
+    assert headers["retry-after"] == "1"
+    assert headers["x-should-retry"] == "true"
+
+    full.clock.now += 1
+    assert full.glance(CHAT, GOOD) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "key"), [(CHAT, BAD), (CHAT, UNSEEN), (CHAT, OTHERS), (CHAT, None), (b"/v1/models", GOOD)]
+)
+def test_nobody_else_is_held_up_there(full: Gate, url: bytes, key: Any) -> None:
+    assert full.glance(url, key) is None
