@@ -17,7 +17,8 @@ from routing.errors import Overloaded
 
 log = logging.getLogger(__name__)
 
-# Nanoseconds of this thread: worked, and ready to work but without a processor. proc_pid_schedstat(5).
+# Of this thread, in nanoseconds: on a processor, and waiting for one; then turns.
+# https://docs.kernel.org/scheduler/sched-stats.html
 SCHEDSTAT = "/proc/thread-self/schedstat"
 # Seconds from one look at what the kernel counted to the next, and for how much the last one counts.
 AGE = 0.2

@@ -16,8 +16,10 @@ CHROMIUM = shutil.which("chromium")
 
 
 @contextmanager
-def chromium(**look: Any) -> Iterator[Page]:
+def chromium(refusal: int | None = None, **look: Any) -> Iterator[Page]:
     """A page that fails the test by what it complains of, and by what it loads from elsewhere.
+
+    ``refusal``: the HTTP status of which it has to complain, once.
 
     Entered after rows are made: Django's ORM refuses to work beside Playwright's event loop.
     """
@@ -34,6 +36,8 @@ def chromium(**look: Any) -> Iterator[Page]:
         )
         yield page
         browser.close()
+    if refusal is not None:
+        assert f"status of {refusal}" in complaints.pop()
     assert not complaints, complaints
 
 

@@ -266,5 +266,6 @@ def _addresses(client: Client) -> dict[str, str]:
         **told,
         "answers": f"{reverse('playground', args=[client.pk])}answers/",
         "generations": reverse("usage-generations", args=[client.pk]),
+        "billing": reverse("billing", args=[client.pk]),
         "login": f"{reverse('login')}?{urlencode({'next': reverse('playground', args=[client.pk])})}",
     }

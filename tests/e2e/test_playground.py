@@ -66,13 +66,30 @@ def test_two_providers_answer_side_by_side_and_it_is_told_what_that_costs(
         assert words not in server.program.said()
 
 
+def test_who_has_no_money_is_led_to_where_it_is_paid_in(server: Server, client: Client) -> None:
+    client.pay(-client.wallet()["available"])
+    with chromium(refusal=402) as page:
+        page.goto(f"{server.root}/dashboard/{client.id}/playground/")
+        _logs_in(page)
+        _ask(page, "Привет")
+
+        wrong = page.locator(".answer .alert")
+        expect(wrong).to_contain_text("На счёте не хватает денег")
+        wrong.get_by_role("link", name="Пополнить").click()
+        expect(page).to_have_url(f"{server.root}/dashboard/{client.id}/billing/")
+
+
 def _comes_from_the_catalogue(page: Page, server: Server) -> None:
     page.goto(f"{server.root}/models/slow/openai/")
     page.get_by_role("link", name="Попробовать").click()
+    _logs_in(page)
+    expect(page.get_by_label("Модель", exact=True)).to_have_value("slow/openai")
+
+
+def _logs_in(page: Page) -> None:
     page.get_by_label("Электронная почта").fill(EMAIL)
     page.get_by_label("Пароль", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Войти").click()
-    expect(page.get_by_label("Модель", exact=True)).to_have_value("slow/openai")
 
 
 def _asks_two_at_once(page: Page, client: Client) -> None:

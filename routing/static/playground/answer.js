@@ -93,6 +93,7 @@ export class AnswerView {
       told.message && told.message !== said ? element("span", { class: "detail", lang: "ru", textContent: told.message }) : "",
       told.requestId ? element("span", { class: "detail" }, `${words.request_id}: `, element("code", { textContent: told.requestId })) : "",
       told.kind === "session" ? element("a", { href: this.addresses.login, textContent: words.login }) : "",
+      told.kind === "insufficient_funds" ? element("a", { href: this.addresses.billing, textContent: words.top_up }) : "",
     );
   }
 
