@@ -26,6 +26,12 @@ XSS = (
     """<img src="x" onerror="document.title='XSS'"><script>document.title='XSS'</script> """
     "**и [ссылка](javascript:1)**"
 )
+# Nothing lies upon it, even at the lower edge of the window.
+IS_SEEN = """(seen) => {
+  seen.scrollIntoView({ block: "end" });
+  const { x, y, width, height } = seen.getBoundingClientRect();
+  return document.elementFromPoint(x + width / 2, y + height / 2) === seen;
+}"""
 BOTH_TALK = """() => {
   const talks = [...document.querySelectorAll(".talk")];
   return talks.length === 2 && talks.every((talk) =>
@@ -68,9 +74,10 @@ def test_two_providers_answer_side_by_side_and_it_is_told_what_that_costs(
 
 def test_who_has_no_money_is_led_to_where_it_is_paid_in(server: Server, client: Client) -> None:
     client.pay(-client.wallet()["available"])
-    with chromium(refusal=402) as page:
+    with chromium(refusal=402, viewport={"width": 390, "height": 800}) as page:
         page.goto(f"{server.root}/dashboard/{client.id}/playground/")
         _logs_in(page)
+        assert page.get_by_label("Модель", exact=True).evaluate(IS_SEEN)
         _ask(page, "Привет")
 
         wrong = page.locator(".answer .alert")
