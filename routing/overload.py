@@ -7,10 +7,10 @@ while it is not. The others keep what they have, since they ask less often than 
 
 import logging
 import math
-import os
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median_low
 
 from routing.errors import Overloaded
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # Of this thread, in nanoseconds: on a processor, and waiting for one; then turns.
 # https://docs.kernel.org/scheduler/sched-stats.html
-SCHEDSTAT = "/proc/thread-self/schedstat"
+SCHEDSTAT = Path("/proc/thread-self/schedstat")
 # Seconds from one look at what the kernel counted to the next, and for how much the last one counts.
 AGE = 0.2
 NEWS = 0.4
@@ -38,22 +38,13 @@ COMPANY = 10.0
 ROOM = 10_000
 
 
-class Processor:
-    """How long the thread that asks first has waited for a processor; for ever 0 where no kernel tells."""
-
-    def __init__(self, path: str = SCHEDSTAT) -> None:
-        self._path = path
-        self._file: int | None = None
-
-    def waited(self) -> float:
-        """Seconds since the thread began."""
-        if self._file is None:
-            try:
-                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                self._file = -1
-        told = os.pread(self._file, 64, 0).split() if self._file >= 0 else []
-        return int(told[1]) / 1e9 if len(told) > 1 else 0.0
+def waited(path: Path = SCHEDSTAT) -> float:
+    """Seconds for which this thread has waited for a processor; 0 where no kernel tells."""
+    try:
+        told = path.read_bytes().split()
+    except OSError:
+        return 0.0
+    return int(told[1]) / 1e9 if len(told) > 1 else 0.0
 
 
 class Overload:
@@ -62,12 +53,12 @@ class Overload:
     def __init__(
         self,
         full: float,
-        waited: Callable[[], float] | None = None,
+        waited: Callable[[], float] = waited,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``full``: the share of its time that a worker waits where nobody is held up yet; 1: never."""
         self._full = full
-        self._waited = waited or Processor().waited
+        self._waited = waited
         self._clock = clock
         self._came: Counter[int] = Counter()  # by client, since the last look
         self._looked: tuple[float, float] | None = None  # when, and what the thread had waited
