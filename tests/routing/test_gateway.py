@@ -234,7 +234,7 @@ async def test_when_the_first_vendor_fails_the_second_answers(
     two: tuple[Vendor, Vendor], script: Script, kind: type[Exception]
 ) -> None:
     two[0].script = script
-    async with before(*two) as house:
+    async with before(*two, timeouts=QUICK) as house:
         answer = await house.complete()
 
     assert answer["provider"] == "b"
@@ -249,7 +249,7 @@ async def test_when_all_fail_the_last_failure_is_told(
     two: tuple[Vendor, Vendor], script: Script, kind: type[Exception]
 ) -> None:
     two[0].script = two[1].script = script
-    async with before(*two) as house:
+    async with before(*two, timeouts=QUICK) as house:
         with pytest.raises(NobodyAnswered) as caught:
             await house.complete()
 
@@ -547,7 +547,7 @@ async def test_a_vendor_without_a_first_token_in_time_loses_the_request(two: tup
 
     two[0].script = script
     two[1].script = saying(*WHOLE)
-    async with before(*two) as house:
+    async with before(*two, timeouts=QUICK) as house:
         assert spoken(await house.stream()) == "Привет"
         assert await two[0].deserted()
 
@@ -564,7 +564,7 @@ async def test_late_headers_leave_less_time_for_the_first_token(two: tuple[Vendo
 
     two[0].script = script
     two[1].script = saying(*WHOLE)
-    async with before(*two) as house:
+    async with before(*two, timeouts=QUICK) as house:
         pieces = await house.stream()
 
     assert {event["provider"] for event in events_of(pieces)} == {"b"}
@@ -612,7 +612,7 @@ async def test_a_stream_that_stalls_ends_with_an_error_event(two: tuple[Vendor, 
         await line.until_left()
 
     two[0].script = script
-    async with before(*two, keep_alive=0.1) as house:
+    async with before(*two, timeouts=QUICK, keep_alive=0.1) as house:
         pieces = await house.stream()
 
         assert await two[0].deserted()
@@ -658,7 +658,7 @@ async def test_a_customer_who_waits_gets_comments(two: tuple[Vendor, Vendor]) ->
 async def test_an_error_after_comments_is_an_event_as_the_status_is_gone(two: tuple[Vendor, Vendor]) -> None:
     for server in two:
         server.script = silent
-    async with before(*two, keep_alive=0.1) as house:
+    async with before(*two, timeouts=QUICK, keep_alive=0.1) as house:
         pieces = await house.stream()
 
     assert pieces[0] == b": waiting for the model\n\n"
