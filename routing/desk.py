@@ -132,7 +132,7 @@ class Desk:
         self._keep = keep
         self._look_ups = lookups.LookUps(callers, patience)
         self._turnstile = Turnstile()
-        self._overload = Overload(full=1) if overload is None else overload
+        self._overload = overload or Overload(full=1)
         self._callers = callers
         self._gateway = gateway
         self._embedder = embedder

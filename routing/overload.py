@@ -69,7 +69,8 @@ class Overload:
         self._last: int | None = None  # the client who came last
         self._company_until = -math.inf
 
-    def __bool__(self) -> bool:
+    @property
+    def is_felt(self) -> bool:
         """Whether anybody at all may be held up."""
         return self._pace < math.inf
 
@@ -119,9 +120,9 @@ class Overload:
         client, count = self._came.most_common(1)[0]
         if count / age <= least:
             return
-        if not self:
+        if not self.is_felt:
             log.warning("the machine is full: who asks most often is held up", extra={"share": self._share})
             self._refused_at = now
             self._next[client] = now  # he has had what may come at once
         slower = max(SLOWEST, 1 + self._full - self._share)
-        self._pace = max(least, (self._pace if self else count / age) * slower)
+        self._pace = max(least, (self._pace if self.is_felt else count / age) * slower)

@@ -58,7 +58,7 @@ class Porter:
     def glance(self, peer: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """What a request is refused with; None lets it in. ``headers``: names in lower case."""
         # Nearly always all that is asked.
-        if not (self._callers.are_besieged or self._shut or self._overload):
+        if not (self._callers.are_besieged or self._shut or self._overload.is_felt):
             return None
         path = path_of(url)
         if not path.startswith(API):
@@ -88,7 +88,7 @@ class Porter:
         except AccessDenied:  # the desk says why
             return None
         limited = self._shut.refusal(scopes_of(caller.client_id, caller.key_id)) if self._shut else None
-        return limited or (self._overload.refusal(caller.client_id) if self._overload else None)
+        return limited or (self._overload.refusal(caller.client_id) if self._overload.is_felt else None)
 
     def _is_hopeless(self, shown: Headers, address: str, *, is_closed: bool) -> bool:
         try:

@@ -42,7 +42,7 @@ class Worker:
         return let_in
 
     def ask(self, client: int) -> bool:
-        if self.overload and self.overload.refusal(client):
+        if self.overload.is_felt and self.overload.refusal(client):
             return False
         self.overload.count(client)
         return True
@@ -57,7 +57,7 @@ def test_while_the_machine_is_not_full_everybody_has_what_he_asks(worker: Worker
     let_in = worker.work(10, FULL - 0.01, {GREEDY: 500, **OTHERS})
 
     assert let_in[GREEDY] >= 4_999
-    assert not worker.overload
+    assert not worker.overload.is_felt
 
 
 def test_where_it_is_full_who_asks_far_more_often_is_held_up_and_the_others_are_not(worker: Worker) -> None:
@@ -107,7 +107,7 @@ def test_who_comes_rarely_may_come_with_many_at_once(worker: Worker) -> None:
 
 def test_whoever_has_asked_for_too_much_begins_with_nothing_at_once(worker: Worker) -> None:
     flood = {GREEDY: 500.0, **OTHERS}
-    while not worker.overload:
+    while not worker.overload.is_felt:
         worker.work(0.2, 0.9, flood)
 
     # Before the pace slows down for the first time.
@@ -130,11 +130,11 @@ def test_when_there_is_room_again_he_gets_more_and_soon_all(worker: Worker) -> N
 
 def test_when_he_has_gone_nothing_is_remembered(worker: Worker) -> None:
     worker.work(5, 0.9, {GREEDY: 500, **OTHERS})
-    assert worker.overload
+    assert worker.overload.is_felt
 
     worker.work(OVER + 2 * AGE, 0.05, OTHERS)
 
-    assert not worker.overload
+    assert not worker.overload.is_felt
     assert not worker.overload._next
 
 
@@ -144,7 +144,7 @@ def test_one_burst_of_other_work_is_not_taken_for_a_full_machine(worker: Worker)
 
     worker.work(AGE, 0.3, flood)
 
-    assert not worker.overload
+    assert not worker.overload.is_felt
 
 
 def test_he_hears_when_to_come_again_and_is_let_in_then(worker: Worker) -> None:
@@ -214,5 +214,5 @@ def test_requests_may_come_by_threads_that_end() -> None:
         thread.start()
         thread.join()
 
-    assert not counted
+    assert not counted.is_felt
     assert counted._came == {19: 1}
