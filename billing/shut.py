@@ -8,6 +8,7 @@ Then he comes in evenly. A window that was filled in a moment becomes free in a 
 second a crowd, for which everybody else would wait.
 """
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -46,17 +47,20 @@ class Door:
     def ends(self) -> float:
         return self.since + min(self.told.retry_after, LONGEST)
 
+    def is_forgotten(self, now: float) -> bool:
+        return now >= self.ends + EVENLY
+
     def close(self, told: RateLimited, now: float) -> None:
         """Who was let in at a glance, and refused by the window, keeps his place."""
         self.told, self.since, self.places = told, now, max(self.places, 1.0)
 
     def refusal(self, now: float) -> RateLimited | None:
+        """None where there is a place, which is not taken yet."""
         self._gather(now)
         if now < self.ends:
             return _later(self.told, now - self.since)
         if self.places < 1:
             return _later(self.told, now - self.since, (1 - self.places) / self.rate)
-        self.places -= 1
         return None
 
     def _gather(self, now: float) -> None:
@@ -72,34 +76,43 @@ class Shut:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._doors: OrderedDict[str, Door] = OrderedDict()
+        self._until = -math.inf  # when the last of them is forgotten
 
     def __bool__(self) -> bool:
         """Whether anybody at all may have to wait."""
-        return bool(self._doors)
+        return self._clock() < self._until
 
     def note(self, told: RateLimited) -> None:
         """Remember a refusal that the windows have just told."""
         if told.name not in SLIDING:
             return
         now = self._clock()
-        if (door := self._doors.get(told.scope)) is not None:
+        door = self._door(told.scope, now)
+        if door is None:
+            while len(self._doors) >= ROOM:
+                self._doors.popitem(last=False)
+            door = self._doors[told.scope] = Door(told, now, now)
+        else:
             door.close(told, now)
-            return
-        while len(self._doors) >= ROOM:
-            self._doors.popitem(last=False)
-        self._doors[told.scope] = Door(told, now, now)
+        self._until = max(self._until, door.ends + EVENLY)
 
     def refusal(self, scopes: Iterable[str]) -> RateLimited | None:
         """What whoever counts in ``scopes`` is to be told now; None where the windows have to be asked."""
         now = self._clock()
-        for scope in scopes:
-            if (door := self._doors.get(scope)) is None:
-                continue
-            if now >= door.ends + EVENLY:
-                del self._doors[scope]
-            elif (told := door.refusal(now)) is not None:
+        doors = [door for scope in scopes if (door := self._door(scope, now)) is not None]
+        for door in doors:
+            if (told := door.refusal(now)) is not None:
                 return told
+        for door in doors:
+            door.places -= 1
         return None
+
+    def _door(self, scope: str, now: float) -> Door | None:
+        door = self._doors.get(scope)
+        if door is not None and door.is_forgotten(now):
+            del self._doors[scope]
+            return None
+        return door
 
 
 def _later(told: RateLimited, gone: float, wait: float | None = None) -> RateLimited:

@@ -51,6 +51,27 @@ def test_it_is_forgotten_in_time(known: Shut, clock: Clock, wait: float, forgott
     assert not known
 
 
+def test_nobody_need_ask_again_for_it_to_be_forgotten(known: Shut, clock: Clock) -> None:
+    known.note(refused(0.5))
+    clock.now += 0.1
+    known.note(refused(0.1, scope="p:1"))
+
+    clock.now += 0.4 + shut.EVENLY - 0.01
+    assert known
+    clock.now += 0.02
+    assert not known
+
+
+def test_what_gathered_since_one_that_is_forgotten_is_nobodys(known: Shut, clock: Clock) -> None:
+    known.note(refused(0.5))
+    clock.now += 3600
+
+    known.note(refused(0.1))
+    clock.now += 0.11
+
+    assert let_in(known, clock, 0.01, every=0.001) <= 1 + 0.11 * 20
+
+
 def let_in(known: Shut, clock: Clock, seconds: float, every: float = 0.002) -> int:
     """How many are let in of those who ask so often for so long."""
     count = 0
@@ -118,6 +139,21 @@ def test_a_key_beyond_its_limit_does_not_shut_out_the_others_of_its_client(known
 
     assert known.refusal((CLIENT, "k:3")) is None
     assert known.refusal((CLIENT, KEY))
+
+
+def test_whom_the_door_of_his_key_refuses_takes_no_place_of_his_client(known: Shut, clock: Clock) -> None:
+    known.note(refused(0.01))
+    known.note(RateLimited(KEY, "requests_per_second", 2, 0.9, Standing()))
+    clock.now += 0.02
+
+    while known.refusal((CLIENT, KEY)) is None:
+        pass
+    for _ in range(100):
+        clock.now += 0.004
+        assert known.refusal((CLIENT, KEY))
+
+    assert known.refusal((CLIENT, "k:3")) is None
+    assert known.refusal((CLIENT, "k:3")) is None
 
 
 def test_only_so_many_are_remembered(known: Shut, monkeypatch: pytest.MonkeyPatch) -> None:
