@@ -57,6 +57,7 @@ class TurnedAway:
     def __init__(self, *, keep_alive: bool, has_body: bool) -> None:
         self.keep_alive = keep_alive
         self.has_body = has_body
+        self.is_whole = False  # whether all of the request has come
         self.response_complete = False
         self.disconnected = False
         self.message_event = asyncio.Event()
@@ -93,7 +94,8 @@ class Punctual(HttpToolsProtocol):
         self._late = late
         self._end: asyncio.TimerHandle | None = None
         self._is_in_head = False
-        # Whether nothing more is taken from here, since somebody who is refused did not wait to hear it.
+        # Whether no further request is taken from here: somebody who is refused did not wait to hear it, or
+        # wanted no other.
         self._is_deaf = False
         # Bytes that came since the last of a body or the end of a head: what the parser keeps for itself.
         self._kept = 0
@@ -146,7 +148,11 @@ class Punctual(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._is_deaf and not isinstance(self.cycle, TurnedAway):
+        if isinstance(self.cycle, TurnedAway):
+            self.cycle.is_whole = True
+            if self.cycle.response_complete and not self.cycle.keep_alive:
+                self.transport.close()
+        elif not self._is_deaf:
             super().on_message_complete()
 
     def _at_a_glance(self) -> Said | None:
@@ -193,13 +199,17 @@ class Punctual(HttpToolsProtocol):
             # The next request on all the connections that were told now is read in one go.
             self._turns.call_later(0, partial(self._hear_again, cycle))
         else:
-            self.transport.close()
             self._hear_again(cycle)
 
     def _hear_again(self, cycle: TurnedAway) -> None:
+        """Or leave, where it is the last request. Who is still sending it would be told of a reset only, so
+        the rest is read first, for as long as the headers of another one might take.
+        """
         cycle.response_complete = True
-        if not cycle.keep_alive:  # the server stops
-            self.transport.close()
+        if not cycle.keep_alive:
+            self._is_deaf = True
+            if cycle.is_whole:
+                self.transport.close()
         self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import uvicorn
@@ -229,14 +229,20 @@ async def test_what_follows_a_body_is_no_header(connect_at_leisure: Connect) -> 
 SAID = b"content-length: 4\r\n", b"away", True
 AWAY = b"POST /away HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 POST = b"POST /away HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n%b\r\nGET / H"
+MUCH, PART = 1 << 22, b"x" * (1 << 16)
+POST_MUCH = b"POST /away HTTP/%%b\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % MUCH
 
 
-Guard = Callable[[float], Awaitable[Connect]]
+class Guard(Protocol):
+    def __call__(self, late: float, asked: list[str] | None = None, **options: Any) -> Awaitable[Connect]:
+        """A server that turns away whoever asks for /away, so many seconds later.
+
+        ``asked``: gets the paths that the application is asked for.
+        """
 
 
 @pytest.fixture
 async def guard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guard]:
-    """Starts servers that turn away whoever asks for /away, so many seconds later."""
     monkeypatch.setattr(Punctual, "waiting", 0)
     monkeypatch.setattr(Punctual, "told_until", 0.0)
     servers = []
@@ -244,9 +250,15 @@ async def guard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guard]:
     def glance(peer: str, url: bytes, headers: Any) -> Said | None:
         return SAID if (peer, url) == ("127.0.0.1", b"/away") else None
 
-    async def started(late: float) -> Connect:
-        config = uvicorn.Config(application, http=Punctual, lifespan="off", log_config=None)
-        protocol = partial(Punctual, config, ServerState(), {}, glance=glance, turns=Turns(0.01), late=late)
+    async def started(late: float, asked: list[str] | None = None, **options: Any) -> Connect:
+        async def recorded(scope: Any, receive: Any, send: Any) -> None:
+            if asked is not None:
+                asked.append(scope["path"])
+            await application(scope, receive, send)
+
+        config = uvicorn.Config(recorded, http=Punctual, lifespan="off", log_config=None)
+        at_the_door: dict[str, Any] = {"glance": glance, "turns": Turns(0.01), "late": late}
+        protocol = partial(Punctual, config, ServerState(), {}, **at_the_door, **options)
         servers.append(await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0))
         return partial(asyncio.open_connection, *servers[-1].sockets[0].getsockname())
 
@@ -369,6 +381,39 @@ async def test_who_is_turned_away_and_wants_no_more_is_told_so_and_left(guarded:
     writer.close()
 
 
+@pytest.mark.parametrize("head", [POST_MUCH % b"1.1", POST_MUCH % b"1.0"])
+async def test_who_is_still_sending_his_last_request_hears_that_it_is_turned_away(
+    guarded: Connect, head: bytes
+) -> None:
+    reader, writer = await guarded()
+    writer.write(head)
+    heard = await reader.readuntil(b"away")
+
+    for _ in range(MUCH // len(PART)):
+        writer.write(PART)
+        await writer.drain()  # raises where the connection has been reset
+
+    assert heard.startswith(b"HTTP/1.1 429")
+    assert b"connection: close\r\n" in heard
+    assert await rest(reader) == b""
+    writer.close()
+
+
+async def test_he_may_send_it_for_as_long_as_the_headers_of_another_one_might_take(guard: Guard) -> None:
+    reader, writer = await (await guard(0, headers_within=ALLOWED))()
+    writer.write(POST_MUCH % b"1.1")
+    await reader.readuntil(b"away")
+
+    with pytest.raises(ConnectionError):
+        async with asyncio.timeout(5):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(ALLOWED / 10)
+
+    writer.close()
+
+
 async def test_who_leaves_before_he_is_turned_away_takes_up_no_room(guarded: Connect) -> None:
     _, writer = await guarded()
     writer.write(POST % b"")
@@ -383,14 +428,17 @@ async def test_who_leaves_before_he_is_turned_away_takes_up_no_room(guarded: Con
     writer.close()
 
 
+@pytest.mark.parametrize("more", [b"", REQUEST])
 async def test_where_too_many_wait_to_be_turned_away_the_next_is_told_at_once_and_left(
-    guard: Guard, monkeypatch: pytest.MonkeyPatch
+    guard: Guard, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
     monkeypatch.setattr("xrouter.web.LATE_ROOM", 0)
-    connect = await guard(60)
+    asked: list[str] = []
+    connect = await guard(60, asked=asked)
     reader, writer = await connect()
 
-    writer.write(POST % b"")
+    writer.write(POST % b"" + more)
 
     assert b"connection: close\r\n" in await rest(reader)
+    assert asked == []
     writer.close()
