@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 # Of this thread, in nanoseconds: on a processor, and waiting for one; then turns.
 # https://docs.kernel.org/scheduler/sched-stats.html
 SCHEDSTAT = Path("/proc/thread-self/schedstat")
-# Seconds from one look at what the kernel counted to the next, and for how much the last one counts.
+# Seconds from one look at what the kernel counted to the next, and for how much the last of them counts.
 AGE = 0.2
 NEWS = 0.4
 # Requests a second in which nobody is held up here, and how many times the median client's.
@@ -101,17 +101,18 @@ class Overload:
         waited = self._waited()
         if self._looked is not None:
             age = now - self._looked[0]
-            self._share += NEWS * ((waited - self._looked[1]) / age - self._share)
+            news = 1 - (1 - NEWS) ** (age / AGE)
+            self._share += news * ((waited - self._looked[1]) / age - self._share)
             self._keep_pace(now, age)
         self._looked = now, waited
         self._came.clear()
 
     def _keep_pace(self, now: float, age: float) -> None:
-        if self._share > self._full and now < self._company_until:
-            self._slow_down(now, age)
-        elif now > self._refused_at + OVER:
+        if self.is_felt and now > self._refused_at + OVER:
             self._pace = math.inf
             self._next.clear()
+        elif self._share > self._full and now < self._company_until:
+            self._slow_down(now, age)
         else:
             self._pace *= FASTEST
 
@@ -119,10 +120,16 @@ class Overload:
         least = max(LEAST, OFTENER * median_low(self._came.values()) / age)
         client, count = self._came.most_common(1)[0]
         if count / age <= least:
+            self._come_up_to(least)
             return
         if not self.is_felt:
             log.warning("the machine is full: who asks most often is held up", extra={"share": self._share})
             self._refused_at = now
-            self._next[client] = now  # he has had what may come at once
+            self._next[client] = min(now, now - BURST + count / LEAST)  # he has had so much of it
         slower = max(SLOWEST, 1 + self._full - self._share)
         self._pace = max(least, (self._pace if self.is_felt else count / age) * slower)
+
+    def _come_up_to(self, least: float) -> None:
+        """Others may ask more by now than when the pace was found. One who came alone tells nothing of it."""
+        if self._pace < least and len(self._came) > 1:
+            self._pace = min(least, self._pace * FASTEST)

@@ -87,6 +87,34 @@ def test_where_all_ask_alike_nobody_is_held_up(worker: Worker) -> None:
     assert min(let_in.values()) >= 499
 
 
+@pytest.mark.parametrize("rates", [dict.fromkeys(OTHERS, 100.0), dict.fromkeys(OTHERS, 20.0) | {11: 75.0}])
+def test_others_who_ask_more_after_a_flood_are_soon_not_held_up_by_its_pace(
+    worker: Worker, rates: dict[int, float]
+) -> None:
+    worker.work(10, 0.9, {GREEDY: 500, **OTHERS})
+    worker.work(OVER + 2, 0.9, rates)
+
+    assert worker.work(2, 0.9, rates) == {client: pytest.approx(2 * rates[client], abs=1) for client in rates}
+
+
+def test_nobody_is_held_up_who_asks_less_than_is_always_his_whatever_came_at_once(worker: Worker) -> None:
+    worker.work(5, 0.9, OTHERS)
+    first = [worker.ask(GREEDY) for _ in range(20)]
+    worker.work(AGE + 0.01, 0.9, OTHERS)
+
+    second = [worker.ask(GREEDY) for _ in range(25)]
+
+    assert worker.overload.is_felt
+    assert all(first + second)
+
+
+def test_what_was_before_a_long_pause_does_not_count(worker: Worker) -> None:
+    worker.work(10, 0.9, OTHERS)
+    worker.clock.now += 3600
+
+    assert worker.work(5, 0.05, {GREEDY: 300, **OTHERS})[GREEDY] >= 1_499
+
+
 def test_who_is_alone_is_not_held_up(worker: Worker) -> None:
     assert worker.work(5, 0.9, {GREEDY: 500})[GREEDY] >= 2_499
 
@@ -128,11 +156,12 @@ def test_when_there_is_room_again_he_gets_more_and_soon_all(worker: Worker) -> N
     assert last >= 2_499
 
 
-def test_when_he_has_gone_nothing_is_remembered(worker: Worker) -> None:
+@pytest.mark.parametrize("share", [0.05, 0.9])
+def test_when_he_has_gone_nothing_is_remembered(worker: Worker, share: float) -> None:
     worker.work(5, 0.9, {GREEDY: 500, **OTHERS})
     assert worker.overload.is_felt
 
-    worker.work(OVER + 2 * AGE, 0.05, OTHERS)
+    worker.work(OVER + 2 * AGE, share, OTHERS)
 
     assert not worker.overload.is_felt
     assert not worker.overload._next
@@ -214,5 +243,4 @@ def test_requests_may_come_by_threads_that_end() -> None:
         thread.start()
         thread.join()
 
-    assert not counted.is_felt
     assert counted._came == {19: 1}

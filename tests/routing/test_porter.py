@@ -162,7 +162,7 @@ def test_who_is_beyond_his_limit_is_told_so_again_until_his_next_place(limited: 
     assert told
     assert not told.is_late
     headers = dict(line.split(": ", 1) for line in told.headers.decode().splitlines())
-    assert json.loads(told.body)["error"]["code"] in (429, "rate_limit_exceeded")
+    assert json.loads(told.body)["error"]["metadata"]["error_type"] == "rate_limit_exceeded"
     assert headers["retry-after"] == "1"
     assert headers["x-ratelimit-remaining-requests"] == "0"
 
