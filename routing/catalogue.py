@@ -173,5 +173,6 @@ def _route(
         own_prices=UNPRICED if upstream.is_twin else prices[endpoint.own_tariff_id],
         context_length=endpoint.context_length or model.context_length,
         max_output=endpoint.max_output or model.max_output,
+        max_images=model.max_images,
         characters_per_token=model.characters_per_token,
     )

@@ -56,6 +56,8 @@ def excluded_by(route: Route, needs: Needs, wishes: Wishes, together: int) -> Ru
         return NO_TOOLS
     if needs.has_images and "vision" not in route.features:
         return NO_IMAGES
+    if route.max_images and needs.size.images > route.max_images:
+        return Rule("max_images", f"не больше {route.max_images} изображений в запросе")
     if needs.resizes and not can_resize(route):
         return NO_RESIZING
     if together > route.context_length * LONGEST_TOKEN:

@@ -18,6 +18,7 @@ from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
 from routing.admission import Admission
+from routing.allowed import with_allowed_only
 from routing.attempts import Attempts
 from routing.call import Call
 from routing.emitter import WAITING, Emitter
@@ -251,7 +252,8 @@ class Gateway:
 
 
 def _in_one_form(chat: Chat) -> Chat:
-    """The chat with tools, where it has the functions that came before them."""
+    """The chat with tools, where it has the functions that came before them, and only with those allowed."""
+    chat = with_allowed_only(chat)
     return legacy.with_tools(chat) if legacy.is_legacy(chat) or legacy.has_history(chat) else chat
 
 

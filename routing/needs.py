@@ -6,23 +6,34 @@ from typing import Any
 from msgspec import Struct
 
 from providers.prompting import form_of, requires_any
+from providers.reasoning import effort_of
 from providers.wire import Chat, Support, Texts
 from routing.meter import Size
 from routing.shape import ChatRequest
 
-# What becomes of the fields that are ours, whoever answers: no vendor is missed by them.
+# What becomes of the fields that are ours, whoever answers: no vendor is missed by them, and those that are
+# dropped change nothing that is said.
 OWN: Mapping[str, Support] = {
     **dict.fromkeys(("model", "models", "messages", "prompt", "stream", "stream_options"), Support.EXACT),
     **dict.fromkeys(("provider", "session_id", "usage", "user"), Support.EXACT),
     # Above 1: see docs/decisions/n.md.
     **dict.fromkeys(("n", "best_of"), Support.REFUSED),
-    **dict.fromkeys(("route", "transforms", "plugins", "preset", "data_class"), Support.DROPPED),
-    **dict.fromkeys(("metadata", "store", "safety_identifier", "service_tier"), Support.DROPPED),
-    **dict.fromkeys(("moderation", "prompt_cache_key", "prompt_cache_options"), Support.DROPPED),
-    "prompt_cache_retention": Support.DROPPED,
+    **dict.fromkeys(("route", "transforms", "metadata", "store"), Support.DROPPED),
+    **dict.fromkeys(("safety_identifier", "service_tier", "prompt_cache_key"), Support.DROPPED),
+    **dict.fromkeys(("prompt_cache_options", "prompt_cache_retention"), Support.DROPPED),
 }
 UNHEARD = frozenset(name for name, support in OWN.items() if support is Support.DROPPED)
 VENDOR_FIELDS = frozenset(ChatRequest.__struct_fields__) - OWN.keys()
+# Values by which a field asks for what is done without it.
+NEUTRAL: Mapping[str, Any] = {
+    **dict.fromkeys(("frequency_penalty", "presence_penalty", "top_k", "min_p"), 0),
+    **dict.fromkeys(("top_p", "repetition_penalty"), 1),
+    "logit_bias": {},
+    "reasoning": {},
+    "modalities": ["text"],
+    "verbosity": "medium",
+}
+THOUGHT = frozenset(("reasoning", "reasoning_effort"))
 # Fields by which an answer is drawn: they go into the record of a generation.
 SAMPLING = ("temperature", "top_p", "repetition_penalty")
 # Fields of a request for vectors that vendors are told.
@@ -44,6 +55,7 @@ class Needs(Struct, frozen=True):
     unheard: tuple[str, ...] = ()  # known fields that nobody does anything with
     resizes: bool = False  # vectors are to have another width than the model's own
     calls_any: bool = False  # one of several functions has to be called
+    is_thoughtless: bool = False  # no thoughts are wanted, which a model without any has to offer
 
     @property
     def answer(self) -> int:
@@ -53,7 +65,9 @@ class Needs(Struct, frozen=True):
 
 
 def needs_of(chat: Chat, size: Size) -> Needs:
-    """What ``chat``, of which ``size`` was measured, needs. Null, false and an empty list ask for nothing."""
+    """What ``chat``, of which ``size`` was measured, needs. Null, false and an empty list ask for nothing,
+    nor does a value of NEUTRAL.
+    """
     fields, unheard = [], []
     for name, value in chat.items():
         if name in VENDOR_FIELDS:
@@ -70,13 +84,14 @@ def needs_of(chat: Chat, size: Size) -> Needs:
         has_images=bool(size.images),
         form=form_of(chat),
         calls_any=requires_any(chat),
+        is_thoughtless=effort_of(chat) == "none",
         is_streamed=bool(chat.get("stream")),
     )
 
 
 def _says_no(name: str, value: Any) -> bool:
-    """An empty object is a wish for the ordinary, but a bias for no token is none."""
-    return value is None or value is False or value == [] or (name == "logit_bias" and not value)
+    """An empty object is a wish for the ordinary where NEUTRAL has it not."""
+    return value is None or value is False or value == [] or (name in NEUTRAL and value == NEUTRAL[name])
 
 
 def _limit(chat: Chat) -> int | None:

@@ -8,7 +8,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any
 
@@ -17,6 +17,7 @@ import orjson
 
 from accounts.misfit import misfit
 from providers.wire import Chat
+from routing.allowed import allowed_names
 from routing.errors import BadRequest, TooManyBytes
 from routing.links import is_file, is_image
 from routing.meter import THOUGHTS
@@ -258,12 +259,18 @@ def _tool_choice_is_offered(chat: Chat) -> None:
         raise BadRequest("Поле tool_choice: для required нужен непустой массив tools.", param="tool_choice")
     if not isinstance(choice, dict):
         return
-    name = choice["function"]["name"]
-    if not any(tool["function"]["name"] == name for tool in tools):
-        raise BadRequest(
-            "Поле tool_choice.function.name: такой функции нет в массиве tools.",
-            param="tool_choice.function.name",
-        )
+    offered = {tool["function"]["name"] for tool in tools}
+    for field, name in _chosen(chat, choice):
+        if name not in offered:
+            raise BadRequest(f"Поле {field}: такой функции нет в массиве tools.", param=field)
+
+
+def _chosen(chat: Chat, choice: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each function that ``choice`` names, and where."""
+    if (names := allowed_names(chat)) is None:
+        return [("tool_choice.function.name", choice["function"]["name"])]
+    place = "tool_choice.allowed_tools.tools[{}].function.name"
+    return [(place.format(index), name) for index, name in enumerate(names)]
 
 
 def _function_call_is_offered(chat: Chat) -> None:

@@ -13,7 +13,7 @@ from providers.prompting import form_of
 from providers.upstreams import Upstream
 from providers.wire import NOTHING, Chat, Support
 from providers.wrappers import EmulatedForm
-from routing.needs import TEXT_FIELDS, Needs, needs_tools
+from routing.needs import TEXT_FIELDS, THOUGHT, Needs, needs_tools
 
 LOST = {Support.DROPPED, Support.REFUSED}
 FORM = "response_format"
@@ -40,6 +40,7 @@ class Route:
     own_prices: PriceList = UNPRICED  # what the provider takes from us; empty where nobody has said
     context_length: int = 32_768  # tokens
     max_output: int = 8_192  # tokens
+    max_images: int = 0  # 0: nobody has said
     characters_per_token: float = 2.0  # at the fewest
     circuit: str = "auto"  # closed or open where an operator has said so
     quality: Mapping[str, float] = field(default_factory=lambda: NOTHING)  # by kind of task, 0 to 100
@@ -67,6 +68,8 @@ class Route:
     def lacking(self, needs: Needs) -> list[str]:
         """The fields of the request that are lost here."""
         lost = [name for name in needs.fields if self.lacks(name)]
+        if needs.is_thoughtless and "reasoning" not in self.features:
+            lost = [name for name in lost if name not in THOUGHT]
         if needs.calls_any and "tool_choice" not in lost and self.lacks(ANY_CALL):
             lost.append("tool_choice")
         return lost

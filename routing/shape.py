@@ -160,9 +160,22 @@ class NamedFunction(_Declared):
     name: Name
 
 
-class NamedTool(_Declared):
+class NamedTool(_Declared, tag_field="type", tag="function"):
+    function: NamedFunction
+
+
+class FunctionReference(_Declared):
     type: Literal["function"]
     function: NamedFunction
+
+
+class Allowed(_Declared):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[FunctionReference], Meta(min_length=1, max_length=MAX_TOOLS)]
+
+
+class AllowedTools(_Declared, tag_field="type", tag="allowed_tools"):
+    allowed_tools: Allowed
 
 
 class TextFormat(_Declared, tag_field="type", tag="text"):
@@ -237,7 +250,7 @@ class ChatRequest(_Declared):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None = None
     tools: Annotated[list[Tool], Meta(max_length=MAX_TOOLS)] | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     top_p: Share | None = None

@@ -29,7 +29,7 @@ FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "messages": ([{"role": "user", "content": "Как дела?"}], {}),
     "metadata": ({"order": "42"}, {}),
     "min_p": (0.1, {}),
-    "modalities": (["text"], {}),
+    "modalities": (["text", "audio"], {}),
     "model": (None, {}),
     "models": (None, {}),
     "moderation": ({"model": "any"}, {}),

@@ -53,20 +53,26 @@ def require(feature: str, target: Target) -> None:
 
 def message(raw: Mapping[str, Any], target: Target) -> dict[str, Any]:
     """One message with documented keys only. Raises Rejected for parts the endpoint cannot take."""
-    built = {key: raw[key] for key in MESSAGE_KEYS if raw.get(key) is not None}
+    built = {key: raw[key] for key in MESSAGE_KEYS if raw.get(key) is not None and raw[key] != []}
     if built["role"] == "developer" and target.options.get("developer_role") != "keep":
         built["role"] = "system"
     if isinstance(built.get("content"), list):
         built["content"] = [_part(part, target) for part in built["content"]]
     elif "content" not in built:
-        # Null beside a call or a refusal. Of an answer that was cut while it thought nothing else is left.
-        speaks = raw.get("tool_calls") or raw.get("function_call") or raw.get("refusal")
-        built["content"] = target.options.get("null_content") if speaks else ""
+        built["content"] = _instead_of_content(raw, target)
+        built.pop("refusal", None)
     if raw.get("tool_calls"):
         built["tool_calls"] = [_call(call) for call in raw["tool_calls"]]
     if raw.get("function_call"):
         built["function_call"] = _called(raw["function_call"])
     return built
+
+
+def _instead_of_content(raw: Mapping[str, Any], target: Target) -> Any:
+    """Null beside a call; a refusal is said. Of an answer that was cut while it thought nothing is left."""
+    if raw.get("tool_calls") or raw.get("function_call"):
+        return target.options.get("null_content")
+    return raw.get("refusal") or ""
 
 
 def _part(part: Mapping[str, Any], target: Target) -> dict[str, Any]:

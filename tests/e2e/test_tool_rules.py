@@ -22,6 +22,10 @@ BOTH = "[[call=get_weather]][[call=get_time]]В Казани?"
 NAMED = {"type": "function", "function": {"name": "get_time"}}
 
 
+def allowed(mode: str, *tools: Any) -> Any:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}
+
+
 def calls(server: Server, key: str, body: Any) -> list[tuple[str, str, str]]:
     """Ids, names and arguments of the calls in the answer to ``body``, streamed or not."""
     answer = post(server, key, body)
@@ -76,7 +80,32 @@ def test_several_calls_of_one_turn_may_stand_in_the_history(express: Server, key
 
 
 @pytest.mark.parametrize(
-    ("choice", "names"), [("auto", []), ("none", []), ("required", ["get_weather"]), (NAMED, ["get_time"])]
+    "said",
+    [
+        {"content": None, "refusal": "Нет."},
+        {"content": [{"type": "refusal", "refusal": "Нет."}]},
+        {"content": [], "refusal": "Нет."},
+    ],
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_refusal_may_stand_in_the_history(express: Server, key: str, model: str, said: Any):
+    history = [{"role": "user", "content": "А"}, {"role": "assistant", **said}]
+
+    answer = post(express, key, {"model": model, "messages": [*history, {"role": "user", "content": "Б"}]})
+
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ("auto", []),
+        ("none", []),
+        ("required", ["get_weather"]),
+        (NAMED, ["get_time"]),
+        (allowed("auto", NAMED), []),
+        (allowed("required", NAMED), ["get_time"]),
+    ],
 )
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("model", MODELS)

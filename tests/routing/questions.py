@@ -179,6 +179,7 @@ def _route(rng: Random, number: int, slug: str, upstream: Upstream, facts: dict[
         own_prices=_prices(rng) if _maybe(rng, 0.5) else PriceList(),
         context_length=rng.choice([1_000, 32_768, 200_000]),
         max_output=rng.choice([500, 8_192]),
+        max_images=rng.choice([0, 0, 1, 4]),
         circuit=rng.choice(["auto"] * 6 + ["closed", "open"]),
         **facts,
     )

@@ -108,7 +108,7 @@ def test_a_decision_is_not_made_again_of_another_catalogue():
 # Of an endpoint and its provider, what has no part in any decision.
 UNSEEN = {"_lacks", "base_url", "auth_url", "ca_bundle", "timeouts"}
 SIZE = Size(7, 1, 1, 2, 3, True, 4, 5)
-NEEDS = Needs(SIZE, 5, ("seed", "tools"), True, True, "json_schema", True, ("store",), True, True)
+NEEDS = Needs(SIZE, 5, ("seed", "tools"), True, True, "json_schema", True, ("store",), True, True, True)
 WISHES = Wishes(
     order=("b", "a"),
     only=frozenset({"a", "b"}),
@@ -146,7 +146,16 @@ def test_no_field_is_left_out_of_that_test(whole):
 
 def test_nothing_of_an_endpoint_is_forgotten():
     # Of the options those that decide something.
-    kept_apart = {"upstream", "features", "options", "quality", "prices", "own_prices", "logins"}
+    kept_apart = {
+        "upstream",
+        "features",
+        "options",
+        "max_images",
+        "quality",
+        "prices",
+        "own_prices",
+        "logins",
+    }
 
     known = {*archive.ROUTE, *archive.UPSTREAM, *kept_apart, *UNSEEN}
 

@@ -27,6 +27,21 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
         ({"provider": {"region": "ru"}}, route(upstream={"region": "kz"}), "region"),
         ({"provider": {"max_price": {"prompt": 0.5}}}, route(), "max_price"),
         ({"provider": {"require_parameters": True}, "seed": 1}, route(), "require_parameters"),
+        ({"provider": {"require_parameters": True}, "data_class": "pii"}, route(), "require_parameters"),
+        (
+            {"provider": {"require_parameters": True}, "reasoning_effort": "none"},
+            route(
+                features=frozenset(["reasoning"]),
+                adapter="mts-ai",
+                options={"drop_fields": ["reasoning_effort"]},
+            ),
+            "require_parameters",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [IMAGE] * 3}]},
+            route(features=frozenset(["vision"]), max_images=2),
+            "max_images",
+        ),
         ({}, route(logins=0), "no_credentials"),
         ({}, route(circuit="open"), "circuit_open"),
         ({}, route(prices=PriceList()), "no_price"),
@@ -51,6 +66,22 @@ def test_an_endpoint_that_may_not_serve_is_left_out_by_one_rule(chat, one, code)
 )
 def test_an_endpoint_that_is_as_wanted_stays(provider):
     assert order([route(upstream={"region": "ru"})], provider=provider) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        {"messages": [{"role": "user", "content": [IMAGE] * 2}]},
+        {"metadata": {"order": "42"}, "store": True},
+        {"top_p": 1, "frequency_penalty": 0, "modalities": ["text"], "reasoning": {}},
+        {"reasoning_effort": "none"},
+        {"reasoning": {"enabled": False}},
+    ],
+)
+def test_who_loses_nothing_of_the_answer_stays_where_nothing_may_be_lost(chat):
+    sees = route(features=frozenset(["vision"]), max_images=2)
+
+    assert order([sees], provider={"require_parameters": True}, **chat) == ["a"]
 
 
 def test_a_twin_is_called_like_the_provider_it_stands_for():

@@ -23,6 +23,10 @@ def test_what_asks_for_nothing_needs_nothing(extra):
         ({"logprobs": False, "logit_bias": {}, "stop": [], "tools": []}, ()),
         ({"logprobs": True, "top_logprobs": 0, "seed": 0}, ("logprobs", "top_logprobs", "seed")),
         ({"temperature": 0.0}, ("temperature",)),
+        ({"frequency_penalty": 0, "presence_penalty": 0.0, "top_p": 1, "repetition_penalty": 1.0}, ()),
+        ({"top_k": 0, "min_p": 0, "verbosity": "medium", "modalities": ["text"], "reasoning": {}}, ()),
+        ({"top_p": 0, "verbosity": "low", "modalities": ["audio"]}, ("top_p", "verbosity", "modalities")),
+        ({"web_search_options": {}, "plugins": [{"id": "web"}]}, ("web_search_options", "plugins")),
     ],
 )
 def test_what_says_no_is_missed_by_nobody(extra, fields):

@@ -33,6 +33,13 @@ KNOWN_FIELDS = """
 """.split()  # noqa: SIM905, words read better than a list
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+def allowed(*names, mode="auto"):
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
 
@@ -361,6 +368,13 @@ BAD_FIELDS = [
     ({"tool_choice": 1}, "tool_choice"),
     ({"tool_choice": {}}, "tool_choice.type"),
     ({"tool_choice": "required"}, "tool_choice"),
+    ({"tool_choice": {"type": "custom"}}, "tool_choice.type"),
+    (
+        {"tools": [TOOL], "tool_choice": allowed("weather", "g")},
+        "tool_choice.allowed_tools.tools[1].function.name",
+    ),
+    ({"tools": [TOOL], "tool_choice": allowed()}, "tool_choice.allowed_tools.tools"),
+    ({"tools": [TOOL], "tool_choice": allowed("weather", mode="none")}, "tool_choice.allowed_tools.mode"),
     (
         {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}},
         "tool_choice.function.name",
