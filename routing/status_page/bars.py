@@ -2,6 +2,7 @@
 
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from monitoring.charts import share
@@ -19,7 +20,7 @@ def _told(part: Part) -> str:
         return _("данных пока нет")
     facts = {
         "days": len(part.days),
-        "since": date_format(part.since, "d.m.Y"),
+        "since": date_format(localtime(part.since), "d.m.Y"),
         "uptime": share(part.minutes.uptime),
         "ill": len(part.troubled),
     }
