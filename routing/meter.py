@@ -119,6 +119,16 @@ def usage(prompt: int, completion: int) -> Usage:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
+def with_parts(used: Usage) -> Usage:
+    """``used`` with the parts of its totals, 0 where nobody has named them: clients read them unasked."""
+    cached, thought = used.get("prompt_tokens_details"), used.get("completion_tokens_details")
+    return {
+        **used,
+        "prompt_tokens_details": {"cached_tokens": 0, **(cached or {})},
+        "completion_tokens_details": {"reasoning_tokens": 0, **(thought or {})},
+    }
+
+
 def is_plausible(said: Usage, own: Usage, *, produced: int, most: int, limit: int, may_think: bool) -> bool:
     """Whether a vendor's count can be true, measured against our own.
 

@@ -212,7 +212,8 @@ class Ticket:
         }
         if self.lowered_by:
             details |= {"limited_by": self.lowered_by, "max_tokens": self.longest}
-        return {**self.usage, "cost": self.cost / MICRO_PER_ROUBLE, "cost_details": details}
+        told = meter.with_parts(self.usage)
+        return {**told, "cost": self.cost / MICRO_PER_ROUBLE, "cost_details": details}
 
     @property
     def cost(self) -> Micro:

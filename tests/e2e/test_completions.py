@@ -26,6 +26,9 @@ def test_a_text_is_what_a_chat_would_say(sdk: OpenAI, model: str):
     assert choice.text == said.choices[0].message.content
     assert text.usage.total_tokens == said.usage.total_tokens
     assert text.usage.model_extra["cost"] > 0
+    for usage in (text.usage, said.usage):  # clients read them without a look whether they are there
+        assert usage.prompt_tokens_details.cached_tokens >= 0
+        assert usage.completion_tokens_details.reasoning_tokens >= 0
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -43,6 +46,8 @@ def test_a_stream_says_the_same(sdk: OpenAI, model: str, echo: bool):
     assert "".join(choice.text for choice in choices) == whole.choices[0].text
     assert [c.finish_reason for c in choices] == [None] * (len(choices) - 1) + ["stop"]
     assert (last.choices, last.usage.total_tokens) == ([], whole.usage.total_tokens)
+    assert last.usage.completion_tokens_details.reasoning_tokens >= 0
+    assert last.usage.prompt_tokens_details.cached_tokens >= 0
     assert all(piece.usage is None for piece in pieces)
     assert choices[0].text == PROMPT if echo else not whole.choices[0].text.startswith(PROMPT)
     assert not any("delta" in choice.model_extra for choice in choices)

@@ -89,6 +89,32 @@ def test_a_whole_answer_is_recorded_as_the_vendor_counted_it():
 
 
 @pytest.mark.parametrize(
+    ("told", "cached", "reasoning"),
+    [
+        (None, 0, 0),
+        (USAGE, 0, 0),
+        ({**USAGE, "prompt_tokens_details": {"cached_tokens": 3}}, 3, 0),
+        (
+            {**USAGE, "completion_tokens_details": {"reasoning_tokens": 1}, "prompt_tokens_details": None},
+            0,
+            1,
+        ),
+        (DETAILED, 3, 1),
+    ],
+    ids=["no usage", "totals", "no reasoning", "no cache", "all"],
+)
+def test_the_parts_of_the_totals_are_always_told(told, cached, reasoning):
+    asked = ticket()
+    answered(asked)
+
+    asked.delivered(completion(usage=told))
+
+    usage = asked.dressed(completion())["usage"]
+    assert usage["prompt_tokens_details"] == {"cached_tokens": cached}
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": reasoning}
+
+
+@pytest.mark.parametrize(
     "usage",
     [
         None,
