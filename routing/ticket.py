@@ -249,7 +249,8 @@ class Ticket:
             yield
             entry["outcome"] = "ok"
             self._quote = quote
-            self.dropped = route.lacking(self.question.needs) + list(self.question.needs.unheard)
+            needs = self.question.needs
+            self.dropped = [*route.lacking(needs), *needs.unheard, *self.call.unheard]
         except BaseException as exc:
             entry["outcome"] = type(exc).__name__
             raise

@@ -117,6 +117,30 @@ def test_headers_tell_what_a_chats_do(sdk: OpenAI):
     assert float(raw.headers["x-xrouter-cost"]) == raw.parse().usage.model_extra["cost"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_headers_name_what_only_a_chat_has(sdk: OpenAI, installation: Installation, stream: bool):
+    fields = {
+        "store": True,
+        "service_tier": "flex",
+        "verbosity": "low",
+        "transforms": [],
+        "plugins": [{"id": "web"}],
+    }
+
+    raw = sdk.completions.with_raw_response.create(
+        model="solo/openai",
+        prompt=PROMPT,
+        max_tokens=5,
+        stream=stream,
+        extra_body={**fields, "metadata": {"а": "б"}},
+    )
+
+    named = {"store", "service_tier", "verbosity", "plugins", "metadata"}
+    assert set(raw.headers["x-xrouter-dropped"].split(", ")) == named
+    list(raw.parse()) if stream else raw.parse()
+    assert set(installation.generation(raw.headers["x-generation-id"])["dropped_fields"]) == named
+
+
 def test_another_provider_takes_over_unseen(sdk: OpenAI, twins: Twins):
     twins.order("http_503", family="openai")
 
