@@ -77,7 +77,7 @@ class CompletionRequest(Struct, gc=False):
     user: Short | None = None
     # Fields of routers.
     provider: Preferences | None = None
-    models: Annotated[list[ModelId], Meta(min_length=1, max_length=16)] | None = None
+    models: Annotated[list[ModelId], Meta(max_length=16)] | None = None
     session_id: Short | None = None
     metadata: JsonObject | None = None
     reasoning: Reasoning | None = None

@@ -56,9 +56,10 @@ def message(raw: Mapping[str, Any], target: Target) -> dict[str, Any]:
     built = {key: raw[key] for key in MESSAGE_KEYS if raw.get(key) is not None}
     if built["role"] == "developer" and target.options.get("developer_role") != "keep":
         built["role"] = "system"
-    if isinstance(built.get("content"), list):
-        built["content"] = [_part(part, target) for part in built["content"]]
-    elif "content" not in built:
+    parts = built.get("content")
+    if parts and isinstance(parts, list):
+        built["content"] = [_part(part, target) for part in parts]
+    elif parts is None or parts == []:
         # Null beside a call or a refusal. Of an answer that was cut while it thought nothing else is left.
         speaks = raw.get("tool_calls") or raw.get("function_call") or raw.get("refusal")
         built["content"] = target.options.get("null_content") if speaks else ""
