@@ -144,6 +144,16 @@ def is_plausible(said: Usage, own: Usage, *, produced: int, most: int, limit: in
     return completion - hidden <= 4 * own["completion_tokens"] + 50
 
 
+def is_due(produced: int, thoughts: int, finish_reason: str, *, has_stops: bool) -> bool:
+    """Whether an answer of so many characters, some of them ``thoughts``, is to be paid for.
+
+    Without anything in it, it costs nothing. Thoughts alone are no answer where the model ended them, or its
+    vendor broke off. They are one where the customer ended them: by a limit, by stops of his, or by leaving.
+    """
+    is_in_vain = finish_reason == "error" or (finish_reason == "stop" and not has_stops)
+    return produced > (thoughts if is_in_vain else 0)
+
+
 def is_over(limit: int, characters: int, pieces: int) -> bool:
     """Whether an answer of so many characters, in so many pieces, must have gone beyond ``limit`` tokens."""
     return max(pieces, characters // LONGEST_TOKEN) > limit * OVER_LIMIT
