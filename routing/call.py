@@ -23,6 +23,7 @@ class Call:
     wants_trace: bool = False  # the answer is to say why it came from where it came
     is_text: bool = False  # a bare text is wanted instead of a message
     echo: str = ""  # what the text is to begin with
+    unheard: tuple[str, ...] = ()  # fields that mean nothing where they were sent
     started: float = field(default_factory=time.perf_counter)
 
 

@@ -325,8 +325,8 @@ def _as_chat(body: bytes, call: Call) -> tuple[Chat, Call]:
 
 
 def _as_text(body: bytes, call: Call) -> tuple[Chat, Call]:
-    chat, echo = read_text(body)
-    return chat, replace(call, is_text=True, echo=echo)
+    asked = read_text(body)
+    return asked.chat, replace(call, is_text=True, echo=asked.echo, unheard=asked.unheard)
 
 
 def _as_texts(body: bytes, call: Call) -> tuple[Texts, Call]:

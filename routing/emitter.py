@@ -38,7 +38,8 @@ class Emitter:
         self._finished: dict[int, str] = {}
         self._called: set[int] = set()
         self.usage: dict[str, Any] | None = None
-        self.characters = 0  # words and calls delivered so far
+        self.characters = 0  # words, thoughts and calls delivered so far
+        self.thoughts = 0  # of them
         self.pieces = 0  # events that delivered them
 
     @property
@@ -104,6 +105,7 @@ class Emitter:
         if "tool_calls" in delta:
             self._called.add(index)
         self.characters += characters_of(delta)
+        self.thoughts += thoughts_of(delta)
         self.pieces += 1
         told = with_thoughts(delta, is_hidden=self._hides_thoughts)
         return self._event(index, told, logprobs=choice.get("logprobs")) if told else THINKING
@@ -150,6 +152,11 @@ def characters_of(said: dict[str, Any]) -> int:
     # The name is an answer, too: of a choice among functions it is all there is to know.
     called = sum(len(function.get(part) or "") for function in functions for part in ("name", "arguments"))
     return called + sum(len(said.get(kind) or "") for kind in TEXTS)
+
+
+def thoughts_of(said: dict[str, Any]) -> int:
+    """How much of that are thoughts."""
+    return len(said.get("reasoning") or "")
 
 
 def with_thoughts(said: dict[str, Any], *, is_hidden: bool) -> dict[str, Any]:

@@ -119,6 +119,16 @@ def usage(prompt: int, completion: int) -> Usage:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
+def with_parts(used: Usage) -> Usage:
+    """``used`` with the parts of its totals, 0 where nobody has named them: clients read them unasked."""
+    cached, thought = used.get("prompt_tokens_details"), used.get("completion_tokens_details")
+    return {
+        **used,
+        "prompt_tokens_details": {"cached_tokens": 0, **(cached or {})},
+        "completion_tokens_details": {"reasoning_tokens": 0, **(thought or {})},
+    }
+
+
 def is_plausible(said: Usage, own: Usage, *, produced: int, most: int, limit: int, may_think: bool) -> bool:
     """Whether a vendor's count can be true, measured against our own.
 
@@ -132,6 +142,16 @@ def is_plausible(said: Usage, own: Usage, *, produced: int, most: int, limit: in
         return False
     hidden = _reasoning(said) if may_think else 0
     return completion - hidden <= 4 * own["completion_tokens"] + 50
+
+
+def is_due(produced: int, thoughts: int, finish_reason: str, *, has_stops: bool) -> bool:
+    """Whether an answer of so many characters, some of them ``thoughts``, is to be paid for.
+
+    Without anything in it, it costs nothing. Thoughts alone are no answer where the model ended them, or its
+    vendor broke off. They are one where the customer ended them: by a limit, by stops of his, or by leaving.
+    """
+    is_in_vain = finish_reason == "error" or (finish_reason == "stop" and not has_stops)
+    return produced > (thoughts if is_in_vain else 0)
 
 
 def is_over(limit: int, characters: int, pieces: int) -> bool:

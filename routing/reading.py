@@ -55,7 +55,11 @@ def read_chat(body: bytes) -> Chat:
 
     ``prompt`` becomes a user message: then, and only then, the chat is a new dict.
     """
-    chat = checked(_with_messages(read_as(ChatRequest, body)))
+    chat = _with_messages(read_as(ChatRequest, body))
+    # Clients send it, and ask for nothing by it; hosts refuse it where no probabilities are asked for.
+    if chat.get("top_logprobs") == 0 and not chat.get("logprobs"):
+        del chat["top_logprobs"]
+    checked(chat)
     if len(body) > MAX_SCHEMAS:  # a shorter one cannot have more
         _schemas_are_short(chat)
     return chat

@@ -61,11 +61,11 @@ Trace = dict[str, Any]
 
 
 class PromptDetails(Struct):
-    cached_tokens: int | UnsetType = UNSET
+    cached_tokens: int
 
 
 class CompletionDetails(Struct):
-    reasoning_tokens: int | UnsetType = UNSET
+    reasoning_tokens: int
 
 
 class CostParts(Struct):
@@ -87,10 +87,10 @@ class Usage(Struct):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
     cost: float
     cost_details: CostParts
-    prompt_tokens_details: PromptDetails | UnsetType = UNSET
-    completion_tokens_details: CompletionDetails | UnsetType = UNSET
 
 
 class AnswerMessage(Struct):

@@ -100,6 +100,8 @@ _USAGE: Json = {
     "prompt_tokens": 24,
     "completion_tokens": 6,
     "total_tokens": 30,
+    "prompt_tokens_details": {"cached_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 0},
     "cost": 0.015,
     "cost_details": {
         "prompt_cost": 0.012,

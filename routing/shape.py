@@ -129,8 +129,12 @@ class AssistantMessage(_Declared, tag_field="role", tag="assistant"):
     function_call: CalledFunction | None = None
 
 
-class ToolMessage(_Said, kw_only=True, tag="tool"):
+class ToolMessage(_Declared, tag_field="role", tag="tool"):
+    """A function that returns nothing has no text; its content is named all the same."""
+
+    content: str | list[Part] | None
     tool_call_id: Text
+    name: str | None = None
 
 
 class FunctionMessage(_Declared, tag_field="role", tag="function"):
@@ -259,7 +263,7 @@ class ChatRequest(_Declared):
     web_search_options: JsonObject | None = None
     # Fields of routers.
     provider: Preferences | None = None
-    models: Annotated[list[ModelId], Meta(min_length=1, max_length=16)] | None = None
+    models: Annotated[list[ModelId], Meta(max_length=16)] | None = None
     route: str | None = None
     transforms: list[str] | None = None
     plugins: list[JsonObject] | None = None

@@ -5,7 +5,7 @@ about; the rest is a BadRequest that names the field.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -77,7 +77,7 @@ class CompletionRequest(Struct, gc=False):
     user: Short | None = None
     # Fields of routers.
     provider: Preferences | None = None
-    models: Annotated[list[ModelId], Meta(min_length=1, max_length=16)] | None = None
+    models: Annotated[list[ModelId], Meta(max_length=16)] | None = None
     session_id: Short | None = None
     metadata: JsonObject | None = None
     reasoning: Reasoning | None = None
@@ -94,11 +94,16 @@ NOT_HERE = frozenset(ChatRequest.__struct_fields__).difference(CompletionRequest
 LEFT_OUT = NOT_HERE.union(FIELDS)
 
 
-def read_text(body: bytes) -> tuple[Chat, str]:
-    """The chat that asks for the text in ``body``, and what the answer is to begin with.
+class TextAsked(NamedTuple):
+    """The chat that asks for a text, and what the answer is to begin with."""
 
-    Raises TooManyBytes or BadRequest.
-    """
+    chat: Chat
+    echo: str
+    unheard: tuple[str, ...]  # fields that only chats have, and that want something
+
+
+def read_text(body: bytes) -> TextAsked:
+    """What ``body`` asks for. Raises TooManyBytes or BadRequest."""
     asked = read_as(CompletionRequest, body)
     for field, why in REFUSALS.items():
         if _asks(asked.get(field)):
@@ -110,7 +115,8 @@ def read_text(body: bytes) -> tuple[Chat, str]:
         chat["max_tokens"] = USUAL_LIMIT
     # Looked at as in a chat, which knows the field; no vendor is told.
     checked({**chat, "best_of": asked.get("best_of")})
-    return chat, prompt if asked.get("echo") else ""
+    unheard = tuple([name for name, value in asked.items() if value and name in NOT_HERE])
+    return TextAsked(chat, prompt if asked.get("echo") else "", unheard)
 
 
 def _asks(value: Any) -> bool:

@@ -18,10 +18,10 @@ from routing import legacy, meter
 from routing.archive import kept
 from routing.call import Call
 from routing.contents.transcript import Transcript
-from routing.emitter import Emitter, characters_of, with_thoughts
+from routing.emitter import Emitter, characters_of, thoughts_of, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import RequestError
-from routing.meter import is_over, is_plausible, tokens_of
+from routing.meter import is_due, is_over, is_plausible, tokens_of
 from routing.needs import sampling_of
 from routing.policy import Decision, Question
 from routing.promised.promise import Promise
@@ -212,7 +212,8 @@ class Ticket:
         }
         if self.lowered_by:
             details |= {"limited_by": self.lowered_by, "max_tokens": self.longest}
-        return {**self.usage, "cost": self.cost / MICRO_PER_ROUBLE, "cost_details": details}
+        told = meter.with_parts(self.usage)
+        return {**told, "cost": self.cost / MICRO_PER_ROUBLE, "cost_details": details}
 
     @property
     def cost(self) -> Micro:
@@ -248,7 +249,8 @@ class Ticket:
             yield
             entry["outcome"] = "ok"
             self._quote = quote
-            self.dropped = route.lacking(self.question.needs) + list(self.question.needs.unheard)
+            needs = self.question.needs
+            self.dropped = [*route.lacking(needs), *needs.unheard, *self.call.unheard]
         except BaseException as exc:
             entry["outcome"] = type(exc).__name__
             raise
@@ -257,27 +259,27 @@ class Ticket:
 
     def delivered(self, completion: Completion) -> None:
         """A whole answer is ready for the customer."""
-        produced = sum(characters_of(choice["message"]) for choice in completion["choices"])
+        said = [choice["message"] for choice in completion["choices"]]
         self._finish_reason = completion["choices"][0]["finish_reason"]
-        self._count(completion.get("usage"), produced)
+        self._count(completion.get("usage"), sum(map(characters_of, said)), sum(map(thoughts_of, said)))
         self._status, self._http_status = "ok", 200
 
     def streamed(self, emitter: Emitter) -> None:
         """A streamed answer has come to its end."""
         self._finish_reason = emitter.finish_reason
-        self._count(emitter.usage, emitter.characters)
+        self._count(emitter.usage, emitter.characters, emitter.thoughts)
         self._status, self._http_status = "ok", 200
 
     def failed(self, exc: BaseException, emitter: Emitter | None = None) -> None:
         """There is no answer, or the rest of it will not come."""
         if self._status == "ok":  # whoever leaves after the last word has had it all
             return
+        has_left = not isinstance(exc, Exception)
         if emitter is not None and emitter.has_started and not isinstance(exc, RequestError):
-            self._finish_reason = "error"
-            self._count(emitter.usage, emitter.characters)
-        if not isinstance(exc, Exception):
+            self._finish_reason = "" if has_left else "error"
+            self._count(emitter.usage, emitter.characters, emitter.thoughts)
+        if has_left:
             self._status, self._http_status = "cancelled", CLIENT_LEFT
-            self._finish_reason = ""
             return
         row = row_of(exc)
         self._http_status, self._error_type = row.status, row.code
@@ -365,10 +367,10 @@ class Ticket:
         message = {"role": "assistant", "content": None, "refusal": None, "annotations": [], **said}
         return {"logprobs": None, **choice, "message": message}
 
-    def _count(self, said: dict[str, Any] | None, produced: int) -> None:
-        """Take the vendor's count, or ours where that cannot be true; ``produced`` in characters.
+    def _count(self, said: dict[str, Any] | None, produced: int, thoughts: int = 0) -> None:
+        """Take the vendor's count, or ours where that cannot be true.
 
-        An answer without anything in it costs nothing.
+        ``produced``, of which some are ``thoughts``, is in characters.
         """
         quote = self._quote
         if quote is None:
@@ -384,7 +386,7 @@ class Ticket:
             self.usage, self._usage_source = said, "provider"
         else:
             self.usage, self._usage_source = own, "estimated"
-        if produced:
+        if is_due(produced, thoughts, self._finish_reason, has_stops=bool(self.chat.get("stop"))):
             self._charge()
 
     def _charge(self) -> None:

@@ -45,14 +45,23 @@ NUMBER = re.compile(r"\d{1,9}")
 SHORTEST_STEM, ENDING = 4, 2
 
 
+class NoSchema(Exception):
+    """What is in the place of a JSON Schema is none."""
+
+
 def instance(schema: Any, question: str) -> Any:
     """A value that satisfies ``schema``; words and numbers come from ``question`` where they fit.
+
+    Raises NoSchema where a keyword has what it cannot have; ``properties`` and ``required`` are forgiven.
 
     Its cities, its numbers and what it has in quotes are used in their order. Covers what structured output
     is asked for with: types, enum, const, $ref, allOf, anyOf, oneOf, bounds and formats. A ``pattern`` is not
     solved.
     """
-    return _Maker(schema, question).value(schema, "", 0)
+    try:
+        return _Maker(schema, question).value(schema, "", 0)
+    except (TypeError, AttributeError) as exc:
+        raise NoSchema from exc
 
 
 def _cities(question: str) -> list[str]:
@@ -126,8 +135,8 @@ class _Maker:
     def _merged(self, schema: Schema) -> Schema:
         whole: dict[str, Any] = _without(schema, "allOf")
         for part in map(self._resolved, schema["allOf"]):
-            properties = {**whole.get("properties", {}), **part.get("properties", {})}
-            required = [*whole.get("required", ()), *part.get("required", ())]
+            properties = {**_properties(whole), **_properties(part)}
+            required = [*_required(whole), *_required(part)]
             whole = {**whole, **part, "properties": properties, "required": required}
         return whole
 
@@ -149,8 +158,7 @@ class _Maker:
         return next(named, values[0])
 
     def _object(self, schema: Schema, name: str, depth: int) -> dict[str, Any]:
-        properties = schema.get("properties", {})
-        required = schema.get("required", ())
+        properties, required = _properties(schema), _required(schema)
         wanted = required if depth >= DEEP else {**properties, **dict.fromkeys(required)}
         return {key: self.value(properties.get(key, {}), key, depth + 1) for key in wanted}
 
@@ -185,6 +193,17 @@ class _Maker:
         value = value if high is None else min(value, high)
         step = schema.get("multipleOf")
         return -(-value // step) * step if step else value
+
+
+def _properties(schema: Schema) -> Mapping[str, Any]:
+    """None where programs that describe functions have put null or an empty list."""
+    found = schema.get("properties")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _required(schema: Schema) -> list[str]:
+    found = schema.get("required")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _stem(word: str) -> str:

@@ -14,6 +14,7 @@ from providers.twins.dialect import Dialect, Operation, Visit
 from providers.twins.directives import Directives, directives, fault_order, split_model
 from providers.twins.emulated import recognised
 from providers.twins.faults import is_known, spoil
+from providers.twins.instances import NoSchema
 from providers.twins.journal import Entry, Journal, text_hash
 from providers.twins.orders import Limits, Order, Orders
 from providers.twins.playback import PROPER, Playback, Played, on_wire, reset
@@ -131,7 +132,10 @@ class Twins:
         _note(entry, question)
         if entry.prompt_tokens > dialect.context:
             raise dialect.too_long(entry.prompt_tokens)
-        made = answers.answers(question, dialect.title, entry.nonce)
+        try:
+            made = answers.answers(question, dialect.title, entry.nonce)
+        except NoSchema as exc:
+            raise dialect.refused(400, "Invalid JSON Schema") from exc
         return Turn(dialect, visit, question, made, delay=self._delay)
 
     def _take_slot(self, dialect: Dialect, owner: str, slots: ExitStack) -> None:

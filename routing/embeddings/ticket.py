@@ -13,6 +13,7 @@ from routing.ticket import Ticket
 
 # Of a bill, what does not arise where there is no answer in words.
 OF_ANSWERS = ("cached_prompt_cost", "completion_cost", "reasoning_cost")
+TOKENS_OF_ANSWERS = ("completion_tokens", "prompt_tokens_details", "completion_tokens_details")
 
 
 class Part(NamedTuple):
@@ -66,5 +67,6 @@ class EmbeddingsTicket(Ticket):
         if bill is None:
             return None
         details = {name: part for name, part in bill["cost_details"].items() if name not in OF_ANSWERS}
-        del bill["completion_tokens"]
+        for name in TOKENS_OF_ANSWERS:
+            del bill[name]
         return {**bill, "cost_details": details}

@@ -26,6 +26,9 @@ def test_a_text_is_what_a_chat_would_say(sdk: OpenAI, model: str):
     assert choice.text == said.choices[0].message.content
     assert text.usage.total_tokens == said.usage.total_tokens
     assert text.usage.model_extra["cost"] > 0
+    for usage in (text.usage, said.usage):  # clients read them without a look whether they are there
+        assert usage.prompt_tokens_details.cached_tokens >= 0
+        assert usage.completion_tokens_details.reasoning_tokens >= 0
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -43,6 +46,8 @@ def test_a_stream_says_the_same(sdk: OpenAI, model: str, echo: bool):
     assert "".join(choice.text for choice in choices) == whole.choices[0].text
     assert [c.finish_reason for c in choices] == [None] * (len(choices) - 1) + ["stop"]
     assert (last.choices, last.usage.total_tokens) == ([], whole.usage.total_tokens)
+    assert last.usage.completion_tokens_details.reasoning_tokens >= 0
+    assert last.usage.prompt_tokens_details.cached_tokens >= 0
     assert all(piece.usage is None for piece in pieces)
     assert choices[0].text == PROMPT if echo else not whole.choices[0].text.startswith(PROMPT)
     assert not any("delta" in choice.model_extra for choice in choices)
@@ -110,6 +115,30 @@ def test_headers_tell_what_a_chats_do(sdk: OpenAI):
     assert set(raw.headers["x-xrouter-dropped"].split(", ")) == {"seed", "logit_bias"}
     assert raw.headers["x-xrouter-provider"].startswith("gigachat")
     assert float(raw.headers["x-xrouter-cost"]) == raw.parse().usage.model_extra["cost"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_headers_name_what_only_a_chat_has(sdk: OpenAI, installation: Installation, stream: bool):
+    fields = {
+        "store": True,
+        "service_tier": "flex",
+        "verbosity": "low",
+        "transforms": [],
+        "plugins": [{"id": "web"}],
+    }
+
+    raw = sdk.completions.with_raw_response.create(
+        model="solo/openai",
+        prompt=PROMPT,
+        max_tokens=5,
+        stream=stream,
+        extra_body={**fields, "metadata": {"а": "б"}},
+    )
+
+    named = {"store", "service_tier", "verbosity", "plugins", "metadata"}
+    assert set(raw.headers["x-xrouter-dropped"].split(", ")) == named
+    list(raw.parse()) if stream else raw.parse()
+    assert set(installation.generation(raw.headers["x-generation-id"])["dropped_fields"]) == named
 
 
 def test_another_provider_takes_over_unseen(sdk: OpenAI, twins: Twins):

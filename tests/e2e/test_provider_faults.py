@@ -441,9 +441,11 @@ def test_redirects_are_not_followed(stand: Stand):
 @pytest.mark.parametrize("is_streamed", FORMS)
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_censored_answer_says_so(stand: Stand, wire: str, is_streamed: bool):
-    heard = stand.ask(f"solo/{wire}", said("blacklist"), stream=is_streamed)
+    other = f"pair/{wire}"  # is not asked: what the filter has left is an answer
+    heard = stand.ask(f"solo/{wire}", said("blacklist"), stream=is_streamed, models=[other])
 
-    assert (heard.status, heard.finish) == (200, "content_filter")
+    assert (heard.status, heard.finish, heard.attempts) == (200, "content_filter", 1)
+    assert heard.provider == f"a-{wire}"
 
 
 @pytest.mark.parametrize("is_streamed", FORMS)

@@ -176,3 +176,38 @@ def test_thoughts_of_the_history_cost_nothing(express: Server, key: str):
     ]
 
     assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("wire", ["gen-t", "openai"])
+def test_thoughts_without_a_word_cost_nothing_where_the_model_ended_them(
+    installation: Installation, door: Server, wire: str
+):
+    client = new_client(installation)
+    body = chat(f"thinking/{wire}", "[[fault=ok_null_content]]Столица Карелии?", reasoning_effort="high")
+
+    whole = ask(door, client.key, body)
+    streamed = told_by(post(door, client.key, {**body, "stream": True}).content).answer
+
+    assert (whole.status, whole.code) == (502, "provider_unavailable")
+    assert (streamed.content, streamed.finish) == ("", "stop")
+    assert streamed.reasoning
+    assert client.charges() == []
+
+
+def test_another_endpoint_may_find_the_word_after_its_thoughts(express: Server, key: str, twins: Twins):
+    twins.order("ok_null_content", family="gen-t")
+
+    heard = ask(express, key, chat("pair/gen-t", "Столица Карелии?"))
+
+    assert (heard.status, heard.provider, heard.attempts) == (200, "b-gen-t", 2)
+    assert heard.text.startswith("[двойник]")
+
+
+def test_thoughts_that_a_limit_cut_are_paid_for(installation: Installation, door: Server):
+    client = new_client(installation)
+    body = chat("thinking/openai", "Столица Карелии?", reasoning_effort="high", max_tokens=5)
+
+    told = [ask(door, client.key, {**body, "stream": is_streamed}) for is_streamed in (False, True)]
+
+    assert {(heard.status, heard.text, heard.finish) for heard in told} == {(200, "", "length")}
+    assert len(client.charges()) == 2

@@ -79,6 +79,26 @@ def test_several_calls_of_one_turn_may_stand_in_the_history(express: Server, key
     assert "tool_calls" not in message
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_functions_may_have_returned_nothing(express: Server, key: str, model: str):
+    turn = [
+        {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for n, name in enumerate(FUNCTIONS)
+    ]
+    history = [
+        {"role": "user", "content": "Погода и время в Казани?"},
+        {"role": "assistant", "content": None, "tool_calls": turn},
+        {"role": "tool", "tool_call_id": "call_0", "content": None},
+        {"role": "tool", "tool_call_id": "call_1", "content": []},
+    ]
+    nothing = {"models": [], "top_logprobs": 0}
+
+    answer = post(express, key, {"model": model, "messages": history, "tools": TOOLS, **nothing})
+
+    assert answer.status_code == 200, answer.text
+    assert "top_logprobs" not in answer.headers.get("x-xrouter-dropped", "")
+
+
 @pytest.mark.parametrize(
     "said",
     [

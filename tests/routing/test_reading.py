@@ -116,6 +116,16 @@ GOOD = {
         tools=[TOOL],
         tool_choice={"type": "function", "function": {"name": "weather"}},
     ),
+    "tools that say nothing": chat_of(
+        messages=[
+            user(),
+            {"role": "assistant", "content": None, "tool_calls": [CALL, {**CALL, "id": "call_2"}]},
+            {"role": "tool", "tool_call_id": "call_1", "content": None},
+            {"role": "tool", "tool_call_id": "call_2", "content": []},
+        ],
+        tools=[TOOL],
+    ),
+    "no models beside the one": chat_of(models=[]),
     "function round": chat_of(
         messages=[
             user(),
@@ -185,6 +195,12 @@ GOOD = {
 @pytest.mark.parametrize("chat", GOOD.values(), ids=GOOD.keys())
 def test_good_chats_are_let_through(chat):
     assert read(chat) == chat
+
+
+@pytest.mark.parametrize("fields", [{}, {"logprobs": False}, {"logprobs": None}], ids=str)
+def test_no_likely_tokens_are_what_nobody_asked_for(fields):
+    assert read(chat_of(**fields, top_logprobs=0)) == chat_of(**fields)
+    assert read(chat_of(logprobs=True, top_logprobs=0))["top_logprobs"] == 0
 
 
 def test_a_prompt_becomes_a_message_of_the_user():
@@ -306,7 +322,8 @@ BAD_FIELDS = [
     ({"model": "a\r\nb"}, "model"),
     ({"model": "a\n"}, "model"),
     ({"model": "a\u202eb"}, "model"),
-    ({"model": None, "models": []}, "models"),
+    ({"model": None, "models": []}, "model"),
+    ({"models": ["a"] * 17}, "models"),
     ({"models": ["a", "b\n"]}, "models[1]"),
     ({"messages": None}, "messages"),
     ({"messages": []}, "messages"),
@@ -333,6 +350,8 @@ BAD_FIELDS = [
     ({"messages": [user(), {"role": "assistant"}]}, "messages[1].content"),
     ({"messages": [user(), {"role": "assistant", "content": None, "tool_calls": []}]}, "messages[1].content"),
     ({"messages": [user(), {"role": "tool", "content": "x"}]}, "messages[1].tool_call_id"),
+    ({"messages": [user(), {"role": "tool", "tool_call_id": "x"}]}, "messages[1].content"),
+    ({"messages": [user(), {"role": "tool", "tool_call_id": "x", "content": 5}]}, "messages[1].content"),
     (
         {
             "messages": [
@@ -349,6 +368,8 @@ BAD_FIELDS = [
     ({"stop": ["a"] * 5}, "stop"),
     ({"stop": ["a", ""]}, "stop[1]"),
     ({"top_logprobs": 3}, "top_logprobs"),
+    ({"top_logprobs": 3, "logprobs": False}, "top_logprobs"),
+    ({"top_logprobs": -1}, "top_logprobs"),
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
     ({"stream_options": {}}, "stream_options"),
     ({"stream": True, "stream_options": []}, "stream_options"),
@@ -441,6 +462,7 @@ BAD_FIELDS = [
     ({"logit_bias": {"5": 101}}, "logit_bias[...]"),
     ({"metadata": "x"}, "metadata"),
     ({"user": "x" * 257}, "user"),
+    ({"session_id": "x" * 257}, "session_id"),
 ]
 
 

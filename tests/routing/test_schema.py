@@ -50,6 +50,8 @@ USAGE = {
     "prompt_tokens": 1,
     "completion_tokens": 2,
     "total_tokens": 3,
+    "prompt_tokens_details": {"cached_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 0},
     "cost": 0.0,
     "cost_details": {
         **COST,

@@ -12,14 +12,14 @@ from routing.emitter import DONE
 from routing.errors import BadRequest, RequestError
 from routing.shape import ChatRequest
 from routing.text_answers import TextEmitter, in_its_form
-from routing.texts import FIELDS, LEFT_OUT, USUAL_LIMIT, CompletionRequest, read_text
+from routing.texts import FIELDS, LEFT_OUT, USUAL_LIMIT, CompletionRequest, TextAsked, read_text
 
 HEAD = {"id": "gen-1", "object": "text_completion", "created": 1, "model": "gigachat/pro"}
 TEXT = Call("req_1", "", is_text=True)
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
-def read(**fields: Any) -> tuple[dict[str, Any], str]:
+def read(**fields: Any) -> TextAsked:
     return read_text(json.dumps({"model": "gigachat/pro", "prompt": "Жили-были", **fields}).encode())
 
 
@@ -34,7 +34,7 @@ def refused(**fields: Any) -> BadRequest:
 
 @pytest.mark.parametrize("prompt", ["Жили-были", ["Жили-были"]])
 def test_the_prompt_becomes_a_message_of_the_user(prompt):
-    chat, echo = read(prompt=prompt, temperature=0.5, stop=["\n"], user="ivan", unheard_of=1)
+    chat, echo, unheard = read(prompt=prompt, temperature=0.5, stop=["\n"], user="ivan", unheard_of=1)
 
     assert chat == {
         "model": "gigachat/pro",
@@ -45,7 +45,7 @@ def test_the_prompt_becomes_a_message_of_the_user(prompt):
         "unheard_of": 1,
         "max_tokens": USUAL_LIMIT,
     }
-    assert echo == ""
+    assert (echo, unheard) == ("", ())
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_the_prompt_is_given_back_to_whoever_wants_its_echo():
     ],
 )
 def test_what_asks_for_nothing_is_let_through_and_goes_no_further(nothing):
-    chat, echo = read(**nothing)
+    chat, echo, unheard = read(**nothing)
 
     assert not set(FIELDS) & set(chat)
-    assert echo == ""
+    assert (echo, unheard) == ("", ())
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,27 @@ def test_what_only_a_chat_has_means_nothing_here(field):
     assert read(**{field: []}) == read()
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"store": True, "service_tier": "flex", "verbosity": "low"},
+        {"transforms": ["middle-out"], "modalities": ["text"], "plugins": [{"id": "web"}]},
+        {"tools": [{"type": "function"}], "top_logprobs": 3},
+    ],
+    ids=str,
+)
+def test_what_only_a_chat_has_is_named_where_it_wants_something(fields):
+    asked = read(**fields)
+
+    assert asked.unheard == tuple(fields)
+    assert not set(fields) & set(asked.chat)
+
+
+@pytest.mark.parametrize("fields", [{"store": False}, {"verbosity": None}, {"top_logprobs": 0}], ids=str)
+def test_what_only_a_chat_has_and_wants_nothing_is_not_named(fields):
+    assert read(**fields) == read()
+
+
 def test_fields_of_both_forms_are_typed_alike():
     ours, chats = CompletionRequest.__annotations__, ChatRequest.__annotations__
 
@@ -138,7 +159,7 @@ JSON = st.recursive(
 @given(asked=st.fixed_dictionaries({}, optional=dict.fromkeys(CompletionRequest.__struct_fields__, JSON)))
 def test_any_json_is_read_or_refused_in_order(asked):
     try:
-        chat, _ = read_text(json.dumps(asked).encode())
+        chat, *_ = read_text(json.dumps(asked).encode())
     except RequestError as error:
         assert str(error)
     else:

@@ -1,3 +1,4 @@
+from asyncio import CancelledError
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -86,6 +87,32 @@ def test_a_whole_answer_is_recorded_as_the_vendor_counted_it():
     assert (record.tokens_cached, record.tokens_reasoning) == (3, 1)
     assert record.usage_source == "provider"
     assert DETAILED.items() <= asked.dressed(completion())["usage"].items()
+
+
+@pytest.mark.parametrize(
+    ("told", "cached", "reasoning"),
+    [
+        (None, 0, 0),
+        (USAGE, 0, 0),
+        ({**USAGE, "prompt_tokens_details": {"cached_tokens": 3}}, 3, 0),
+        (
+            {**USAGE, "completion_tokens_details": {"reasoning_tokens": 1}, "prompt_tokens_details": None},
+            0,
+            1,
+        ),
+        (DETAILED, 3, 1),
+    ],
+    ids=["no usage", "totals", "no reasoning", "no cache", "all"],
+)
+def test_the_parts_of_the_totals_are_always_told(told, cached, reasoning):
+    asked = ticket()
+    answered(asked)
+
+    asked.delivered(completion(usage=told))
+
+    usage = asked.dressed(completion())["usage"]
+    assert usage["prompt_tokens_details"] == {"cached_tokens": cached}
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": reasoning}
 
 
 @pytest.mark.parametrize(
@@ -424,3 +451,55 @@ def test_how_the_answer_was_to_be_drawn_is_recorded_as_far_as_the_vendor_was_tol
     kept = [(r.temperature, r.top_p, r.repetition_penalty) for r in (giga.record(), yandex.record())]
     assert kept == [(0.5, 0.9, None), (0.5, None, None)]
     assert yandex.dropped == ["top_p", "store"]
+
+
+# What thoughts alone are worth: the end of the answer, whether the customer has stops of his own, the cost.
+THOUGHTS_ALONE = [
+    ("stop", None, 0),
+    ("stop", [], 0),
+    ("stop", ["\n"], 9),
+    ("length", None, 9),
+    ("content_filter", None, 9),
+]
+
+
+@pytest.mark.parametrize(("reason", "stop", "cost"), THOUGHTS_ALONE)
+def test_thoughts_alone_are_paid_for_where_they_were_cut(reason, stop, cost):
+    whole, stream = ticket(stop=stop), ticket(stop=stop)
+    answered(whole)
+    answered(stream)
+    answer = completion(None, usage=USAGE)
+    answer["choices"][0] |= {"finish_reason": reason}
+    answer["choices"][0]["message"]["reasoning"] = "Думаю"
+    emitter = Emitter(stream.head(), include_usage=False, hides_thoughts=True)
+    emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
+    emitter.feed({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": USAGE})
+
+    whole.delivered(answer)
+    stream.streamed(emitter)
+
+    assert (whole.cost, stream.cost) == (cost, cost)
+    assert whole.record().usage_source == stream.record().usage_source == "provider"
+
+
+def test_of_a_stream_that_ends_in_its_thoughts_only_who_leaves_pays():
+    broken, left = ticket(), ticket()
+    for asked, exc in ((broken, Broken()), (left, CancelledError())):
+        answered(asked)
+        emitter = Emitter(asked.head(), include_usage=False)
+        emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
+        asked.failed(exc, emitter)
+
+    assert (broken.cost, broken.record().finish_reason) == (0, "error")
+    assert (left.cost > 0, left.record().finish_reason) == (True, "")
+
+
+def test_a_word_beside_thoughts_is_an_answer():
+    asked = ticket()
+    answered(asked)
+    answer = completion("Да", usage=USAGE)
+    answer["choices"][0]["message"]["reasoning"] = "Думаю"
+
+    asked.delivered(answer)
+
+    assert asked.cost == 9

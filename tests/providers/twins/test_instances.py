@@ -2,7 +2,7 @@
 
 import pytest
 
-from providers.twins.instances import instance
+from providers.twins.instances import NoSchema, instance
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,10 @@ from providers.twins.instances import instance
         ({"type": "object", "properties": {"city": {"type": "string"}}}, {"city": "Казань"}),
         ({"type": "object", "required": ["x"]}, {"x": "Погода в Казани на 7"}),
         ({}, "Погода в Казани на 7"),
+        ({"type": "object", "properties": {}, "required": None}, {}),
+        ({"type": "object", "properties": None}, {}),
+        ({"type": "object", "properties": [], "required": [1, "x"]}, {"x": "Погода в Казани на 7"}),
+        ({"allOf": [{"properties": None}, {"required": None}], "type": "object"}, {}),
     ],
 )
 def test_an_instance_satisfies_its_schema(schema, made):
@@ -54,3 +58,21 @@ def test_a_recursive_schema_ends():
 
 def test_a_hopeless_schema_ends_too():
     assert instance({"type": "object", "properties": {"x": {"$ref": "#"}}, "required": ["x"]}, "Раз")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": {"a": 1}},
+        {"type": "string", "minLength": "x"},
+        {"type": "number", "minimum": "x"},
+        {"anyOf": [None]},
+        {"oneOf": "x"},
+        {"$ref": 5},
+        {"$ref": "#/$defs/x", "$defs": None},
+    ],
+    ids=str,
+)
+def test_what_is_no_schema_is_told(schema):
+    with pytest.raises(NoSchema):
+        instance({"type": "object", "properties": {"x": schema}, **schema}, "Раз")

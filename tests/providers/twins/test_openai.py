@@ -217,3 +217,24 @@ async def test_what_is_not_chat_has_its_shape(stand):
     assert one["max_model_len"] == 40_960
     assert vectors["usage"] == {"prompt_tokens": 2, "total_tokens": 2}
     assert refused == 400
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"),
+    [
+        ({"type": "object", "properties": {}, "required": None}, 200),
+        ({"type": "object", "properties": None}, 200),
+        ({"type": "object", "properties": []}, 200),
+        ({"type": "object", "properties": {"city": {"type": "string", "minLength": "x"}}}, 400),
+        ({"type": "object", "properties": {"city": {"$ref": 5}}}, 400),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_odd_parameters_of_a_function_are_read_or_refused(family, parameters, status, stand):
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": parameters}}
+
+    heard, body = await stand.ask(family, "Погода в Казани?", tools=[tool])
+
+    assert heard == status
+    assert ("error" in body) is (status == 400)
