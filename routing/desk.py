@@ -28,11 +28,11 @@ from routing.embeddings.reading import read_texts
 from routing.embeddings.story import Embedder
 from routing.embeddings.ticket import EmbeddingsTicket
 from routing.envelope import envelope, row_of
-from routing.errors import Circular, NotJson, RequestError
+from routing.errors import Circular, NotJson, RequestError, TooManyBytes
 from routing.gateway import Gateway
 from routing.overload import Overload
 from routing.rates import NAMES, rate_headers
-from routing.reading import read_chat
+from routing.reading import MAX_BYTES, read_chat
 from routing.text_answers import in_its_form
 from routing.texts import read_text
 from routing.ticket import Ticket
@@ -65,6 +65,10 @@ OPEN = {
 JSON = {**OPEN, "content-type": "application/json"}
 # Proxies must pass events on as they come.
 EVENTS = {**OPEN, "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+
+
+# Of a number that is worth reading: Python refuses those of thousands.
+_DIGITS = 18
 
 
 class Begun:
@@ -310,14 +314,22 @@ def _in_vain(exc: Exception, ticket: Ticket) -> Reply:
 
 
 async def json_body(arrival: Arrival) -> bytes:
-    """The body of a request. Raises NotJson, and what ``read_body`` raises."""
+    """The body of a request. Raises NotJson, TooManyBytes, and what ``read_body`` raises."""
     headers = arrival.headers
     # Other types are forgiven: curl says "form" when told nothing. A packed body is not: it cannot be read.
     if headers.get("content-type", "").lower().startswith("multipart/"):
         raise NotJson
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise NotJson
+    if declares_too_much(headers):
+        raise TooManyBytes(MAX_BYTES)
     return await arrival.read_body()
+
+
+def declares_too_much(headers: Headers) -> bool:
+    """Whether the length that a body is said to have is over the limit: then nothing of it need be read."""
+    size = headers.get("content-length", "").lstrip("0")
+    return size.isdecimal() and (len(size) > _DIGITS or int(size) > MAX_BYTES)
 
 
 def _as_chat(body: bytes, call: Call) -> tuple[Chat, Call]:
