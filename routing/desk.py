@@ -286,6 +286,8 @@ INFERENCE = {
     "/v1/completions": Desk.text,
     "/v1/embeddings": Desk.embeddings,
 }
+# Some programs end an address so.
+INFERENCE |= {f"{path}/": answer for path, answer in INFERENCE.items()}
 
 
 def _read(body: bytes, call: Call, read: Read, caller: Caller) -> tuple[Asked, Call, Question | None]:
