@@ -33,6 +33,7 @@ from routing.gateway import Gateway
 from routing.overload import Overload
 from routing.rates import NAMES, rate_headers
 from routing.reading import MAX_BYTES, read_chat
+from routing.route import Route
 from routing.text_answers import in_its_form
 from routing.texts import read_text
 from routing.ticket import Ticket
@@ -191,7 +192,7 @@ class Desk:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
                 first = await anext(events)
-                return Reply(200, _headers(EVENTS, ticket), events=Begun(first, events))
+                return Reply(200, _headers(EVENTS, ticket, ticket.route), events=Begun(first, events))
             completion = await self._gateway.complete(ticket)
         except (RequestError, UpstreamError) as exc:
             return _in_vain(exc, ticket)
@@ -305,14 +306,14 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
 
 
 def _whole(answer: dict[str, Any], ticket: Ticket) -> Reply:
-    headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
+    headers = {**_headers(JSON, ticket, ticket.route), "x-xrouter-cost": as_roubles(ticket.cost)}
     return Reply(200, headers, orjson.dumps(answer))
 
 
 def _in_vain(exc: Exception, ticket: Ticket) -> Reply:
     """The refusal of a request that had been let in."""
     reply = refusal(exc, ticket.call, ticket.last_provider)
-    return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
+    return Reply(reply.status, {**_headers(JSON, ticket, ticket.asked), **reply.headers}, reply.body)
 
 
 async def json_body(arrival: Arrival) -> bytes:
@@ -359,7 +360,8 @@ def key_of(headers: Headers) -> str:
     return token.strip()
 
 
-def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
+def _headers(base: dict[str, str], ticket: Ticket, route: Route | None) -> dict[str, str]:
+    """``route``: who has answered, or was the last to be asked."""
     headers = {
         **base,
         "x-request-id": ticket.call.request_id,
@@ -369,9 +371,9 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
         "x-xrouter-overhead-ms": f"{ticket.watch.overhead_ms():.2f}",
         **rate_headers(ticket.standing),
     }
-    if ticket.route is not None:
-        headers["x-xrouter-provider"] = ticket.route.upstream.slug
-        headers["x-xrouter-model"] = ticket.route.model
+    if route is not None:
+        headers["x-xrouter-provider"] = route.upstream.slug
+        headers["x-xrouter-model"] = route.model
     if ticket.repairs:
         headers["x-xrouter-repairs"] = str(ticket.repairs)
     if ticket.lowered_by:
