@@ -21,7 +21,7 @@ import math
 from typing import Any
 
 from accounts.errors import gettext_noop
-from billing.limits import Standing
+from billing.limits import MINUTE, Standing
 from billing.money import Micro, as_roubles
 
 LIMITED = {
@@ -66,7 +66,7 @@ class RateLimited(BillingError):
         whose = "этого API-ключа" if scope.startswith("k:") else "вашей организации"
         one, many, advice = LIMITED[name]
         what = one if limit % 10 == 1 and limit % 100 != 11 else many
-        wait = math.ceil(retry_after)
+        wait = math.ceil(min(retry_after, MINUTE))
         super().__init__(f"Превышен лимит {whose}: не больше {limit} {what}. {advice.format(wait=wait)}")
 
 

@@ -11,6 +11,9 @@ from billing.money import MICRO_PER_ROUBLE, Micro
 
 FREE = Limits(requests_per_minute=20, requests_per_day=200, concurrent_requests=5)
 PAID_CONCURRENT = 20
+# Seconds of the longest window but the day's. Tokens are counted by seconds that have begun, so one may be
+# due a moment later: nobody is told more than a minute.
+MINUTE = 60.0
 # A paying client's requests per second grow with the wallet: one for each whole rouble, up to this.
 PAID_PER_SECOND = 500
 

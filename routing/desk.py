@@ -28,11 +28,12 @@ from routing.embeddings.reading import read_texts
 from routing.embeddings.story import Embedder
 from routing.embeddings.ticket import EmbeddingsTicket
 from routing.envelope import envelope, row_of
-from routing.errors import Circular, NotJson, RequestError
+from routing.errors import Circular, NotJson, RequestError, TooManyBytes
 from routing.gateway import Gateway
 from routing.overload import Overload
 from routing.rates import NAMES, rate_headers
-from routing.reading import read_chat
+from routing.reading import MAX_BYTES, read_chat
+from routing.route import Route
 from routing.text_answers import in_its_form
 from routing.texts import read_text
 from routing.ticket import Ticket
@@ -65,6 +66,10 @@ OPEN = {
 JSON = {**OPEN, "content-type": "application/json"}
 # Proxies must pass events on as they come.
 EVENTS = {**OPEN, "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+
+
+# Of a number that is worth reading: Python refuses those of thousands.
+_DIGITS = 18
 
 
 class Begun:
@@ -187,7 +192,7 @@ class Desk:
             if ticket.is_streamed:
                 events = self._gateway.stream(ticket)
                 first = await anext(events)
-                return Reply(200, _headers(EVENTS, ticket), events=Begun(first, events))
+                return Reply(200, _headers(EVENTS, ticket, ticket.route), events=Begun(first, events))
             completion = await self._gateway.complete(ticket)
         except (RequestError, UpstreamError) as exc:
             return _in_vain(exc, ticket)
@@ -282,6 +287,8 @@ INFERENCE = {
     "/v1/completions": Desk.text,
     "/v1/embeddings": Desk.embeddings,
 }
+# Some programs end an address so.
+INFERENCE |= {f"{path}/": answer for path, answer in INFERENCE.items()}
 
 
 def _read(body: bytes, call: Call, read: Read, caller: Caller) -> tuple[Asked, Call, Question | None]:
@@ -299,25 +306,33 @@ def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
 
 
 def _whole(answer: dict[str, Any], ticket: Ticket) -> Reply:
-    headers = {**_headers(JSON, ticket), "x-xrouter-cost": as_roubles(ticket.cost)}
+    headers = {**_headers(JSON, ticket, ticket.route), "x-xrouter-cost": as_roubles(ticket.cost)}
     return Reply(200, headers, orjson.dumps(answer))
 
 
 def _in_vain(exc: Exception, ticket: Ticket) -> Reply:
     """The refusal of a request that had been let in."""
     reply = refusal(exc, ticket.call, ticket.last_provider)
-    return Reply(reply.status, {**_headers(JSON, ticket), **reply.headers}, reply.body)
+    return Reply(reply.status, {**_headers(JSON, ticket, ticket.asked), **reply.headers}, reply.body)
 
 
 async def json_body(arrival: Arrival) -> bytes:
-    """The body of a request. Raises NotJson, and what ``read_body`` raises."""
+    """The body of a request. Raises NotJson, TooManyBytes, and what ``read_body`` raises."""
     headers = arrival.headers
     # Other types are forgiven: curl says "form" when told nothing. A packed body is not: it cannot be read.
     if headers.get("content-type", "").lower().startswith("multipart/"):
         raise NotJson
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise NotJson
+    if declares_too_much(headers):
+        raise TooManyBytes(MAX_BYTES)
     return await arrival.read_body()
+
+
+def declares_too_much(headers: Headers) -> bool:
+    """Whether the length that a body is said to have is over the limit: then nothing of it need be read."""
+    size = headers.get("content-length", "").lstrip("0")
+    return size.isdecimal() and (len(size) > _DIGITS or int(size) > MAX_BYTES)
 
 
 def _as_chat(body: bytes, call: Call) -> tuple[Chat, Call]:
@@ -345,7 +360,8 @@ def key_of(headers: Headers) -> str:
     return token.strip()
 
 
-def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
+def _headers(base: dict[str, str], ticket: Ticket, route: Route | None) -> dict[str, str]:
+    """``route``: who has answered, or was the last to be asked."""
     headers = {
         **base,
         "x-request-id": ticket.call.request_id,
@@ -355,9 +371,9 @@ def _headers(base: dict[str, str], ticket: Ticket) -> dict[str, str]:
         "x-xrouter-overhead-ms": f"{ticket.watch.overhead_ms():.2f}",
         **rate_headers(ticket.standing),
     }
-    if ticket.route is not None:
-        headers["x-xrouter-provider"] = ticket.route.upstream.slug
-        headers["x-xrouter-model"] = ticket.route.model
+    if route is not None:
+        headers["x-xrouter-provider"] = route.upstream.slug
+        headers["x-xrouter-model"] = route.model
     if ticket.repairs:
         headers["x-xrouter-repairs"] = str(ticket.repairs)
     if ticket.lowered_by:

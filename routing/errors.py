@@ -55,7 +55,7 @@ class BadRequest(RequestError):
 
 
 class TextTooLong(BadRequest):
-    """``limit`` in tokens; ``index`` of the text among those of ``input``."""
+    """``limit`` in tokens; ``index`` of the text among those of ``input``, None where there is no other."""
 
     # Agents look for the English phrase, whatever the language of the rest.
     said = (
@@ -63,8 +63,8 @@ class TextTooLong(BadRequest):
         "Текст длиннее, чем модель принимает: разделите его на части."
     )
 
-    def __init__(self, limit: int, index: int) -> None:
-        field = f"input[{index}]"
+    def __init__(self, limit: int, index: int | None) -> None:
+        field = "input" if index is None else f"input[{index}]"
         super().__init__(f"Поле {field}: {self.said} Предел — {limit} токенов.", param=field)
 
 

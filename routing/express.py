@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from routing.call import call_from
-from routing.desk import Arrival, CustomerLeft, Reply, refusal
+from routing.desk import Arrival, CustomerLeft, Headers, Reply, declares_too_much, refusal
 from routing.errors import BodyTimedOut, RequestError, TooManyBytes
 from routing.reading import MAX_BYTES
 
@@ -26,6 +26,12 @@ Answer = Callable[[Arrival], Awaitable[Reply]]
 # Seconds for the whole body, and for a customer who reads nothing of what we write.
 BODY = 30.0
 STALLED = 60.0
+# Of a body that was refused unread so much is still taken, with no longer pause than so many seconds: who is
+# still sending when the connection is closed may lose the answer.
+DISCARDED = 64 * 1024 * 1024
+PAUSE = 2.0
+# What views of the API read a body of, once they know who is calling.
+_WITH_BODY = frozenset({"POST", "PATCH"})
 
 
 async def serve(
@@ -36,6 +42,9 @@ async def serve(
     ``stalled``: seconds for which nothing of the reply may be read.
     """
     watch: asyncio.Task[None] | None = None
+    headers = headers_of(scope["headers"])
+    if declares_too_much(headers):
+        send = _last(headers, receive, send)
 
     async def read_body() -> bytes:
         nonlocal watch
@@ -45,7 +54,7 @@ async def serve(
         return body
 
     try:
-        reply = await answer(Arrival(headers_of(scope["headers"]), _peer(scope), read_body))
+        reply = await answer(Arrival(headers, _peer(scope), read_body))
         await _send_reply(reply, _while_read(send, stalled))
     except CustomerLeft:
         return
@@ -60,14 +69,16 @@ async def serve(
 
 async def read_first(app: App, scope: Message, receive: Receive, send: Send) -> None:
     """Serve a request by ``app``, once its body is here: Django would take any length, for any time."""
+    headers = headers_of(scope["headers"])
+    if declares_too_much(headers):
+        await _serve_unread(app, scope, headers, _last(headers, receive, send))
+        return
     try:
         body = await _body(receive)
     except CustomerLeft:
         return
     except RequestError as exc:
-        reply = refusal(exc, call_from(headers_of(scope["headers"]), _peer(scope)))
-        with suppress(CustomerLeft):
-            await _send_reply(reply, _while_read(send, STALLED))
+        await _refuse(exc, scope, headers, send)
         return
     messages: list[Message] = [{"type": "http.request", "body": body}]
 
@@ -75,6 +86,54 @@ async def read_first(app: App, scope: Message, receive: Receive, send: Send) -> 
         return messages.pop() if messages else await receive()
 
     await app(scope, again, send)
+
+
+async def _serve_unread(app: App, scope: Message, headers: Headers, send: Send) -> None:
+    """Where a view of the API would read the body, it refuses it by itself, having asked who is calling."""
+    if scope["method"] not in _WITH_BODY or not scope["path"].startswith("/v1/"):
+        await _refuse(TooManyBytes(MAX_BYTES), scope, headers, send)
+        return
+    messages: list[Message] = [{"type": "http.request", "body": b""}]
+
+    async def nothing() -> Message:
+        return messages.pop() if messages else await asyncio.Future()
+
+    await app(scope, nothing, send)
+
+
+async def _refuse(exc: RequestError, scope: Message, headers: Headers, send: Send) -> None:
+    reply = refusal(exc, call_from(headers, _peer(scope)))
+    with suppress(CustomerLeft):
+        await _send_reply(reply, _while_read(send, STALLED))
+
+
+def _last(headers: Headers, receive: Receive, send: Send) -> Send:
+    """Sends the answer to a request whose body is not read, and the last one of its connection."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        # Who has asked whether he may send his body does not send it.
+        elif not message.get("more_body") and "expect" not in headers:
+            await send({**message, "more_body": True})
+            await _discard(receive)
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    return closing
+
+
+async def _discard(receive: Receive) -> None:
+    """Read what is left of a body, within reason."""
+    left = DISCARDED
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BODY):
+            while left > 0:
+                async with asyncio.timeout(PAUSE):
+                    message = await receive()
+                if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    return
+                left -= len(message["body"])
 
 
 async def _cancel_when_gone(receive: Receive, work: "asyncio.Task[None]") -> None:

@@ -65,6 +65,8 @@ class KeysView(V1View):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":  # browsers ask before they may show a key
+            return
         if request.method not in self.allowed_methods:  # as elsewhere told before anybody is asked who he is
             self.http_method_not_allowed(request)
         caller = bearer_of(request)

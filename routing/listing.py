@@ -20,12 +20,15 @@ from routing.embeddings.reading import MAX_TEXTS
 from routing.errors import UnknownModel
 from routing.matrix import HONOURED, Treatments, best_of, text_treatments, treatments
 from routing.models import AUTO, Endpoint, Feature, Kind, Model, Tools
-from routing.needs import TEXT_FIELDS, VENDOR_FIELDS
+from routing.needs import SAMPLING, TEXT_FIELDS, VENDOR_FIELDS
 from routing.reading import nearest
 from routing.route import Route
 
 # A rate is for 1,000,000 tokens; customers read prices for 1,000.
 PRICED_TOKENS = 1_000
+
+# Where a model's own default is not known: the value that changes nothing.
+NEUTRAL = 1.0
 
 # The vocabulary of ``supported_features``.
 FEATURES = {
@@ -144,6 +147,7 @@ def _auto(found: Sequence[Listing]) -> Iterator[Listing]:
         max_output=max(each.max_output for each in models),
         max_images=max(each.max_images for each in models),
         modality=max(models, key=attrgetter("max_images")).modality,
+        default_parameters=dict.fromkeys(SAMPLING, NEUTRAL),
         created_at=min(each.created_at for each in models),
     )
     yield Listing(model, tuple(chain.from_iterable(each.endpoints for each in choices)), choices[0].rates)
@@ -213,6 +217,16 @@ class LimitsSerializer(serializers.Serializer):
         return MAX_TEXTS if model.kind == Kind.EMBEDDINGS else None
 
 
+class DefaultsField(serializers.DictField):
+    """Numbers by parameter. The width of a vector is a whole one."""
+
+    child = serializers.FloatField()
+
+    def to_representation(self, value: dict[str, float]) -> dict[str, float]:
+        whole = {name: int(value[name]) for name in ("dimensions",) if name in value}
+        return {**super().to_representation(value), **whole}
+
+
 class ModelSerializer(serializers.Serializer):
     """OpenAI's four fields of a model, then ours."""
 
@@ -234,9 +248,7 @@ class ModelSerializer(serializers.Serializer):
     limits = LimitsSerializer(source="model")
     supported_features = serializers.ListField(child=serializers.CharField())
     supported_parameters = serializers.ListField(child=serializers.CharField())
-    default_parameters = serializers.DictField(
-        child=serializers.FloatField(), source="model.default_parameters"
-    )
+    default_parameters = DefaultsField(source="model.default_parameters")
 
 
 class ModelListSerializer(serializers.Serializer):

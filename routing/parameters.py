@@ -7,11 +7,9 @@ from rest_framework import serializers
 from accounts.callers import Caller
 from billing.models import SamplingMedian
 from billing.sampling import DAYS
-from routing.listing import listing
+from routing.listing import NEUTRAL, listing
 from routing.needs import SAMPLING
 
-# Where a model's own default is not known: the value that changes nothing.
-NEUTRAL = 1.0
 NOT_OF_VECTORS = "Нет у модели векторов."
 
 

@@ -1,9 +1,10 @@
 """How limits of rate are told: OpenAI's headers and those of the API's own specification. Pure."""
 
+from dataclasses import replace
 from math import ceil
 from time import time
 
-from billing.limits import Standing, Window
+from billing.limits import MINUTE, Standing, Window
 
 # What browsers must be let see.
 NAMES = (
@@ -30,7 +31,7 @@ def rate_headers(standing: Standing | None) -> dict[str, str]:
             **_openai("requests", window),
         }
     if standing.tokens is not None:
-        headers |= _openai("tokens", standing.tokens)
+        headers |= _openai("tokens", replace(standing.tokens, reset=min(standing.tokens.reset, MINUTE)))
     return headers
 
 

@@ -44,6 +44,7 @@ _CONTAINERS = (dict, list)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _LONGEST_PATH = 200
+_FORM = re.compile(rb"[\w.%\[\]-]{1,64}=")  # how a form begins, and no JSON
 # Comparing names is quadratic in their length: this much is enough to find a slip of the pen.
 _LONGEST_NAME = 64
 _MOST_NAMES = 500
@@ -118,7 +119,8 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 def _unreadable(body: bytes, position: int) -> BadRequest:
     """Why ``body`` is no JSON, with the field at fault where a laxer parser can tell it."""
-    general = BadRequest(f"Тело запроса не является правильным JSON: ошибка в позиции {position}.")
+    hint = " Похоже на поля формы: нужен JSON, Content-Type: application/json." if _FORM.match(body) else ""
+    general = BadRequest(f"Тело запроса не является правильным JSON: ошибка в позиции {position}.{hint}")
     try:
         text = body.decode()
         decoded = json.loads(text[:MAX_EXPLAINED], parse_int=float, parse_constant=float)

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 # What a browser asks before it sends a request from another site's page.
 PREFLIGHT = {
-    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-methods": "GET, POST, PATCH, DELETE, OPTIONS",
     "access-control-allow-headers": "*, Authorization",
     "access-control-max-age": "86400",
 }
@@ -89,6 +89,8 @@ class OpenView(V1View):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":
+            return
         if "Authorization" in request.headers or "X-Api-Key" in request.headers:
             with suppress(MissingKey):  # a login of another kind, or an empty one
                 self.reader = bearer_of(request)

@@ -77,6 +77,7 @@ class Ticket:
         self._wants_functions = wants_functions
         self._quote: Quote | None = None
         self.attempts: list[dict[str, Any]] = []
+        self.asked: Route | None = None  # the last of them
         self.parts = 0  # that have come, of an answer in parts
         self.dropped: list[str] = []
         self.usage: dict[str, Any] | None = None
@@ -237,7 +238,7 @@ class Ticket:
     def attempt(self, quote: Quote) -> Iterator[None]:
         """Note one try at an endpoint: how it ended and how long it took."""
         self.watch.ask()
-        route = quote.route
+        route = self.asked = quote.route
         upstream = route.upstream
         entry: dict[str, Any] = {
             "provider": upstream.slug,

@@ -19,14 +19,18 @@ PLAIN_NAME = r"(?P<model>[\s\S]*[^/])"
 
 V1 = [
     path("chat/completions", views.ChatCompletions.as_view()),
+    path("chat/completions/", views.ChatCompletions.as_view(schema=None)),
     path("completions", views.TextCompletions.as_view()),
+    path("completions/", views.TextCompletions.as_view(schema=None)),
     path("embeddings", Embeddings.as_view()),
+    path("embeddings/", Embeddings.as_view(schema=None)),
     path("models", views.ModelList.as_view()),
     path("models/", views.ModelList.as_view(schema=None)),
     re_path(rf"^models/{NAME}/endpoints\Z", explanations.ModelEndpoints.as_view()),
     re_path(rf"^models/{NAME}/endpoints/\Z", explanations.ModelEndpoints.as_view(schema=None)),
     re_path(rf"^models/{NAME}/capabilities\Z", explanations.ModelCapabilities.as_view()),
     re_path(rf"^models/{NAME}/capabilities/\Z", explanations.ModelCapabilities.as_view(schema=None)),
+    re_path(rf"^models/{PLAIN_NAME}/\Z", views.ModelDetail.as_view(schema=None)),
     re_path(rf"^models/{NAME}\Z", views.ModelDetail.as_view()),
     re_path(rf"^parameters/{PLAIN_NAME}\Z", views.ModelParameters.as_view()),
     re_path(rf"^parameters/{PLAIN_NAME}/\Z", views.ModelParameters.as_view(schema=None)),

@@ -120,4 +120,4 @@ def _check(asked: Texts, question: Question) -> None:
     longest = max((route.context_length for route in group.routes), default=0)
     if longest and question.needs.size.longest > longest * LONGEST_TOKEN:
         lengths = [len(text) for text in asked["input"]]
-        raise TextTooLong(longest, lengths.index(max(lengths)))
+        raise TextTooLong(longest, lengths.index(max(lengths)) if len(lengths) > 1 else None)

@@ -112,6 +112,82 @@ def test_a_body_over_the_limit_is_told_to_be(production: Server, key: str, path:
     assert (reply.status, reply.kind) == (413, "request_too_large")
 
 
+WITH_BODY = [PATH, "/v1/completions", "/v1/embeddings", "/v1/route/plan"]
+
+
+def unsent(path: str, *fields: str, method: str = "POST", size: int = MAX_BYTES + 1) -> bytes:
+    """A request on a kept connection that says how long its body is, and leaves it at that."""
+    head = request(path, f"Content-Length: {size}", *fields, method=method)
+    return head.replace(b"Connection: close\r\n", b"")
+
+
+@pytest.mark.parametrize("path", WITH_BODY)
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 1 << 40])
+def test_a_length_over_the_limit_is_refused_before_the_body_comes(
+    door: Server, key: str, path: str, size: int
+):
+    began = time.monotonic()
+
+    reply = one(door, unsent(path, f"Authorization: Bearer {key}", size=size))
+
+    assert (reply.status, reply.kind, reply.headers["connection"]) == (413, "request_too_large", "close")
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("path", [*WITH_BODY, "/v1/keys", "/v1/keys/xr-live-000000000000/rotate"])
+def test_without_a_key_a_length_is_not_looked_at(door: Server, path: str):
+    reply = one(door, unsent(path))
+
+    assert (reply.status, reply.kind) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/models"), ("POST", "/login/")])
+def test_a_length_over_the_limit_is_refused_also_where_no_body_is_expected(
+    express: Server, method: str, path: str
+):
+    assert one(express, unsent(path, method=method)).status == 413
+
+
+@pytest.mark.parametrize("path", WITH_BODY)
+def test_nobody_is_asked_to_go_on_with_a_body_that_is_too_long(door: Server, key: str, path: str):
+    began = time.monotonic()
+
+    replies = said(door, unsent(path, f"Authorization: Bearer {key}", "Expect: 100-continue"))
+
+    assert [reply.status for reply in replies] == [413]
+    assert time.monotonic() - began < 2
+
+
+def test_a_body_that_was_refused_unread_is_no_request_and_its_sender_hears_the_answer(
+    door: Server, key: str, twins: Twins
+):
+    before = twins.control("GET", "/__summary")["chats"]
+    inner = asked(key, SIZE, body=HELLO)
+    body = inner * (MAX_BYTES * 4 // len(inner))
+
+    replies = said(door, unsent(PATH, f"Authorization: Bearer {key}", size=len(body)) + body + inner)
+
+    assert [reply.status for reply in replies] == [413]
+    assert twins.control("GET", "/__summary")["chats"] == before
+
+
+def test_a_body_that_was_refused_unread_may_not_go_on_for_ever(door: Server, key: str):
+    before = memory(door)
+    sent = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal sent
+        yield unsent(PATH, f"Authorization: Bearer {key}", size=1 << 40)
+        while sent < 1 << 30:
+            sent += 65_536
+            yield b" " * 65_536
+
+    said(door, counted())
+
+    assert sent < 256 << 20
+    assert memory(door) - before < 64 << 20
+
+
 def test_chunks_and_what_follows_them_are_one_request(production: Server, key: str):
     body = (
         chunked(HELLO[:10], HELLO[10:]) + b"0\r\nX-Forwarded-For: 10.0.0.1\r\nAuthorization: Bearer x\r\n\r\n"

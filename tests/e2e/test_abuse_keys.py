@@ -300,6 +300,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     r"^v1(/.*)?$": ("/v1/nothing/at/all", PUBLIC),
 }
 WITH_SLASH = {
+    *("v1/chat/completions/", "v1/completions/", "v1/embeddings/", r"v1/^models/(?P<model>.*[^/])/$"),
     *("v1/keys/", "v1/keys/<str:id>/", "v1/keys/<str:id>/rotate/"),
     *("v1/models/", "v1/auth/key/", "v1/key/", "v1/credits/", "v1/generation/", "v1/generation/route/"),
     *("v1/route/plan/", "v1/providers/status/", r"v1/^models/(?P<model>.+)/endpoints/$"),

@@ -158,6 +158,7 @@ def test_the_width_is_the_one_asked_for_or_a_400(door: Server, client: Client):
         ({"input": []}, 400, "input"),
         ({"input": ["т"] * 2049}, 400, "input"),
         ({"input": ["раз", "т" * 40_000]}, 400, "input[1]"),
+        ({"input": "т" * 40_000}, 400, "input"),
         ({"encoding_format": "hex"}, 400, "encoding_format"),
     ],
 )
@@ -369,6 +370,7 @@ def test_the_catalogue_shows_them(door: Server):
         assert told["architecture"]["modality"] == "text->embedding"
         assert (told["limits"]["max_tokens"], told["limits"]["max_inputs"]) == (0, 2048)
         assert told["default_parameters"] == {"dimensions": width}
+        assert type(told["default_parameters"]["dimensions"]) is int
         assert math.isclose(float(told["pricing"]["embedding"]), float(told["pricing"]["prompt"]))
         assert "function-calling" not in told["supported_features"]
     assert shown["yandexgpt/text-search"]["supported_parameters"] == ["encoding_format", "input_type"]

@@ -122,6 +122,23 @@ def test_the_sdk_raises_the_class_of_the_status(
     assert caught.value.type == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions/", GOOD),
+        ("/v1/completions/", {"model": "gigachat/pro", "prompt": CANARY}),
+        ("/v1/embeddings/", {"model": "vectors/alone", "input": CANARY}),
+    ],
+)
+def test_a_slash_at_the_end_of_an_address_changes_nothing(
+    door: Server, key: str, path: str, fields: dict[str, Any]
+):
+    body = json.dumps(fields).encode()
+
+    assert post(door, key, body, path=path).status_code == 200
+    assert post(door, "sk-wrong", body, path=path).status_code == 401
+
+
 def test_a_good_answer_has_the_published_headers(door: Server, key: str):
     answer = post(door, key, said(), x_request_id="mine-1")
 

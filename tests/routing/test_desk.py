@@ -400,6 +400,8 @@ async def test_a_vendors_refusal_of_us_is_never_the_customers(
     assert (answer.status, kind(answer)) == (502, "provider_unavailable")
     assert b"sk-secret" not in answer.body
     assert answer.headers["x-xrouter-attempts"] == "1"
+    assert (answer.headers["x-xrouter-provider"], answer.headers["x-xrouter-model"]) == ("a", "m")
+    assert answer.headers["x-generation-id"].startswith("gen-")
 
 
 async def test_a_stream_is_a_200_once_there_is_output(desk: Reception) -> None:

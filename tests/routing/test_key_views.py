@@ -16,6 +16,7 @@ from billing import key_changes
 from billing.models import Cap, Reset
 from billing.money import roubles
 from routing import key_views, plane
+from routing.reading import MAX_BYTES
 from tests.billing.test_key_pages import browser_of
 from tests.builders import make_client, make_key, romashka
 
@@ -125,6 +126,29 @@ def test_a_management_key_asks_no_model_and_is_told_nothing_of_money(
 def test_a_management_key_may_read_itself_and_what_is_open(program: Program) -> None:
     for path in ("/v1/key", "/v1/auth/key", "/v1/models", "/v1/openapi.json"):
         assert program.ask("GET", path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/keys", "/v1/keys/xr-live-000000000000", "/v1/keys/x/rotate", "/v1/models"]
+)
+@pytest.mark.parametrize("shown", [{}, {"authorization": "Bearer xr-live-wrong"}])
+def test_a_browser_that_asks_first_is_not_refused_and_told_every_method(
+    path: str, shown: dict[str, str]
+) -> None:
+    answer = Browser().options(path, headers={"origin": "https://app.example", **shown})
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer["access-control-allow-methods"] == "GET, POST, PATCH, DELETE, OPTIONS"
+
+
+def test_a_length_over_the_limit_is_refused_before_the_body_is_read(program: Program) -> None:
+    too_long = {"content-length": str(MAX_BYTES + 1)}
+    for method, path in [
+        ("POST", "/v1/keys"),
+        ("PATCH", at(program.key)),
+        ("POST", at(program.key, "/rotate")),
+    ]:
+        assert program.told(method, path, {}, **too_long)[:2] == (413, "request_too_large")
 
 
 def test_management_keys_are_neither_made_nor_found(program: Program) -> None:

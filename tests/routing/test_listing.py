@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 from django.utils import timezone
 
@@ -145,7 +146,8 @@ def test_the_choice_is_listed_with_what_its_models_have_together():
         *("xrouter/auto", "model"),
         *("xrouter", "xrouter"),
     )
-    assert (shown["pricing"], shown["default_parameters"], shown["version"]) == (None, {}, "")
+    assert (shown["pricing"], shown["version"]) == (None, "")
+    assert shown["default_parameters"] == {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0}
     assert (shown["context_length"], shown["limits"]) == (
         100_000,
         {"max_tokens": 9_000, "max_images": 4, "max_inputs": None},
@@ -181,11 +183,13 @@ def test_parameters_are_those_of_the_endpoint_and_not_of_the_dialect_alone():
 
 def test_a_model_of_vectors_is_shown_as_one():
     facts = {"kind": "embeddings", "max_output": 0, "modality": "text->embedding"}
+    facts["default_parameters"] = {"dimensions": 256.0}
     endpoint = {"tools": "none", "features": [Feature.DIMENSIONS]}
 
     shown = ModelSerializer(served("a/vectors", endpoint=endpoint, **facts)).data
 
     assert shown["limits"] == {"max_tokens": 0, "max_images": 0, "max_inputs": 2048}
+    assert orjson.dumps(shown["default_parameters"]) == b'{"dimensions":256}'
     assert shown["architecture"]["modality"] == "text->embedding"
     assert shown["supported_parameters"] == ["dimensions", "encoding_format"]
     assert shown["supported_features"] == []

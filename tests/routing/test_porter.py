@@ -73,6 +73,7 @@ def gate() -> Gate:
         CHAT,
         CHAT + b"?x=1",
         CHAT + b"#x",
+        CHAT + b"/",
         b"/v1/embeddings",
         b"/v%31/chat/completions",
         b"/v1/chat%2Fcompletions",

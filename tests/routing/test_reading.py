@@ -234,6 +234,14 @@ NOT_JSON = {
 }
 
 
+@pytest.mark.parametrize("body", [b"model=a&messages=b", b"messages%5B0%5D=x"])
+def test_who_sends_a_form_is_told_what_to_send(body):
+    with pytest.raises(BadRequest, match="Content-Type: application/json") as caught:
+        read_chat(body)
+
+    assert "model" not in str(caught.value)
+
+
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_what_is_no_json_object_is_refused_as_a_whole(body):
     assert refused(body).param is None

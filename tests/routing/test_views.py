@@ -66,7 +66,13 @@ def test_the_list_is_filtered(client, catalogue, query, ids):
     assert [model["id"] for model in answer.json()["data"]] == ids
 
 
-@pytest.mark.parametrize("name", ["yandexgpt/pro:rc", "yandexgpt%2Fpro%3Arc", "YandexGPT:rc"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("yandexgpt/pro:rc", "yandexgpt%2Fpro%3Arc", "YandexGPT:rc"),
+        *("yandexgpt/pro:rc/", "yandexgpt%2Fpro:rc%2F"),
+    ],
+)
 def test_a_model_is_found_by_name(client, catalogue, name):
     assert client.get(f"/v1/models/{name}").json()["id"] == "yandexgpt/pro:rc"
 
@@ -87,7 +93,7 @@ def test_codes_are_words_for_those_who_ask(client, catalogue):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1", "/v1/", "/v1/nothing", "/v1/chat", "/v1/chat/completions/", "/v1/completions/"]
+    "path", ["/v1", "/v1/", "/v1/nothing", "/v1/chat", "/v1/chat/completions//", "/v1/completions/x"]
 )
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_an_unknown_address_is_refused_in_the_envelope(client, method, path):
@@ -160,7 +166,9 @@ def test_an_address_that_is_not_served_yet_says_so_and_what_is(client, path, ins
     assert instead in error["message"]
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/completions/", "/v1/nothing"]
+)
 def test_a_browsers_first_question_is_answered(client, path):
     answer = client.options(path, headers={"origin": "https://app.example"})
 

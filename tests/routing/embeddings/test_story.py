@@ -329,6 +329,7 @@ async def test_a_vendor_that_finds_a_text_too_long_is_told_in_words_about_texts(
         ({"model": "w"}, UnknownModel, "model"),
         ({"dimensions": 2}, BadRequest, "dimensions"),
         ({"texts": ["раз", "т" * 300_000]}, TextTooLong, "input[1]"),
+        ({"texts": ["т" * 300_000]}, TextTooLong, "input"),
     ],
 )
 async def test_what_cannot_be_done_is_a_400_or_404_and_asks_nobody(
