@@ -129,6 +129,7 @@ def _drain_and_enable(page: Page) -> None:
 
 def _open_incident(page: Page) -> None:
     page.get_by_role("table").get_by_role("link", name="ГигаЧат не работает").click()
+    page.wait_for_url("**/change/")  # with its scripts: what is written before them may be lost
 
 
 def test_an_incident_that_the_machine_found_is_annotated_and_closed(live_server, operator, gigachat):
@@ -146,6 +147,7 @@ def test_an_incident_that_the_machine_found_is_annotated_and_closed(live_server,
 
         page.locator("textarea[name^='notes-']:visible").fill("Позвонили в поддержку Сбера")
         page.get_by_role("button", name="Беру на себя").click()
+        page.wait_for_url("**/incident/*")
         _open_incident(page)
         expect(page.get_by_text("Позвонили в поддержку Сбера").first).to_be_visible()
         expect(page.get_by_role("button", name="Беру на себя")).to_have_count(0)
