@@ -24,7 +24,8 @@ from routing.meter import THOUGHTS
 from routing.shape import ChatRequest
 
 MAX_BYTES = 2 * 1024 * 1024
-# In longer bodies a flaw is told by its position: looking for the field takes milliseconds per 10 kB.
+# In longer bodies a flaw is told by its position, or by the field of the request that it is in: looking for
+# the very place takes milliseconds per 10 kB.
 MAX_EXPLAINED = 64 * 1024
 MAX_DEPTH = 64  # lists and objects inside one another; a tool's schema rarely has a dozen
 
@@ -103,7 +104,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     if _is_deep(decoded):
         raise _too_deep()
     if _has_nul(body):
-        named = _flaw(decoded) if len(body) <= MAX_EXPLAINED else None
+        named = _flaw(decoded) if len(body) <= MAX_EXPLAINED else _field_with_nul(decoded)
         raise named or BadRequest(f"Тело запроса: {_NUL_IS_BAD}.")
     return decoded
 
@@ -156,6 +157,13 @@ def _has_nul(body: bytes) -> bool:
     """Is there an escaped NUL in this JSON? Raw ones are no JSON."""
     # From the cheap to the dear: most bodies have no backslash. An escaped backslash before "u0000" is text.
     return b"\\" in body and b"\\u0000" in body and b"\\u0000" in body.replace(b"\\\\", b"")
+
+
+def _field_with_nul(decoded: Chat) -> BadRequest | None:
+    for name, value in decoded.items():
+        if _PLAIN_KEY.fullmatch(name) and _has_nul(orjson.dumps(value)):
+            return BadRequest(f"Поле {name}: {_NUL_IS_BAD}.", param=name)
+    return None
 
 
 def _flaw(decoded: Any) -> BadRequest | None:

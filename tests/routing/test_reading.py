@@ -269,11 +269,19 @@ def test_values_nobody_can_store_are_refused_by_name(body, param):
     assert (error.param, param in str(error)) == (param, True)
 
 
-@pytest.mark.parametrize("escape", [b"\\ud800", b"\\u0000"])
-def test_a_flaw_in_a_long_body_is_refused_without_a_search(escape):
-    error = refused(b'{"prompt":"' + b"a" * MAX_EXPLAINED + escape + b'"}')
+def test_what_is_no_json_in_a_long_body_is_refused_without_a_search():
+    error = refused(b'{"prompt":"' + b"a" * MAX_EXPLAINED + b'\\ud800"}')
 
     assert error.param is None
+
+
+@pytest.mark.parametrize(
+    "member", [b'"prompt":"\\u0000"', b'"prompt":["a",{"b":"\\\\\\u0000"}]', b'"prompt":{"\\u0000":1}']
+)
+def test_a_nul_in_a_long_body_is_told_by_the_field_that_it_is_in(member):
+    error = refused(b'{"user":"' + b"a" * MAX_EXPLAINED + b'\\\\u0000",' + member + b"}")
+
+    assert error.param == "prompt"
 
 
 def nested(depth: int) -> bytes:
