@@ -28,7 +28,7 @@ from routing.route import Route
 PRICED_TOKENS = 1_000
 
 # Where a model's own default is not known: the value that changes nothing.
-NEUTRAL = 1.0
+ASSUMED = 1.0
 
 # The vocabulary of ``supported_features``.
 FEATURES = {
@@ -147,7 +147,7 @@ def _auto(found: Sequence[Listing]) -> Iterator[Listing]:
         max_output=max(each.max_output for each in models),
         max_images=max(each.max_images for each in models),
         modality=max(models, key=attrgetter("max_images")).modality,
-        default_parameters=dict.fromkeys(SAMPLING, NEUTRAL),
+        default_parameters=dict.fromkeys(SAMPLING, ASSUMED),
         created_at=min(each.created_at for each in models),
     )
     yield Listing(model, tuple(chain.from_iterable(each.endpoints for each in choices)), choices[0].rates)

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from accounts.callers import Caller
 from billing.models import SamplingMedian
 from billing.sampling import DAYS
-from routing.listing import NEUTRAL, listing
+from routing.listing import ASSUMED, listing
 from routing.needs import SAMPLING
 
 NOT_OF_VECTORS = "Нет у модели векторов."
@@ -22,7 +22,7 @@ def model_parameters(name: str, reader: Caller | None = None) -> dict[str, Any]:
     known = () if found.embeds else SAMPLING
     told = [each for each in known if each != "top_p" or each in supported]
     measured = {each: medians[each] for each in told if each in medians and each in supported}
-    defaults = {each: float(found.model.default_parameters.get(each, NEUTRAL)) for each in told}
+    defaults = {each: float(found.model.default_parameters.get(each, ASSUMED)) for each in told}
     values = {each: measured[each].value if each in measured else defaults[each] for each in told}
     return {
         "model": found.model.slug,
