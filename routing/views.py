@@ -62,7 +62,7 @@ BY_NAME = OpenApiParameter(
     "model",
     str,
     OpenApiParameter.PATH,
-    description="Имя, в том числе с `/` и `:`.",
+    description="Имя, в том числе с `/` и `:`; окончание `:floor`, `:nitro` или `:free` не мешает.",
     examples=[OpenApiExample("Модель", "gigachat/pro")],
 )
 BY_ID = OpenApiParameter(

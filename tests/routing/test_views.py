@@ -77,6 +77,26 @@ def test_a_model_is_found_by_name(client, catalogue, name):
     assert client.get(f"/v1/models/{name}").json()["id"] == "yandexgpt/pro:rc"
 
 
+@pytest.mark.parametrize("suffix", ["floor", "NITRO", "free"])
+@pytest.mark.parametrize("name", ["gigachat/pro", "yandexgpt/pro:rc", "YandexGPT:rc"])
+def test_a_name_with_a_suffix_that_chats_take_is_the_models(client, catalogue, name, suffix):
+    asked = [f"/v1/models/{{}}{below}" for below in ("", "/capabilities")] + ["/v1/parameters/{}"]
+
+    for address in asked:
+        plain, longer = (client.get(address.format(each)) for each in (name, f"{name}:{suffix}"))
+
+        assert (longer.status_code, longer.json()) == (200, plain.json())
+
+
+@pytest.mark.parametrize(
+    "name", ["gigachat/pro:online", "gigachat/pro:floor:nitro", "gigachat/prr:floor", ":free"]
+)
+def test_a_suffix_that_is_none_does_not_make_a_model(client, catalogue, name):
+    answer = client.get(f"/v1/models/{name}")
+
+    assert (answer.status_code, error(answer)["metadata"]["error_type"]) == (404, "model_not_found")
+
+
 def test_an_unknown_model_is_answered_with_the_nearest_names(client, catalogue):
     answer = client.get("/v1/models/gigachat/prr")
 
