@@ -167,12 +167,13 @@ FIELDS: dict[str, dict[str, str]] = {
     "ErrorObject": {
         "message": "Предложение для человека. Ваш текст в нём не повторяется.",
         "param": "Путь поля, из-за которого запрос отклонён: messages[2].content.",
-        "code": "HTTP-статус; с заголовком X-XRouter-Error-Codes: string — строковый код.",
+        "code": "HTTP-статус; с заголовком X-XRouter-Error-Codes: string — слово, как у OpenAI.",
     },
     "ErrorMetadata": {
         "error_type": "Строковый код.",
         "retryable": "Есть ли смысл повторить тот же запрос.",
         "request_id": "Тот же, что в x-request-id.",
+        "docs_url": "Страница об ошибках и повторах.",
         "retry_after": "Через сколько секунд; то же в Retry-After.",
         "provider_name": "Провайдер, который ответил ошибкой.",
         "reasons": "Почему не подошёл каждый из исполнителей.",

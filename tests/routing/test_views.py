@@ -77,6 +77,17 @@ def test_a_model_is_found_by_name(client, catalogue, name):
     assert client.get(f"/v1/models/{name}").json()["id"] == "yandexgpt/pro:rc"
 
 
+def test_an_installation_that_knows_its_address_leads_to_the_guide_on_errors(client, catalogue, settings):
+    unknown = error(client.get("/v1/models/nothing"))["metadata"]
+    settings.XROUTER_PUBLIC_URL = "https://xrouter.example"
+
+    address = error(client.get("/v1/models/nothing"))["metadata"]["docs_url"]
+
+    assert "docs_url" not in unknown
+    assert address.startswith("https://xrouter.example/")
+    assert client.get(address.removeprefix("https://xrouter.example")).status_code == 200
+
+
 @pytest.mark.parametrize("suffix", ["floor", "NITRO", "free"])
 @pytest.mark.parametrize("name", ["gigachat/pro", "yandexgpt/pro:rc", "YandexGPT:rc"])
 def test_a_name_with_a_suffix_that_chats_take_is_the_models(client, catalogue, name, suffix):
