@@ -232,7 +232,7 @@ class Schema(V1View, SpectacularJSONAPIView):
 @cache
 def _document(renderer: type[BaseRenderer]) -> bytes:
     # Kept: to make it takes a quarter of a second of CPU, and anybody may ask.
-    with translation.override("ru"):
+    with translation.override("ru"):  # Spectacular lets readers ask for another language
         return bytes(renderer().render(SchemaGenerator().get_schema(public=True)))
 
 

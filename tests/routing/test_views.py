@@ -1,5 +1,7 @@
 """``/v1`` as Django serves it: models, refusals in the envelope, what browsers ask first."""
 
+import re
+
 import pytest
 from django.db import OperationalError
 from rest_framework import exceptions as framework
@@ -86,6 +88,25 @@ def test_an_installation_that_knows_its_address_leads_to_the_guide_on_errors(cli
     assert "docs_url" not in unknown
     assert address.startswith("https://xrouter.example/")
     assert client.get(address.removeprefix("https://xrouter.example")).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/v1/models/nothing", "/v1/nothing", "/v1/key", "/v1/keys"])
+@pytest.mark.parametrize("language", ["en", "ru", "de"])
+def test_a_refusal_is_in_russian_and_says_so_whatever_is_asked_for(client, catalogue, address, language):
+    client.cookies.load({"django_language": language})
+
+    answer = client.get(address, headers={"accept-language": language})
+
+    assert re.search("[а-я]{3}", error(answer)["message"])
+    assert (answer["content-language"], answer.get("vary")) == ("ru", None)
+
+
+@pytest.mark.parametrize("address", ["/v1/models", "/v1/models/gigachat/pro", "/v1/openapi.json"])
+def test_what_is_no_refusal_claims_no_language(client, catalogue, address):
+    answer = client.get(address, headers={"accept-language": "en"})
+
+    assert (answer.status_code, answer.get("content-language")) == (200, None)
+    assert "language" not in answer.get("vary", "").lower()
 
 
 @pytest.mark.parametrize("suffix", ["floor", "NITRO", "free"])
