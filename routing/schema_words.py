@@ -186,6 +186,8 @@ FIELDS: dict[str, dict[str, str]] = {
     },
 }
 
+_ROUTE = "Кого спрашивают, в каком порядке и почему; кого не спрашивают и почему."
+
 # What the descriptions of components say, where their own words are for programmers.
 COMPONENTS = {
     "ChatRequest": "Разговор. Нужны model (или models) и одно из двух: messages или prompt.",
@@ -203,4 +205,25 @@ COMPONENTS = {
     "Error": "Ошибка, в форме OpenAI.",
     "ErrorObject": "Что случилось и что с этим делать.",
     "EmbeddingList": "Векторы в порядке текстов.",
+    "Embedding": "С encoding_format: base64 embedding — строка: числа float32, младшие байты вперёд.",
+    "ToolMessage": "Что вернула функция. Где она ничего не возвращает, content — null или пуст, но есть.",
+    "ToolCallPiece": "В первом куске вызова — id, type и имя, в следующих — только продолжение arguments.",
+    "CostParts": "₽ до округления. usage_source — кто считал токены.",
+    "Sort": "partition: model — сначала провайдеры первой модели, потом второй; none — всех моделей вместе.",
+    "MaxPrice": "₽ за 1000 токенов и за запрос. За изображения платы нет, и image ничего не меняет.",
+    "Percentiles": "Границы по перцентилям последних минут: p90 — для всех, кроме самых медленных 10 %.",
+    "Spread": "p90 — не хуже этого девять ответов из десяти.",
+    "Model": "Четыре поля модели, как у OpenAI, и наши.",
+    "Pricing": "₽ за 1000 токенов; cached_prompt и reasoning — null, если стоят столько же, сколько обычные.",
+    "Capabilities": "exact — как есть, emulated — силами XRouter, dropped — отбрасывается и называется в "
+    "x-xrouter-dropped, refused — отказ.",
+    "Parameters": "Медианы того, что просят у модели; где их мало, чтобы судить, — её обычные значения.",
+    "Statuses": "По имени провайдера.",
+    "Credits": "Деньги организации в эту минуту.",
+    "Key": "Ключ: сколько потрачено и сколько ещё можно.",
+    "ManagedKey": "Ключ, каким его видит тот, кто им управляет.",
+    "Generation": "Запись о запросе: что спросили, кто ответил, сколько это стоило и почему.",
+    "GenerationRoute": _ROUTE,
+    "Route": _ROUTE,
+    "Score": "Каждая часть — от 0 до 1; total — их сумма с весами.",
 }
