@@ -15,7 +15,7 @@ from msgspec import inspect
 Kind = inspect.Type
 
 _AT = " - at `$"  # msgspec ends its report with the path, unless the root is at fault
-_STEP = re.compile(r"\.(?P<field>\w+)|\[(?P<index>\d+)\]")
+_STEP = re.compile(r"\.(?P<field>[$\w]+)|\[(?P<index>\d+)\]")
 _UNSEEN = object()  # the path leads to a value that msgspec does not name
 
 _root = cache(inspect.type_info)
@@ -28,15 +28,18 @@ class Misfit(NamedTuple):
     said: str
 
 
-def misfit(shape: type, whole: dict[str, Any], report: msgspec.ValidationError) -> Misfit:
-    """The reader's view of msgspec's ``report`` on ``whole``, which was to be a ``shape``."""
+def misfit(shape: type, whole: Any, report: msgspec.ValidationError, *, at: str = "") -> Misfit:
+    """The reader's view of msgspec's ``report`` on ``whole``, which was to be a ``shape``.
+
+    ``at``: the path that leads to ``whole``, where it is a part.
+    """
     path = _path(str(report))
     kinds, value = _follow(path, _root(shape), whole)
     missing = _missing_field(kinds, value)
     if missing:
-        field = f"{path}.{missing}".lstrip(".")
+        field = f"{at}{path}.{missing}".lstrip(".")
         return Misfit(field, f"Нет обязательного поля {field}.")
-    field = path.lstrip(".")
+    field = f"{at}{path}".lstrip(".")
     return Misfit(field, f"Поле {field}: ожидается {_expected(kinds)}{_received(kinds, value)}.")
 
 
@@ -163,10 +166,14 @@ _ALIKE: dict[type[Kind], type] = {
 }
 
 
+def _is_literal(kind: Kind) -> bool:
+    return isinstance(kind.type if isinstance(kind, inspect.Metadata) else kind, inspect.LiteralType)
+
+
 def _received(kinds: list[Kind], value: Any) -> str:
     if value is _UNSEEN:
         return ""
-    if isinstance(value, str) and any(isinstance(k, inspect.LiteralType) for k in kinds):
+    if isinstance(value, str) and any(_is_literal(k) for k in kinds):
         return ", получено другое значение"
     alike = type(value) in {_ALIKE.get(type(kind)) for kind in kinds}
     said = _RECEIVED_ALIKE[type(value)] if alike else _RECEIVED[type(value)]

@@ -5,11 +5,16 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
 
 # What of a customer's own request id may stand in a log and a record.
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # Values of X-XRouter-Trace by which an answer is asked to explain itself.
 TRACED = {"1", "true", "route"}
+# Where the pages tell of errors, in the language of their messages.
+GUIDE = "/docs/guides/ru/errors/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,12 @@ class Call:
     echo: str = ""  # what the text is to begin with
     unheard: tuple[str, ...] = ()  # fields that mean nothing where they were sent
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def error_facts(self) -> dict[str, Any]:
+        """How an error in its answer is to look, for ``envelope``."""
+        root = settings.XROUTER_PUBLIC_URL
+        return {"string_codes": self.string_codes, "docs_url": f"{root}{GUIDE}" if root else ""}
 
 
 def call_from(headers: Mapping[str, str], address: str) -> Call:

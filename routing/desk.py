@@ -299,9 +299,9 @@ def _read(body: bytes, call: Call, read: Read, caller: Caller) -> tuple[Asked, C
 
 def refusal(exc: Exception, call: Call, provider_name: str = "") -> Reply:
     """The reply that reports ``exc``."""
-    said = envelope(exc, call.request_id, string_codes=call.string_codes, provider_name=provider_name)
+    said = envelope(exc, call.request_id, provider_name=provider_name, **call.error_facts)
     rates = rate_headers(exc.standing) if isinstance(exc, BillingError) else {}
-    headers = {**JSON, "x-request-id": call.request_id, **rates, **said.headers}
+    headers = {**JSON, "content-language": "ru", "x-request-id": call.request_id, **rates, **said.headers}
     return Reply(said.status, headers, orjson.dumps(said.body))
 
 

@@ -27,6 +27,12 @@ class Row(NamedTuple):
     retryable: bool = False  # may the same request succeed a little later?
     wait: float | None = None  # seconds to wait before that, where the exception does not know
     is_final: bool = False  # the wait, however long, is told as it is, and nobody is to sit it out
+    openai: str = ""  # the word that OpenAI has for it, where it is another one
+
+    @property
+    def word(self) -> str:
+        """What programs made for OpenAI test."""
+        return self.openai or self.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,10 @@ ENVELOPES: dict[type[BaseException], Row] = {
     accounts.ManagesOnly: Row(403, "permission_error", "management_key"),
     accounts.ManagesNothing: Row(403, "permission_error", "management_key_required"),
     accounts.TooManyChanges: Row(429, "rate_limit_error", "too_many_key_changes", retryable=True),
-    billing.InsufficientFunds: Row(402, "insufficient_quota", "insufficient_funds"),
-    billing.CapReached: Row(402, "insufficient_quota", "key_limit_reached"),
+    billing.InsufficientFunds: Row(
+        402, "insufficient_quota", "insufficient_funds", openai="insufficient_quota"
+    ),
+    billing.CapReached: Row(402, "insufficient_quota", "key_limit_reached", openai="insufficient_quota"),
     billing.TellerAway: Row(503, "api_error", "unavailable", retryable=True, wait=1),
     billing.RateLimited: Row(429, "rate_limit_error", "rate_limit_exceeded", retryable=True),
     billing.DailyQuotaReached: Row(429, "rate_limit_error", "daily_quota_reached", is_final=True),
@@ -86,20 +94,32 @@ ENVELOPES: dict[type[BaseException], Row] = {
 
 
 def envelope(
-    exc: BaseException, request_id: str, *, string_codes: bool = False, provider_name: str = ""
+    exc: BaseException,
+    request_id: str,
+    *,
+    string_codes: bool = False,
+    provider_name: str = "",
+    docs_url: str = "",
 ) -> Envelope:
     """The answer that reports ``exc``.
 
-    ``string_codes`` puts the string code where OpenAI has it; by default ``code`` is the HTTP status.
-    ``provider_name`` is the public name of the provider that was asked last, if one was.
+    ``string_codes`` puts OpenAI's word where OpenAI has it; by default ``code`` is the HTTP status.
+    ``provider_name`` is the public name of the provider that was asked last, if one was; ``docs_url`` leads
+    to what is written of errors, where that has an address.
     """
     row = row_of(exc)
-    body = error_event(exc, request_id, string_codes=string_codes, provider_name=provider_name)
+    told: Any = {"string_codes": string_codes, "provider_name": provider_name, "docs_url": docs_url}
+    body = error_event(exc, request_id, **told)
     return Envelope(row.status, body, _headers(row, _wait(exc, row)))
 
 
 def error_event(
-    exc: BaseException, request_id: str, *, string_codes: bool = False, provider_name: str = ""
+    exc: BaseException,
+    request_id: str,
+    *,
+    string_codes: bool = False,
+    provider_name: str = "",
+    docs_url: str = "",
 ) -> dict[str, Any]:
     """The same error object as an event of a stream that has already begun."""
     row = row_of(exc)
@@ -107,8 +127,8 @@ def error_event(
         "message": f"Внутренняя ошибка. Номер запроса: {request_id}." if row is INTERNAL else str(exc),
         "type": row.type,
         "param": getattr(exc, "param", None),
-        "code": row.code if string_codes else row.status,
-        "metadata": _metadata(exc, row, request_id, provider_name),
+        "code": row.word if string_codes else row.status,
+        "metadata": _metadata(exc, row, request_id, provider_name, docs_url),
     }
     return {"error": error}
 
@@ -123,12 +143,15 @@ def _cause(exc: BaseException) -> BaseException:
     return exc.failure if isinstance(exc, routing.NobodyAnswered) else exc
 
 
-def _metadata(exc: BaseException, row: Row, request_id: str, provider_name: str) -> dict[str, Any]:
+def _metadata(
+    exc: BaseException, row: Row, request_id: str, provider_name: str, docs_url: str
+) -> dict[str, Any]:
     wait = _wait(exc, row)
     return {
         "error_type": row.code,
         "retryable": _retryable(row, wait),
         "request_id": request_id,
+        **({"docs_url": docs_url} if docs_url else {}),
         **({"provider_name": provider_name} if provider_name else {}),
         **({"retry_after": wait} if wait else {}),
         **(exc.facts() if isinstance(exc, routing.RequestError | billing.BillingError) else {}),

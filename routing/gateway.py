@@ -306,6 +306,4 @@ async def _close(opening: "asyncio.Task[Flow | PromisedFlow]") -> None:
 
 def _event_of(exc: Exception, ticket: Ticket) -> dict[str, Any]:
     call = ticket.call
-    return error_event(
-        exc, call.request_id, string_codes=call.string_codes, provider_name=ticket.last_provider
-    )
+    return error_event(exc, call.request_id, provider_name=ticket.last_provider, **call.error_facts)

@@ -11,7 +11,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.forms import Form
-from django.utils import timezone, translation
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -57,11 +57,6 @@ class KeysView(V1View):
     """For management keys alone. What they change, the journal tells of them."""
 
     changes = Counts(PER_SECOND, BURST + PER_SECOND, time.monotonic)
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        # What forms say is the pages' language otherwise; the API speaks Russian to everybody.
-        with translation.override("ru"):
-            return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -23,6 +23,7 @@ from routing.models import AUTO, Endpoint, Feature, Kind, Model, Tools
 from routing.needs import SAMPLING, TEXT_FIELDS, VENDOR_FIELDS
 from routing.reading import nearest
 from routing.route import Route
+from routing.wishes import split_suffix
 
 # A rate is for 1,000,000 tokens; customers read prices for 1,000.
 PRICED_TOKENS = 1_000
@@ -101,17 +102,21 @@ def listings_of(models: QuerySet[Model]) -> list[Listing]:
 
 
 def listing(name: str, reader: Caller | None = None) -> Listing:
-    """The model that customers call ``name``: its own name or another, in any case.
+    """The model that customers call ``name``: its own name or another, in any case, with a suffix or without.
 
     Raises UnknownModel, for what ``reader`` may not see as well.
     """
+    bare, suffix = split_suffix(name)
+    found = _called(name, reader) or (_called(bare, reader) if suffix else [])
+    return found[0] if found else _unknown(bare, reader)
+
+
+def _called(name: str, reader: Caller | None) -> list[Listing]:
     if name.lower() == AUTO:
-        found = list(_auto(_listings(_shown_to(reader))))
-        return found[0] if found else _unknown(name, reader)
+        return list(_auto(_listings(_shown_to(reader))))
     # Names are short; a NUL would be refused by the database with an error of its own.
     is_name = Q(slug__iexact=name) | Q(aliases__name__iexact=name)
-    found = _listings(_shown_to(reader).filter(is_name).distinct()) if "\0" not in name else []
-    return found[0] if found else _unknown(name, reader)
+    return _listings(_shown_to(reader).filter(is_name).distinct()) if "\0" not in name else []
 
 
 def _shown_to(reader: Caller | None) -> QuerySet[Model]:

@@ -22,6 +22,7 @@ from routing.errors import BadRequest, TooManyBytes
 from routing.links import is_file, is_image
 from routing.meter import THOUGHTS
 from routing.shape import ChatRequest
+from routing.tool_schemas import functions_take_schemas
 
 MAX_BYTES = 2 * 1024 * 1024
 # In longer bodies a flaw is told by its position, or by the field of the request that it is in: looking for
@@ -64,6 +65,7 @@ def read_chat(body: bytes) -> Chat:
     checked(chat)
     if len(body) > MAX_SCHEMAS:  # a shorter one cannot have more
         _schemas_are_short(chat)
+    functions_take_schemas(chat, len(body))
     return chat
 
 

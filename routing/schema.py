@@ -161,6 +161,7 @@ class ErrorMetadata(Struct):
     error_type: str
     retryable: bool
     request_id: str
+    docs_url: str | UnsetType = UNSET
     retry_after: int | UnsetType = UNSET
     provider_name: str | UnsetType = UNSET
     reasons: list[str] | UnsetType = UNSET

@@ -167,12 +167,13 @@ FIELDS: dict[str, dict[str, str]] = {
     "ErrorObject": {
         "message": "Предложение для человека. Ваш текст в нём не повторяется.",
         "param": "Путь поля, из-за которого запрос отклонён: messages[2].content.",
-        "code": "HTTP-статус; с заголовком X-XRouter-Error-Codes: string — строковый код.",
+        "code": "HTTP-статус; с заголовком X-XRouter-Error-Codes: string — слово, как у OpenAI.",
     },
     "ErrorMetadata": {
         "error_type": "Строковый код.",
         "retryable": "Есть ли смысл повторить тот же запрос.",
         "request_id": "Тот же, что в x-request-id.",
+        "docs_url": "Страница об ошибках и повторах.",
         "retry_after": "Через сколько секунд; то же в Retry-After.",
         "provider_name": "Провайдер, который ответил ошибкой.",
         "reasons": "Почему не подошёл каждый из исполнителей.",
@@ -184,6 +185,8 @@ FIELDS: dict[str, dict[str, str]] = {
         "key_id": "Ключ, который создан раньше.",
     },
 }
+
+_ROUTE = "Кого спрашивают, в каком порядке и почему; кого не спрашивают и почему."
 
 # What the descriptions of components say, where their own words are for programmers.
 COMPONENTS = {
@@ -202,4 +205,25 @@ COMPONENTS = {
     "Error": "Ошибка, в форме OpenAI.",
     "ErrorObject": "Что случилось и что с этим делать.",
     "EmbeddingList": "Векторы в порядке текстов.",
+    "Embedding": "С encoding_format: base64 embedding — строка: числа float32, младшие байты вперёд.",
+    "ToolMessage": "Что вернула функция. Где она ничего не возвращает, content — null или пуст, но есть.",
+    "ToolCallPiece": "В первом куске вызова — id, type и имя, в следующих — только продолжение arguments.",
+    "CostParts": "₽ до округления. usage_source — кто считал токены.",
+    "Sort": "partition: model — сначала провайдеры первой модели, потом второй; none — всех моделей вместе.",
+    "MaxPrice": "₽ за 1000 токенов и за запрос. За изображения платы нет, и image ничего не меняет.",
+    "Percentiles": "Границы по перцентилям последних минут: p90 — для всех, кроме самых медленных 10 %.",
+    "Spread": "p90 — не хуже этого девять ответов из десяти.",
+    "Model": "Четыре поля модели, как у OpenAI, и наши.",
+    "Pricing": "₽ за 1000 токенов; cached_prompt и reasoning — null, если стоят столько же, сколько обычные.",
+    "Capabilities": "exact — как есть, emulated — силами XRouter, dropped — отбрасывается и называется в "
+    "x-xrouter-dropped, refused — отказ.",
+    "Parameters": "Медианы того, что просят у модели; где их мало, чтобы судить, — её обычные значения.",
+    "Statuses": "По имени провайдера.",
+    "Credits": "Деньги организации в эту минуту.",
+    "Key": "Ключ: сколько потрачено и сколько ещё можно.",
+    "ManagedKey": "Ключ, каким его видит тот, кто им управляет.",
+    "Generation": "Запись о запросе: что спросили, кто ответил, сколько это стоило и почему.",
+    "GenerationRoute": _ROUTE,
+    "Route": _ROUTE,
+    "Score": "Каждая часть — от 0 до 1; total — их сумма с весами.",
 }

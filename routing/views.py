@@ -62,7 +62,7 @@ BY_NAME = OpenApiParameter(
     "model",
     str,
     OpenApiParameter.PATH,
-    description="Имя, в том числе с `/` и `:`.",
+    description="Имя, в том числе с `/` и `:`; окончание `:floor`, `:nitro` или `:free` не мешает.",
     examples=[OpenApiExample("Модель", "gigachat/pro")],
 )
 BY_ID = OpenApiParameter(
@@ -232,7 +232,7 @@ class Schema(V1View, SpectacularJSONAPIView):
 @cache
 def _document(renderer: type[BaseRenderer]) -> bytes:
     # Kept: to make it takes a quarter of a second of CPU, and anybody may ask.
-    with translation.override("ru"):
+    with translation.override("ru"):  # Spectacular lets readers ask for another language
         return bytes(renderer().render(SchemaGenerator().get_schema(public=True)))
 
 

@@ -118,7 +118,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "xrouter.languages.PagesLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -304,6 +304,7 @@ globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("XROUTER_MAIL_FROM", default="XRouter <xrouter@localhost>")
 # Where links of letters lead, without a slash at the end. Unless set, to the host that was asked for them.
+# Errors of the API have links only if it is set.
 XROUTER_PUBLIC_URL = env.str("XROUTER_PUBLIC_URL", default="").rstrip("/")
 if XROUTER_PUBLIC_URL and not XROUTER_PUBLIC_URL.startswith(("http://", "https://")):
     raise environ.ImproperlyConfigured("XROUTER_PUBLIC_URL is an address, as «https://xrouter.example»")

@@ -291,5 +291,6 @@ def test_models_are_listed_and_found_by_name(sdk: OpenAI):
 
     assert {"gigachat/pro", "yandexgpt/pro:rc", "mts-ai/cotype-pro", "gen-t/t-pro"} <= names
     assert sdk.models.retrieve("yandexgpt/pro:rc").id == "yandexgpt/pro:rc"
+    assert sdk.models.retrieve("yandexgpt/pro:rc:floor").id == "yandexgpt/pro:rc"
     with pytest.raises(openai.NotFoundError):
         sdk.models.retrieve("nobody/knows")

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from accounts import errors as accounts
+from billing import errors as billing
 from providers import errors as providers
 from routing.envelope import ENVELOPES, INTERNAL, envelope, error_event, row_of
 from routing.errors import (
@@ -51,6 +52,14 @@ def test_the_code_is_a_string_for_those_who_ask():
     answer = envelope(UnknownModel("gpt-5", ["gigachat/pro"]), "req_1", string_codes=True)
 
     assert answer.body["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("kind", [billing.InsufficientFunds, billing.CapReached])
+def test_no_money_has_openais_word_for_those_who_ask_and_ours_beside_it(kind):
+    error = envelope(kind(), "req_1", string_codes=True).body["error"]
+
+    assert (error["code"], error["type"]) == ("insufficient_quota", "insufficient_quota")
+    assert error["metadata"]["error_type"] == row_of(kind()).code != "insufficient_quota"
 
 
 def test_an_unknown_model_is_told_with_its_neighbours():
@@ -172,7 +181,8 @@ def test_a_refused_key_is_asked_for_again():
 def test_a_stream_reports_the_same_error_as_an_answer():
     exc = providers.Truncated()
 
-    assert error_event(exc, "req_1") == envelope(exc, "req_1").body
+    told = {"string_codes": True, "provider_name": "GigaChat", "docs_url": "https://xrouter.example/"}
+    assert error_event(exc, "req_1", **told) == envelope(exc, "req_1", **told).body
 
 
 @pytest.mark.parametrize("exc", [BadRequest(), NoRoute(), UnknownModel("x" * 10_000), RuntimeError()])

@@ -140,7 +140,7 @@ def test_the_choice_is_listed_with_what_its_models_have_together():
     make_endpoint(make_model("a/c", max_output=9_000, **seeing), make_provider(), features=[Feature.VISION])
     make_endpoint(make_model("a/unmarked", context_length=10**6), make_provider(adapter="gigachat"))
 
-    shown = ModelSerializer(listing("XRouter/Auto")).data
+    shown = ModelSerializer(listing("XRouter/Auto:floor")).data
 
     assert (shown["id"], shown["object"], shown["provider"], shown["owned_by"]) == (
         *("xrouter/auto", "model"),

@@ -109,6 +109,14 @@ def test_the_schema_is_in_russian_whoever_asks_first(client):
     assert client.get("/v1/openapi.json").json() == asked_in_english
 
 
+def test_components_are_described_in_russian(schema):
+    described = {name: each.get("description", "") for name, each in schema["components"]["schemas"].items()}
+
+    # What is chosen from is listed by itself.
+    words = {name: said for name, said in described.items() if said and not name.endswith("Enum")}
+    assert [name for name, said in words.items() if not re.search("[а-я]{3}", said)] == []
+
+
 def test_every_reference_leads_somewhere(schema):
     known = {f"#/components/{kind}/{name}" for kind, all_ in schema["components"].items() for name in all_}
 

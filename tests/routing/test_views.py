@@ -1,5 +1,7 @@
 """``/v1`` as Django serves it: models, refusals in the envelope, what browsers ask first."""
 
+import re
+
 import pytest
 from django.db import OperationalError
 from rest_framework import exceptions as framework
@@ -75,6 +77,56 @@ def test_the_list_is_filtered(client, catalogue, query, ids):
 )
 def test_a_model_is_found_by_name(client, catalogue, name):
     assert client.get(f"/v1/models/{name}").json()["id"] == "yandexgpt/pro:rc"
+
+
+def test_an_installation_that_knows_its_address_leads_to_the_guide_on_errors(client, catalogue, settings):
+    unknown = error(client.get("/v1/models/nothing"))["metadata"]
+    settings.XROUTER_PUBLIC_URL = "https://xrouter.example"
+
+    address = error(client.get("/v1/models/nothing"))["metadata"]["docs_url"]
+
+    assert "docs_url" not in unknown
+    assert address.startswith("https://xrouter.example/")
+    assert client.get(address.removeprefix("https://xrouter.example")).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/v1/models/nothing", "/v1/nothing", "/v1/key", "/v1/keys"])
+@pytest.mark.parametrize("language", ["en", "ru", "de"])
+def test_a_refusal_is_in_russian_and_says_so_whatever_is_asked_for(client, catalogue, address, language):
+    client.cookies.load({"django_language": language})
+
+    answer = client.get(address, headers={"accept-language": language})
+
+    assert re.search("[а-я]{3}", error(answer)["message"])
+    assert (answer["content-language"], answer.get("vary")) == ("ru", None)
+
+
+@pytest.mark.parametrize("address", ["/v1/models", "/v1/models/gigachat/pro", "/v1/openapi.json"])
+def test_what_is_no_refusal_claims_no_language(client, catalogue, address):
+    answer = client.get(address, headers={"accept-language": "en"})
+
+    assert (answer.status_code, answer.get("content-language")) == (200, None)
+    assert "language" not in answer.get("vary", "").lower()
+
+
+@pytest.mark.parametrize("suffix", ["floor", "NITRO", "free"])
+@pytest.mark.parametrize("name", ["gigachat/pro", "yandexgpt/pro:rc", "YandexGPT:rc"])
+def test_a_name_with_a_suffix_that_chats_take_is_the_models(client, catalogue, name, suffix):
+    asked = [f"/v1/models/{{}}{below}" for below in ("", "/capabilities")] + ["/v1/parameters/{}"]
+
+    for address in asked:
+        plain, longer = (client.get(address.format(each)) for each in (name, f"{name}:{suffix}"))
+
+        assert (longer.status_code, longer.json()) == (200, plain.json())
+
+
+@pytest.mark.parametrize(
+    "name", ["gigachat/pro:online", "gigachat/pro:floor:nitro", "gigachat/prr:floor", ":free"]
+)
+def test_a_suffix_that_is_none_does_not_make_a_model(client, catalogue, name):
+    answer = client.get(f"/v1/models/{name}")
+
+    assert (answer.status_code, error(answer)["metadata"]["error_type"]) == (404, "model_not_found")
 
 
 def test_an_unknown_model_is_answered_with_the_nearest_names(client, catalogue):
