@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -43,7 +43,20 @@ def _in_our_language() -> Iterator[None]:
     translation.deactivate()
 
 
-def _empty_the_database(_: TransactionTestCase) -> None:
+@pytest.fixture(scope="module")
+def lasting(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Makes rows once for all tests of a module. Each changes them in a transaction; none of them commits."""
+
+    def make(rows: Callable[[], None]) -> None:
+        with django_db_blocker.unblock():
+            rows()
+
+    yield make
+    with django_db_blocker.unblock():
+        _empty_the_database(None)
+
+
+def _empty_the_database(_: TransactionTestCase | None) -> None:
     """After a test that commits. The accounts that a migration opens are open again.
 
     Django's ``flush`` takes ten times as long: TRUNCATE makes new files for every table, and what lasts is

@@ -1,5 +1,7 @@
 """The test database for code that connects by itself, beside Django."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -8,12 +10,32 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 NAMES = ("dbname", "user", "password", "host", "port")
+# Milliseconds. Of threads that wait in a row for one lock the last waits for all the others, and on a busy
+# machine each of them for the processor.
+PATIENCE = "-c lock_timeout=60000 -c statement_timeout=60000"
 
 
 def dsn() -> str:
     """The test database as libpq takes it."""
     parameters = connection.get_connection_params()
     return make_conninfo(**{name: parameters[name] for name in NAMES if parameters.get(name)})
+
+
+@contextmanager
+def own_connection() -> Iterator[None]:
+    """Around what a test's thread runs: Django's connection there is patient, and closed in the end.
+
+    It stays patient when what is tested closes it and makes another.
+    """
+    given = connection.settings_dict
+    options = {**given["OPTIONS"], "options": f"{given['OPTIONS']['options']} {PATIENCE}"}
+    connection.close()  # one that was made before is not
+    connection.settings_dict = {**given, "OPTIONS": options}
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict = given
 
 
 def rows(query: str, *args: Any) -> list[dict[str, Any]]:

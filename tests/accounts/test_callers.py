@@ -136,7 +136,7 @@ def test_many_threads_cause_one_query(source: Source, key: Key) -> None:
     source.meanwhile = lambda: threading.Event().wait(0.05)
 
     def ask(_: int) -> Caller:
-        together.wait(5)
+        together.wait(30)
         return known.look_up(key.plaintext)
 
     with ThreadPoolExecutor(20) as pool:
@@ -231,15 +231,15 @@ def test_forgetting_waits_for_no_query(source: Source, key: Key) -> None:
 
     def slow() -> None:
         is_reading.set()
-        may_end.wait(5)
+        may_end.wait(60)
 
     source.meanwhile = slow
     with ThreadPoolExecutor(2) as pool:
         reading = pool.submit(known.look_up, key.plaintext)
-        is_reading.wait(5)
-        pool.submit(known.forget, key.prefix).result(timeout=2)
+        is_reading.wait(30)
+        pool.submit(known.forget, key.prefix).result(timeout=30)
         may_end.set()
-        reading.result(timeout=5)
+        reading.result(timeout=30)
 
     assert known.remembered(key.plaintext) is None
 

@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection
 from django.db.models import Sum
 from django.test import Client as Browser
 from django.urls import reverse
@@ -25,6 +24,7 @@ from tests.builders import (
     open_our_accounts,
     operators_browser,
 )
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db
 
@@ -159,11 +159,9 @@ def test_who_may_add_payments_needs_no_other_right():
 def test_ten_clicks_at_once_credit_a_payment_once(operator):
     client = make_client()
 
+    @own_connection()
     def click(_: int) -> int:
-        try:
-            return pay(another_window(operator), client).status_code
-        finally:
-            connection.close()
+        return pay(another_window(operator), client).status_code
 
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(click, range(10)))
@@ -297,14 +295,12 @@ def test_corrections_and_traffic_lose_nothing_of_each_other(operator):
 
     window = another_window(operator)
 
+    @own_connection()
     def correct_and_ask(form: dict) -> None:
-        try:
-            window.post(address, form)
-            for generation in (uuid4(), uuid4()):
-                ledger.place_hold(Ask(generation, key.client_id, key.pk, roubles("2"), 0, 60))
-                ledger.settle(_record(generation, key))
-        finally:
-            connection.close()
+        window.post(address, form)
+        for generation in (uuid4(), uuid4()):
+            ledger.place_hold(Ask(generation, key.client_id, key.pk, roubles("2"), 0, 60))
+            ledger.settle(_record(generation, key))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(correct_and_ask, forms))
@@ -394,11 +390,9 @@ def test_refunds_at_once_give_back_no_more_than_was_charged(operator, generation
     forms = [{**filled(operator, refund_of(generation), amount="1"), "step": "move"} for _ in range(6)]
     window = another_window(operator)
 
+    @own_connection()
     def click(form: dict) -> None:
-        try:
-            window.post(refund_of(generation), form)
-        finally:
-            connection.close()
+        window.post(refund_of(generation), form)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(click, forms))

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +15,7 @@ from billing import ledger
 from billing.models import Account, Payment, PromoBatch, PromoCode, Proposal, ProposalState
 from billing.money import as_roubles, roubles
 from tests.builders import cells, clerks_browser, make_client, make_generation, operators_browser
-from tests.database import somebody_waits
+from tests.database import own_connection, somebody_waits
 from tests.e2e.installation import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -317,11 +317,9 @@ def test_two_edits_at_once_multiply_nothing_and_a_note_leaves_the_raise_to_who_r
     rights = ("view_promocode", "change_promocode")
     first, dear, noting = operators_browser(), clerks_browser(*rights), clerks_browser(*rights)
 
+    @own_connection()
     def edit(browser: Browser, typed: dict[str, str]) -> int:
-        try:
-            return edit_code(browser, promo, is_enabled="on", **typed).status_code
-        finally:
-            connection.close()
+        return edit_code(browser, promo, is_enabled="on", **typed).status_code
 
     with ThreadPoolExecutor(2) as later:
         with transaction.atomic():

@@ -23,6 +23,7 @@ from billing.pricing import Price, cost_of
 from billing.snapshot import alone, one_snapshot
 from tests.books import full_books, make_hold, make_record, spend
 from tests.builders import make_client, make_key
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -219,11 +220,9 @@ def test_all_is_seen_as_it_was_at_one_moment():
     assert audit()["clean"]
 
 
+@own_connection()
 def _in_another_connection(key) -> None:
-    try:
-        spend(key)
-    finally:
-        connection.close()
+    spend(key)
 
 
 def test_history_before_the_day_that_was_asked_for_is_left_out():
@@ -384,11 +383,9 @@ def test_two_at_once_are_one():
     assert watch() is not None
 
 
+@own_connection()
 def _watch_elsewhere() -> Audit | None:
-    try:
-        return watch()
-    finally:
-        connection.close()
+    return watch()
 
 
 def test_what_was_just_audited_is_not_audited_again():

@@ -33,7 +33,7 @@ from billing.holds import Ask
 from billing.models import Account, Cap, Generation, Hold, KeyDay, Transfer, TransferCode
 from billing.pricing import Price, cost_of
 from tests.builders import make_client, make_key, open_our_accounts
-from tests.database import dsn, rows, somebody_waits
+from tests.database import dsn, own_connection, rows, somebody_waits
 from tests.e2e.installation import wait_until
 
 AMOUNTS = st.integers(1, 1_000)
@@ -305,13 +305,11 @@ class Desk:
     spent: Counter[int] = field(default_factory=Counter)
     unsure: int = 0  # calls whose outcome was lost with the connection
 
+    @own_connection()
     def work(self, steps: int) -> "Desk":
         dice = random.Random(self.seed)
-        try:
-            for _ in range(steps):
-                self._attempt(dice)
-        finally:
-            connection.close()
+        for _ in range(steps):
+            self._attempt(dice)
         return self
 
     def _attempt(self, dice: random.Random) -> None:
@@ -446,13 +444,12 @@ def test_requests_at_once_spend_no_rouble_twice(amount):
     client = make_client(balance="0.001")
     key = make_key(client)[0]
 
+    @own_connection()
     def enter(_: int) -> bool:
         try:
             ledger.place_hold(ask(client.pk, key.pk, amount, amount))
         except InsufficientFunds:
             return False
-        finally:
-            connection.close()
         return True
 
     with ThreadPoolExecutor(8) as pool:
@@ -468,6 +465,7 @@ def test_a_keys_cap_holds_however_many_ask_at_once():
     key = make_key(client)[0]
     Cap.objects.create(key=key, amount=1_000)
 
+    @own_connection()
     def spend(_: int) -> int:
         asked = ask(client.pk, key.pk, 150, 150)
         try:
@@ -475,8 +473,6 @@ def test_a_keys_cap_holds_however_many_ask_at_once():
             ledger.settle(record(asked, 130))
         except CapReached:
             return 0
-        finally:
-            connection.close()
         return 130
 
     with ThreadPoolExecutor(8) as pool:
@@ -493,13 +489,12 @@ def test_a_cap_is_judged_after_whoever_came_before():
     Cap.objects.create(key=key, amount=1_000)
     first, second = (ask(client.pk, key.pk, 800, 800) for _ in range(2))
 
+    @own_connection()
     def enter() -> bool:
         try:
             ledger.place_hold(second)
         except CapReached:
             return False
-        finally:
-            connection.close()
         return True
 
     with psycopg.connect(dsn()) as earlier, ThreadPoolExecutor(1) as pool:
@@ -517,11 +512,9 @@ def test_a_settlement_told_by_many_at_once_charges_once():
     asked = ask(client.pk, make_key(client)[0].pk, 500, 500)
     ledger.place_hold(asked)
 
+    @own_connection()
     def tell(_: int) -> None:
-        try:
-            ledger.settle(record(asked, 300))
-        finally:
-            connection.close()
+        ledger.settle(record(asked, 300))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(tell, range(16)))
@@ -537,11 +530,9 @@ def test_two_reapers_at_once_give_back_once():
     for _ in range(10):
         ledger.place_hold(ask(client.pk, key.pk, 50, 50, shift=uuid4()))
 
+    @own_connection()
     def reap(_: int) -> int:
-        try:
-            return ledger.reap()
-        finally:
-            connection.close()
+        return ledger.reap()
 
     with ThreadPoolExecutor(4) as pool:
         reaped = sum(pool.map(reap, range(4)))

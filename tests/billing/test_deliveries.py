@@ -20,6 +20,7 @@ from billing.money import roubles
 from billing.telling import tell
 from tests.billing.test_outside import receiver  # noqa: F401 - a fixture
 from tests.builders import alice, make_client, make_key, make_user, romashka
+from tests.database import own_connection
 from tests.e2e.installation import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -143,11 +144,9 @@ def test_who_takes_it_at_once_is_noted_while_another_one_thinks(home, receiver):
     assert Delivery.objects.filter(error__gt="", next_at__gt=Now()).count() == 1
 
 
+@own_connection()
 def _send_and_hang_up() -> None:
-    try:
-        send_due()
-    finally:
-        connection.close()
+    send_due()
 
 
 def test_a_receiver_that_fails_holds_up_no_other(home, receiver):  # noqa: F811

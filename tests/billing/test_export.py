@@ -5,7 +5,6 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from billing.models import Generation, KeyDay
 from billing.money import roubles
 from tests.books import full_books, open_our_accounts, spend
 from tests.builders import make_client, make_generation, make_key
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,8 +144,6 @@ def test_what_is_settled_meanwhile_is_not_in_it(key):
     assert len(export()) == 4
 
 
+@own_connection()
 def _spend_elsewhere(key) -> None:
-    try:
-        spend(key)
-    finally:
-        connection.close()
+    spend(key)

@@ -5,7 +5,7 @@ from datetime import date
 from threading import Barrier
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -16,6 +16,7 @@ from billing.incoming_invoices import BankPaper
 from billing.models import Event, Invoice, InvoiceStep, Payment, Proposal
 from billing.money import as_roubles, roubles
 from tests.builders import alice, clerks_browser, eve, make_client, make_user, open_our_accounts, romashka
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db
 
@@ -249,6 +250,7 @@ def test_two_operators_at_once_credit_one_payment():
     owner = make_client()
     invoice, operators, together = asked(owner), [operator(), operator()], Barrier(4)
 
+    @own_connection()
     def confirm(number: int) -> str:
         together.wait(10)
         try:
@@ -256,8 +258,6 @@ def test_two_operators_at_once_credit_one_payment():
             return incoming_invoices.confirm(invoice.pk, paper, operators[number % 2]).state
         except BillingError as exc:
             return type(exc).__name__
-        finally:
-            connection.close()
 
     with ThreadPoolExecutor(4) as pool:
         outcomes = sorted(pool.map(confirm, range(4)))

@@ -14,6 +14,7 @@ from billing.errors import CauseReused
 from billing.models import Account, AccountKind, Transfer, TransferCode
 from billing.money import roubles
 from tests.builders import make_client
+from tests.database import own_connection
 
 
 @pytest.mark.django_db
@@ -90,11 +91,9 @@ def test_a_payment_that_is_told_ten_times_at_once_is_credited_once():
     client = make_client()
     cause = f"payment {uuid4()}"
 
+    @own_connection()
     def tell(_: int) -> None:
-        try:
-            ledger.top_up(client, roubles("10"), cause=cause)
-        finally:
-            connection.close()
+        ledger.top_up(client, roubles("10"), cause=cause)
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(tell, range(10)))
@@ -106,11 +105,9 @@ def test_a_payment_that_is_told_ten_times_at_once_is_credited_once():
 def test_payments_at_the_same_time_are_all_credited():
     clients = [make_client(), make_client()]
 
+    @own_connection()
     def pay(number: int) -> None:
-        try:
-            ledger.top_up(clients[number % 2], roubles("1"), cause=f"payment {number}")
-        finally:
-            connection.close()
+        ledger.top_up(clients[number % 2], roubles("1"), cause=f"payment {number}")
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(pay, range(40)))

@@ -2,7 +2,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Client
@@ -12,6 +11,7 @@ from billing.models import PromoCode, PromoTry
 from billing.money import roubles
 from billing.promo import TRIES, try_code
 from tests.builders import make_client, make_user
+from tests.database import own_connection
 
 HUNDRED = roubles("100")
 
@@ -19,13 +19,12 @@ HUNDRED = roubles("100")
 def at_once(task, rows: list) -> list[bool]:
     """Whether ``task`` was carried out for each of ``rows``, all at the same time."""
 
+    @own_connection()
     def attempt(row) -> bool:
         try:
             task(row)
         except BillingError:
             return False
-        finally:
-            connection.close()
         return True
 
     with ThreadPoolExecutor(len(rows)) as pool:

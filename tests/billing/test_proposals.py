@@ -6,7 +6,7 @@ from threading import Barrier
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import Client, User
@@ -26,6 +26,7 @@ from billing.models import (
 from billing.money import as_roubles, roubles
 from billing.tasks import expire_proposals
 from tests.builders import make_client, make_generation, make_user, open_our_accounts
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db
 
@@ -395,14 +396,13 @@ def at_once(count: int, act) -> list:
     """What ``act(number)`` returns or raises, in as many threads that start together."""
     start = Barrier(count)
 
+    @own_connection()
     def run(number: int):
         try:
             start.wait()
             return act(number)
         except BillingError as exc:
             return type(exc)
-        finally:
-            connection.close()
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(run, range(count)))

@@ -12,6 +12,7 @@ from billing.models import Generation, SamplingMedian
 from billing.sampling import CLIENTS, REQUESTS, work_out_medians
 from billing.tasks import work_out_medians as task
 from tests.builders import make_client, make_generation
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db
 
@@ -137,11 +138,9 @@ def test_only_the_index_is_read():
 def test_twice_at_once_is_once():
     ask(0.1, 0.2, 0.3, 0.4, 0.5)
 
+    @own_connection()
     def run(_: int) -> None:
-        try:
-            task()
-        finally:
-            connection.close()
+        task()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, range(8)))

@@ -11,6 +11,7 @@ from billing.models import Account, Audit, Generation, GenerationStatus, Hold
 from billing.tasks import audit_ledger, reap_holds, send_alerts
 from tests.books import make_hold, open_our_accounts
 from tests.builders import make_client, make_key, romashka
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,11 +23,9 @@ def key():
 
 
 def twice_at_once(task) -> None:
+    @own_connection()
     def run(_: int) -> None:
-        try:
-            task()
-        finally:
-            connection.close()
+        task()
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, range(2)))

@@ -23,6 +23,7 @@ from billing.usage import KEPT, count_anew, count_marked, mark_all, marked, sum_
 from billing.usage_audit import usage_audit
 from tests.books import full_books, make_hold, make_record, spend
 from tests.builders import make_client, make_generation, make_key, open_our_accounts
+from tests.database import own_connection
 
 pytestmark = pytest.mark.django_db
 
@@ -324,11 +325,9 @@ def test_beats_at_once_do_no_harm():
     for hours in range(6):
         make_generation(created_at=NOON + timedelta(hours=hours))
 
+    @own_connection()
     def run(_: int) -> None:
-        try:
-            sum_up_usage()
-        finally:
-            connection.close()
+        sum_up_usage()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, range(8)))
@@ -345,13 +344,12 @@ def test_a_run_that_is_killed_is_taken_up_by_the_next():
     make_generation(created_at=NOON)
     failures: list[Exception] = []
 
+    @own_connection()
     def run() -> None:
         try:
             sum_up()
         except OperationalError as exc:
             failures.append(exc)
-        finally:
-            connection.close()
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE billing_usagehour IN EXCLUSIVE MODE")

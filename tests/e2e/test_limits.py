@@ -17,7 +17,7 @@ from tests.e2e.installation import Installation, Server, wait_until
 from tests.e2e.market import Client, new_client
 from tests.e2e.talk import Heard, Line, ask, at_once, call, chat
 
-MODEL = "solo/openai"
+MODEL = "slow/openai"
 SLOW = chat("slow/openai", "[[ttft_ms=1500]]Подумай")
 LATE = chat("slow/openai", "[[ttft_ms=30000]]Подумай", stream=True)
 # As the plan has it, not as tests like it.
@@ -219,7 +219,9 @@ async def test_a_limit_of_one_holds_through_hundreds_who_leave(installation: Ins
 def test_a_provider_that_is_late_keeps_no_slot(installation: Installation, workers: Server):
     client = new_client(installation, concurrent_requests=20)
 
-    statuses = at_once(20, lambda _: question(workers, client.key, "[[fault=slow_first.ms=9000]]").status)
+    late = chat("solo/openai", "[[fault=slow_first.ms=9000]]")
+
+    statuses = at_once(20, lambda _: ask(workers, client.key, late).status)
 
     assert set(statuses) == {504}
     assert wait_until(lambda: client.slots() == 0, SOON)

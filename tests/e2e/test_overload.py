@@ -13,7 +13,7 @@ from tests.e2e.installation import Installation, Server, wait_until
 from tests.e2e.market import Client, new_client
 from tests.e2e.talk import Heard, ask, chat
 
-MODEL = "solo/openai"
+MODEL = "slow/openai"
 QUESTION = chat(MODEL, "Привет")
 LINES = 16
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -32,7 +32,7 @@ from tests.builders import (
     make_tariff,
     operators_browser,
 )
-from tests.database import somebody_waits
+from tests.database import own_connection, somebody_waits
 from tests.e2e.installation import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -115,12 +115,10 @@ def test_of_two_prices_for_one_moment_at_once_the_second_one_is_told_of_the_firs
     pages = {page("model_price", model.pk): "step", reverse("admin:billing_rate_add"): "_save"}
     first, others = operators_browser(), [clerks_browser("view_model", "add_rate") for _ in pages]
 
+    @own_connection()
     def save(browser: Browser, address: str) -> str:
         form = {**PRICE, **starts, "tariff": model.tariff_id, pages[address]: "save"}
-        try:
-            return browser.post(address, form).content.decode()
-        finally:
-            connection.close()
+        return browser.post(address, form).content.decode()
 
     with ThreadPoolExecutor(2) as second:
         with transaction.atomic():

@@ -93,14 +93,21 @@ GIVEN = [Switch, Invitation]
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 
 
-@pytest.fixture
-def operator(db) -> Browser:
-    return operators_browser()
+@pytest.fixture(scope="module")
+def rows(lasting) -> None:
+    lasting(one_of_everything)
 
 
 @pytest.fixture
-def rows(operator) -> None:
+def operator(rows, db) -> Browser:
+    browser = Browser()
+    browser.force_login(User.objects.get(is_superuser=True))
+    return browser
+
+
+def one_of_everything() -> None:
     """One row of everything at least."""
+    operators_browser()
     alice()
     client = make_client(balance="10")
     api_key, _ = make_key(client)
@@ -225,7 +232,7 @@ def test_money_is_shown_in_roubles(operator, rows):
     assert "1,50" in operator.get(page(Generation, "changelist")).content.decode()
 
 
-def test_nobody_but_staff_sees_the_desk(rows):
+def test_nobody_but_staff_sees_the_desk(rows, db):
     browser = Browser()
     browser.force_login(alice())
 
