@@ -482,6 +482,20 @@ def test_thoughts_alone_are_paid_for_where_they_were_cut(reason, stop, cost):
     assert whole.record().usage_source == stream.record().usage_source == "provider"
 
 
+def test_the_parts_of_a_cost_that_is_not_charged_are_nothing():
+    asked = ticket()
+    answered(asked)
+    emitter = Emitter(asked.head(), include_usage=True)
+    emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
+    emitter.feed({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": USAGE})
+
+    asked.streamed(emitter)
+
+    bill = asked.bill()
+    parts = [part for name, part in bill["cost_details"].items() if name.endswith("_cost") and part]
+    assert (bill["total_tokens"], bill["cost"], parts) == (USAGE["total_tokens"], 0, [])
+
+
 def test_of_a_stream_that_ends_in_its_thoughts_only_who_leaves_pays():
     broken, left = ticket(), ticket()
     for asked, exc in ((broken, Broken()), (left, CancelledError())):
