@@ -22,7 +22,7 @@ from routing.emitter import Emitter, characters_of, thoughts_of, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import RequestError
 from routing.meter import is_due, is_over, is_plausible, tokens_of
-from routing.needs import sampling_of
+from routing.needs import SAMPLING, sampling_of
 from routing.policy import Decision, Question
 from routing.promised.promise import Promise
 from routing.quote import Quote
@@ -104,7 +104,9 @@ class Ticket:
     @property
     def sampling(self) -> Mapping[str, float]:
         """How the answer is to be drawn, for the record."""
-        return sampling_of(self.chat, self.dropped)
+        # Of what was dropped nothing is told that changes nothing, so the route is asked.
+        lost = [name for name in SAMPLING if self.route and self.route.lacks(name)]
+        return sampling_of(self.chat, lost)
 
     @property
     def wants_usage(self) -> bool:

@@ -445,11 +445,13 @@ def test_the_usage_of_a_stream_may_be_asked_for_in_two_ways(asked, wants):
 def test_how_the_answer_was_to_be_drawn_is_recorded_as_far_as_the_vendor_was_told():
     giga = ticket(route(NOBODY, adapter="gigachat"), temperature=0.5, top_p=0.9)
     yandex = ticket(route(NOBODY, adapter="yandexgpt"), temperature=0.5, top_p=0.9, store=True)
-    for each in (giga, yandex):
+    ordinary = ticket(route(NOBODY, adapter="yandexgpt"), top_p=1)
+    all_ = (giga, yandex, ordinary)
+    for each in all_:
         answered(each)
 
-    kept = [(r.temperature, r.top_p, r.repetition_penalty) for r in (giga.record(), yandex.record())]
-    assert kept == [(0.5, 0.9, None), (0.5, None, None)]
+    kept = [(r.temperature, r.top_p, r.repetition_penalty) for r in (each.record() for each in all_)]
+    assert kept == [(0.5, 0.9, None), (0.5, None, None), (None, None, None)]
     assert yandex.dropped == ["top_p", "store"]
 
 
