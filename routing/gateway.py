@@ -13,7 +13,7 @@ from typing import Any
 from accounts.callers import Caller
 from monitoring.logs import report_bug
 from providers.adapters.base import Adapter
-from providers.errors import ContextTooLong, Rejected, TimedOut, UpstreamError
+from providers.errors import Broken, ContextTooLong, Rejected, TimedOut, UpstreamError
 from providers.transports.aio import Transport
 from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
@@ -21,11 +21,11 @@ from routing.admission import Admission
 from routing.allowed import with_allowed_only
 from routing.attempts import Attempts
 from routing.call import Call
-from routing.emitter import WAITING, Emitter
+from routing.emitter import WAITING, Emitter, characters_of, thoughts_of
 from routing.envelope import error_event
 from routing.errors import NoRoute, RequestError
 from routing.flow import Flow
-from routing.meter import measure
+from routing.meter import is_due, measure
 from routing.planner import Planner
 from routing.policy import decide
 from routing.promised.flow import PromisedFlow
@@ -210,6 +210,8 @@ class Gateway:
         if response.status != 200:
             raise adapter.failure(response)
         completion = adapter.chat_completion(response)
+        if _is_in_vain(completion, chat):
+            raise Broken(detail="thoughts without a word")
         stops = _own_stops(adapter, attempt.route, chat)
         return cut_completion(completion, stops) if stops else completion
 
@@ -282,6 +284,16 @@ def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
                 "detail": getattr(exc, "detail", ""),
             },
         )
+
+
+def _is_in_vain(completion: Completion, chat: Chat) -> bool:
+    """Whether the model has thought and ended by itself: another one may find the word."""
+    said = [choice["message"] for choice in completion["choices"]]
+    thoughts = sum(map(thoughts_of, said))
+    if not thoughts:
+        return False
+    produced, reason = sum(map(characters_of, said)), completion["choices"][0]["finish_reason"]
+    return not is_due(produced, thoughts, reason, has_stops=bool(chat.get("stop")))
 
 
 def _own_stops(adapter: Adapter, route: Route, chat: Chat) -> tuple[str, ...]:

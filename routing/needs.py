@@ -71,7 +71,7 @@ def needs_of(chat: Chat, size: Size) -> Needs:
     fields, unheard = [], []
     for name, value in chat.items():
         if name in VENDOR_FIELDS:
-            if not _says_no(name, value):
+            if not asks_for_nothing(name, value):
                 fields.append(name)
         elif value and name in UNHEARD:
             unheard.append(name)
@@ -89,8 +89,8 @@ def needs_of(chat: Chat, size: Size) -> Needs:
     )
 
 
-def _says_no(name: str, value: Any) -> bool:
-    """An empty object is a wish for the ordinary where NEUTRAL has it not."""
+def asks_for_nothing(name: str, value: Any) -> bool:
+    """Whether the field might as well be absent. An empty object is a wish where NEUTRAL has it not."""
     return value is None or value is False or value == [] or (name in NEUTRAL and value == NEUTRAL[name])
 
 

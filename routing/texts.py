@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from accounts.preferences import Preferences
 from providers.wire import Chat, Support
 from routing.errors import BadRequest
+from routing.needs import asks_for_nothing
 from routing.reading import checked, read_as
 from routing.shape import (
     MAX_BIASES,
@@ -115,7 +116,8 @@ def read_text(body: bytes) -> TextAsked:
         chat["max_tokens"] = USUAL_LIMIT
     # Looked at as in a chat, which knows the field; no vendor is told.
     checked({**chat, "best_of": asked.get("best_of")})
-    unheard = tuple([name for name, value in asked.items() if value and name in NOT_HERE])
+    extra = [(name, value) for name, value in asked.items() if value and name in NOT_HERE]
+    unheard = tuple([name for name, value in extra if not asks_for_nothing(name, value)])
     return TextAsked(chat, prompt if asked.get("echo") else "", unheard)
 
 

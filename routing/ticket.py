@@ -11,7 +11,7 @@ from billing.generations import GenerationRecord
 from billing.holds import Ask, Grant
 from billing.limits import Standing, Visit, limits_of, scopes_of
 from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
-from billing.pricing import FREE, cost_details, cost_of
+from billing.pricing import FREE, Price, cost_details, cost_of
 from providers.reasoning import hides_thoughts
 from providers.wire import Chat, Chunk, Completion
 from routing import legacy, meter
@@ -22,7 +22,7 @@ from routing.emitter import Emitter, characters_of, thoughts_of, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import RequestError
 from routing.meter import is_due, is_over, is_plausible, tokens_of
-from routing.needs import sampling_of
+from routing.needs import SAMPLING, sampling_of
 from routing.policy import Decision, Question
 from routing.promised.promise import Promise
 from routing.quote import Quote
@@ -104,7 +104,9 @@ class Ticket:
     @property
     def sampling(self) -> Mapping[str, float]:
         """How the answer is to be drawn, for the record."""
-        return sampling_of(self.chat, self.dropped)
+        # Of what was dropped nothing is told that changes nothing, so the route is asked.
+        lost = [name for name in SAMPLING if self.route and self.route.lacks(name)]
+        return sampling_of(self.chat, lost)
 
     @property
     def wants_usage(self) -> bool:
@@ -206,7 +208,7 @@ class Ticket:
         if self.usage is None or self._quote is None:
             return self.usage
         details = {
-            **cost_details(self._quote.price, self.usage),
+            **cost_details(self._price, self.usage),
             "currency": "RUB",
             "usage_source": self._usage_source,
             "upstream_inference_cost": None,
@@ -215,6 +217,11 @@ class Ticket:
             details |= {"limited_by": self.lowered_by, "max_tokens": self.longest}
         told = meter.with_parts(self.usage)
         return {**told, "cost": self.cost / MICRO_PER_ROUBLE, "cost_details": details}
+
+    @property
+    def _price(self) -> Price:
+        """What is not charged has no price: an answer without a word may have tokens all the same."""
+        return self._quote.price if self._quote and self._cost else FREE
 
     @property
     def cost(self) -> Micro:
@@ -322,8 +329,7 @@ class Ticket:
             usage_source=self._usage_source,
             cost=self._cost,
             own_cost=self._own_cost(),
-            # What is not charged has no price: an answer without a word may have tokens all the same.
-            price=self._quote.price if self._quote and self._cost else FREE,
+            price=self._price,
             **self.watch.facts(is_streamed=self.is_streamed),
             attempts=self._told_attempts(),
             dropped_fields=self.dropped,

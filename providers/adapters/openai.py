@@ -176,9 +176,8 @@ class OpenAI(Adapter):
             raise Broken(detail="a choice without a message")
         spoken = self._message(said)
         reason = finish_of(raw.get("finish_reason"), called="tool_calls" in spoken)
-        # A thinking model may use up its limit before the first word: no text then is an answer. One that
-        # stops by itself after its thoughts has given none.
-        if reason == "stop" and spoken["content"] is None and "refusal" not in spoken:
+        # Whether thoughts alone are an answer depends on what was asked, which is not known here.
+        if reason == "stop" and spoken["content"] is None and len(spoken) == 2:
             raise Broken(detail="an answer without content")
         choice = {"index": place, "message": spoken, "finish_reason": reason}
         if logprobs := logprobs_in(raw):

@@ -45,14 +45,20 @@ NUMBER = re.compile(r"\d{1,9}")
 SHORTEST_STEM, ENDING = 4, 2
 
 
+# Values and characters of the largest document that is made: twins are shared by all who try things out.
+ROOM = 200_000
+# What keywords come to that have what they cannot have; a schema may also be a part of itself by ``allOf``.
+FLAWS = (TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+
+
 class NoSchema(Exception):
-    """What is in the place of a JSON Schema is none."""
+    """What is in the place of a JSON Schema is none, or is satisfied by nothing of a bearable size."""
 
 
 def instance(schema: Any, question: str) -> Any:
     """A value that satisfies ``schema``; words and numbers come from ``question`` where they fit.
 
-    Raises NoSchema where a keyword has what it cannot have; ``properties`` and ``required`` are forgiven.
+    Raises NoSchema; ``properties`` and ``required`` that have what they cannot have are forgiven.
 
     Its cities, its numbers and what it has in quotes are used in their order. Covers what structured output
     is asked for with: types, enum, const, $ref, allOf, anyOf, oneOf, bounds and formats. A ``pattern`` is not
@@ -60,7 +66,7 @@ def instance(schema: Any, question: str) -> Any:
     """
     try:
         return _Maker(schema, question).value(schema, "", 0)
-    except (TypeError, AttributeError) as exc:
+    except FLAWS as exc:
         raise NoSchema from exc
 
 
@@ -91,6 +97,7 @@ class _Maker:
     def __init__(self, root: Any, question: str) -> None:
         self._root = root
         self._question = question
+        self._room = ROOM
         self._cities = _Found(_cities(question))
         self._numbers = _Found(_numbers(question))
         self._quoted = QUOTED.findall(question)
@@ -105,6 +112,7 @@ class _Maker:
         }
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
+        self._take(1)
         if not isinstance(schema, Mapping) or depth > HOPELESS:
             return None if depth > HOPELESS else {}
         schema = self._resolved(schema)
@@ -113,6 +121,11 @@ class _Maker:
         if schema.get("enum"):
             return self._one_of(schema["enum"])
         return self._by_type.get(self._type(schema), self._string)(schema, name, depth)
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise NoSchema
 
     def _resolved(self, schema: Schema) -> Schema:
         for _ in range(HOPELESS):
@@ -175,7 +188,9 @@ class _Maker:
             return date[0] if date else FORMATS[schema["format"]]
         text = str(self._cities.next() if CITY_NAMES.search(name) else self._words() or "двойник")
         text = text[: schema.get("maxLength", 80)]
-        return text.ljust(schema.get("minLength", 0), ".")
+        least = schema.get("minLength", 0)
+        self._take(max(least, 0))
+        return text.ljust(least, ".")
 
     def _words(self) -> str:
         if self._quoted:

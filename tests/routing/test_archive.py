@@ -162,6 +162,18 @@ def test_nothing_of_an_endpoint_is_forgotten():
     assert {f.name for kind in (Route, Upstream) for f in fields(kind)} == known
 
 
+def test_how_many_images_a_model_takes_is_kept():
+    catalogue = world(Random(1), models=10, endpoints=6).catalogue
+
+    most, later = (
+        [route.max_images for _, card in sorted(each.cards.items()) for route in card.routes]
+        for each in (catalogue, remembered(catalogue))
+    )
+
+    assert later == most
+    assert any(most)
+
+
 def test_a_catalogue_that_was_kept_before_models_had_kinds_is_of_chats():
     description = described(world(Random(1), models=3, endpoints=3).catalogue)
     for card in description["cards"]:

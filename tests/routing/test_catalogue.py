@@ -35,7 +35,7 @@ def test_a_route_knows_what_a_request_needs():
     provider = make_provider(options={"a": 1, "b": 1}, timeouts={"connect": 1.5}, ca_bundle="")
     make_credential(provider, {"api_key": "k"}, slots=7)
     make_endpoint(
-        make_model("ya/m"),
+        make_model("ya/m", max_images=4),
         provider,
         upstream_name="up",
         priority=3,
@@ -47,7 +47,7 @@ def test_a_route_knows_what_a_request_needs():
     [route] = load_catalogue(with_twins=False).find("ya/m").routes
 
     assert (route.model, route.upstream_model, route.priority, route.weight) == ("ya/m", "up", 3, 2)
-    assert route.options == {"a": 1, "b": 2}
+    assert (route.options, route.max_images) == ({"a": 1, "b": 2}, 4)
     assert "tools" in route.features
     assert route.upstream.timeouts.connect == 1.5
     assert [(login.secret, login.slots) for login in route.upstream.logins] == [({"api_key": "k"}, 7)]

@@ -259,6 +259,31 @@ async def test_when_all_fail_the_last_failure_is_told(
     assert (record.status, record.usage_source, record.tokens_prompt) == ("failed", "none", 0)
 
 
+@pytest.mark.parametrize(
+    ("said", "stop", "provider"),
+    [
+        ({"content": None}, None, "b"),
+        ({"content": ""}, [], "b"),
+        ({"content": None}, ["."], "a"),
+        ({"content": ""}, ".", "a"),
+        ({"content": "Да"}, None, "a"),
+        ({"content": None, "refusal": "Нет"}, None, "a"),
+    ],
+    ids=str,
+)
+async def test_thoughts_without_a_word_are_an_answer_where_the_customer_may_have_stopped_them(
+    two: tuple[Vendor, Vendor], said: dict[str, Any], stop: Any, provider: str
+) -> None:
+    message = {"role": "assistant", "reasoning_content": "Думаю", **said}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    two[0].script = saying(reply({**ANSWER, "choices": [choice]}))
+    async with before(*two) as house:
+        answer = await house.complete(stop=stop)
+
+    assert answer["provider"] == provider
+    assert house.book.records[0].cost > 0
+
+
 async def test_no_connection_is_tried_twice_and_then_the_next(two: tuple[Vendor, Vendor]) -> None:
     async with House(card(route(NOBODY, "a"), route(two[1].url, "b", priority=1))) as house:
         answer = await house.complete()

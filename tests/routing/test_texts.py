@@ -124,7 +124,7 @@ def test_what_only_a_chat_has_means_nothing_here(field):
     "fields",
     [
         {"store": True, "service_tier": "flex", "verbosity": "low"},
-        {"transforms": ["middle-out"], "modalities": ["text"], "plugins": [{"id": "web"}]},
+        {"transforms": ["middle-out"], "modalities": ["audio"], "plugins": [{"id": "web"}]},
         {"tools": [{"type": "function"}], "top_logprobs": 3},
     ],
     ids=str,
@@ -136,7 +136,14 @@ def test_what_only_a_chat_has_is_named_where_it_wants_something(fields):
     assert not set(fields) & set(asked.chat)
 
 
-@pytest.mark.parametrize("fields", [{"store": False}, {"verbosity": None}, {"top_logprobs": 0}], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"store": False}, {"verbosity": None}, {"top_logprobs": 0}),
+        *({"verbosity": "medium"}, {"modalities": ["text"]}),
+    ],
+    ids=str,
+)
 def test_what_only_a_chat_has_and_wants_nothing_is_not_named(fields):
     assert read(**fields) == read()
 

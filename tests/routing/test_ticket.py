@@ -445,11 +445,13 @@ def test_the_usage_of_a_stream_may_be_asked_for_in_two_ways(asked, wants):
 def test_how_the_answer_was_to_be_drawn_is_recorded_as_far_as_the_vendor_was_told():
     giga = ticket(route(NOBODY, adapter="gigachat"), temperature=0.5, top_p=0.9)
     yandex = ticket(route(NOBODY, adapter="yandexgpt"), temperature=0.5, top_p=0.9, store=True)
-    for each in (giga, yandex):
+    ordinary = ticket(route(NOBODY, adapter="yandexgpt"), top_p=1)
+    all_ = (giga, yandex, ordinary)
+    for each in all_:
         answered(each)
 
-    kept = [(r.temperature, r.top_p, r.repetition_penalty) for r in (giga.record(), yandex.record())]
-    assert kept == [(0.5, 0.9, None), (0.5, None, None)]
+    kept = [(r.temperature, r.top_p, r.repetition_penalty) for r in (each.record() for each in all_)]
+    assert kept == [(0.5, 0.9, None), (0.5, None, None), (None, None, None)]
     assert yandex.dropped == ["top_p", "store"]
 
 
@@ -480,6 +482,20 @@ def test_thoughts_alone_are_paid_for_where_they_were_cut(reason, stop, cost):
 
     assert (whole.cost, stream.cost) == (cost, cost)
     assert whole.record().usage_source == stream.record().usage_source == "provider"
+
+
+def test_the_parts_of_a_cost_that_is_not_charged_are_nothing():
+    asked = ticket()
+    answered(asked)
+    emitter = Emitter(asked.head(), include_usage=True)
+    emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
+    emitter.feed({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": USAGE})
+
+    asked.streamed(emitter)
+
+    bill = asked.bill()
+    parts = [part for name, part in bill["cost_details"].items() if name.endswith("_cost") and part]
+    assert (bill["total_tokens"], bill["cost"], parts) == (USAGE["total_tokens"], 0, [])
 
 
 def test_of_a_stream_that_ends_in_its_thoughts_only_who_leaves_pays():

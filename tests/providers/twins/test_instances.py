@@ -70,6 +70,12 @@ def test_a_hopeless_schema_ends_too():
         {"oneOf": "x"},
         {"$ref": 5},
         {"$ref": "#/$defs/x", "$defs": None},
+        {"enum": {"a": 1}},
+        {"type": "integer", "minimum": float("inf")},
+        {"allOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {"type": "string", "minLength": 10**18},
+        {"type": "array", "minItems": 10**18},
+        {"type": "array", "minItems": 1000, "items": {"type": "array", "minItems": 1000}},
     ],
     ids=str,
 )
