@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from accounts import roles
 from accounts.journal import HIDDEN, Change
@@ -117,7 +118,7 @@ def _read(field: models.Field | None, value: Any) -> str:
     if value is None or value in ("", [], {}):
         return NOTHING
     if isinstance(value, bool):
-        return str(_("да") if value else _("нет"))
+        return str(_("да") if value else pgettext("answer", "нет"))
     if field is not None and field.choices:
         return str(dict(field.flatchoices).get(value, value))
     if isinstance(field, models.DateTimeField):

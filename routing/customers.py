@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts.models import Client
 from accounts.views import PrivateView
@@ -80,11 +81,15 @@ def _facts(told: Record) -> Iterator[tuple[str, Any]]:
     yield _("Ответ HTTP"), row.http_status
     yield _("Вид ошибки"), row.error_type
     yield _("Причина окончания"), row.finish_reason
-    yield _("Потоком"), _("да") if row.streamed else _("нет")
-    yield _("Тестовая"), _("да") if row.is_test else _("нет")
+    yield _("Потоком"), _answer(row.streamed)
+    yield _("Тестовая"), _answer(row.is_test)
     yield _("Токены: запрос и ответ"), f"{row.tokens_prompt} + {row.tokens_completion}"
     yield _("Непереданные поля"), ", ".join(row.dropped_fields)
     yield _("Номер запроса"), row.request_id
     yield _("Ваш номер запроса"), row.client_request_id
     yield _("Сессия"), row.session_id
     yield _("Конечный пользователь"), row.user
+
+
+def _answer(is_so: bool) -> str:
+    return _("да") if is_so else pgettext("answer", "нет")

@@ -13,7 +13,7 @@ from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views import defaults
 from django.views.generic import TemplateView
-from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
 
 from monitoring.logs import report_bug
 from routing.errors import BadRequest
@@ -36,12 +36,11 @@ class Landing(TemplateView):
 
 # Swagger UI styles its elements one by one; scripts stay in files.
 @method_decorator(csp_update({"style-src": ["'unsafe-inline'"]}), name="dispatch")
-class Docs(SpectacularSwaggerSplitView):
+class Docs(SpectacularSwaggerView):
     """The API's reference, to be read and tried."""
 
     url_name = "openapi"
     template_name = "xrouter/docs.html"
-    title = "XRouter — API"
 
 
 @method_decorator(csp_update({"style-src": ["'unsafe-inline'"], "worker-src": ["blob:"]}), name="dispatch")
@@ -50,7 +49,6 @@ class Redoc(SpectacularRedocView):
 
     url_name = "openapi"
     template_name = "xrouter/redoc.html"
-    title = "XRouter — API"
 
 
 def guide(request: HttpRequest, language: str, name: str = guides.INDEX) -> HttpResponse:

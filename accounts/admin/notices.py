@@ -70,11 +70,9 @@ class AnnouncementAdmin(ModelAdmin):
             raise Http404
         language = "en" if request.GET.get("language") == "en" else "ru"
         back = reverse("admin:accounts_announcement_change", args=[pk])
+        told = {"announcements": [notice], "back": back, "reads": translation.get_language()}
         with translation.override(language):
-            page = TemplateResponse(
-                request, "accounts/preview.html", {"announcements": [notice], "back": back}
-            )
-            return page.render()
+            return TemplateResponse(request, "accounts/preview.html", told).render()
 
 
 class SwitchForm(forms.ModelForm):

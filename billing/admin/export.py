@@ -24,6 +24,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts.moments import to_second
 from billing.admin.log import record
@@ -52,7 +53,7 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return _("да") if value else _("нет")
+        return _("да") if value else pgettext("answer", "нет")
     if isinstance(value, int | float | Decimal):
         return format(value, "f" if isinstance(value, Decimal) else "").replace(".", ",")
     if isinstance(value, datetime):

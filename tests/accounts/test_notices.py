@@ -119,6 +119,21 @@ def test_a_draft_is_previewed_as_customers_will_see_it_and_by_nobody_else(client
     assert client.get(address).status_code == 302
 
 
+def test_a_preview_speaks_to_its_operator_in_the_language_of_the_portal():
+    draft = announce("Скоро", text_en="Soon", starts_at=None)
+    address = reverse("admin:accounts_announcement_preview", args=[draft.pk])
+    english = {"accept-language": "en"}
+
+    preview = operators_browser().get(address, {"language": "ru"}, headers=english).content.decode()
+
+    assert '<html lang="ru">' in preview
+    assert "Скоро" in preview
+    assert "Модели" in preview
+    assert '<div lang="en">' in preview
+    assert "Вернуться к объявлению" not in preview
+    assert "Как увидят клиенты" not in preview
+
+
 def test_pages_stay_up_while_the_table_cannot_be_read(client, caplog):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE accounts_announcement RENAME COLUMN starts_at TO gone")

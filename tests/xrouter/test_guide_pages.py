@@ -136,6 +136,7 @@ def test_they_are_told_of_every_guide_and_of_nothing_that_is_not_there(client, d
     assert {path.removesuffix(".md") + "/" for path in paths if path.endswith(".md")} == set(ADDRESSES)
     assert "/v1/openapi.json" in paths
     assert "- Base URL: http://testserver/v1" in text
+    assert "made in the dashboard, http://testserver/dashboard/" in text
     assert {client.get(path).status_code for path in paths} == {200}
 
 

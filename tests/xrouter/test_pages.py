@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page
 
+from accounts import roles
 from accounts.models import User
 from billing import ledger
 from billing.holds import Ask
@@ -15,12 +16,15 @@ from billing.money import roubles
 from billing.usage import sum_up
 from routing.bootstrap import read_catalogue
 from routing.reading import read_chat
-from tests.browsing import chromium
+from tests.browsing import chromium, portal
 from tests.builders import (
     alice,
     make_client,
+    make_endpoint,
     make_generation,
     make_key,
+    make_model,
+    make_provider,
     make_user,
     operators_browser,
     romashka,
@@ -164,7 +168,8 @@ def test_english_pages_are_english_throughout(client, db):
     ledger.top_up(owner, 2, cause="payment 1")
     ledger.place_hold(Ask(uuid4(), owner.pk, key.pk, 1, 1, 60))
     english = {"accept-language": "en"}
-    public = [client.get(path, headers=english) for path in ("/", "/login/", "/nothing")]
+    frames = ("/docs/", "/docs/redoc/")  # the references themselves are drawn by scripts
+    public = [client.get(path, headers=english) for path in ("/", "/login/", "/nothing", *frames)]
     wrong = client.post("/login/", {"username": "a@b.example", "password": "x"}, headers=english)
     client.force_login(person)
     refused = client.post(f"/dashboard/{owner.pk}/promo/", {"code": "x"}, headers=english, follow=True)
@@ -177,6 +182,30 @@ def test_english_pages_are_english_throughout(client, db):
 
     for answer in (*public, wrong, *private):
         assert not CYRILLIC.findall(answer.content.decode().replace("Русский", ""))
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/docs/redoc/"])
+def test_an_english_frame_says_that_the_reference_is_in_russian(client, path):
+    russian, english = (
+        client.get(path, headers={"accept-language": language}).content.decode() for language in ("ru", "en")
+    )
+
+    assert '<html lang="en">' in english
+    assert '<main id="' in english and 'lang="ru"' in english
+    assert "are in Russian" in english
+    assert "на русском" not in russian
+
+
+def test_what_a_request_was_not_is_answered_by_no(client, db):
+    person = make_user("ann@acme.example")
+    owner = make_client("Acme")
+    owner.members.add(person)
+    client.force_login(person)
+    page = f"/dashboard/{owner.pk}/usage/generations/{make_generation(owner).pk}/"
+
+    english = client.get(page, headers={"accept-language": "en"}).content.decode()
+
+    assert re.search(r"Streaming</th>\s*<td[^>]*>no</td>", english)
 
 
 # --- In a real browser -------------------------------------------------------------------------------
@@ -251,6 +280,21 @@ def test_no_page_is_wider_than_a_phone(live_server, many, scheme):
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
 
+def test_long_names_make_no_list_of_generations_wider_than_the_window(live_server, many):
+    named = {"model": "m-" + "x" * 180, "provider": "a-provider-of-a-name-that-is-rather-long"}
+    make_generation(many[0].client, status="failed", error_type="model_capability_mismatch", **named)
+    ours = f"{live_server.url}/dashboard/{many[0].client_id}/"
+    with chromium() as page:
+        page.goto(ours)
+        sign_in(page)
+        page.get_by_role("heading", name="Ромашка").wait_for()
+        for path in ("", "usage/generations/"):
+            page.goto(ours + path)
+            for width in (320, 390, 930, 1090, 1280):
+                page.set_viewport_size({"width": width, "height": 800})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+
+
 def test_the_reference_draws_itself_from_our_own_files(live_server, db):
     with chromium() as page:
         page.goto(f"{live_server.url}/docs/")
@@ -279,6 +323,41 @@ def test_the_reading_reference_draws_itself_and_searches_in_our_own_files(live_s
         page.wait_for_load_state("networkidle")
 
 
+def test_the_reading_reference_is_dark_where_its_reader_is(live_server, db):
+    with chromium(color_scheme="dark") as page:
+        page.goto(f"{live_server.url}/docs/redoc/")
+        said = page.get_by_text("Разброс ответов").first
+        said.wait_for()
+
+        found = (said, page.locator(".react-tabs__tab--selected").first, page.locator("#redoc h5").first)
+        text, selected, heading = (each.evaluate("(seen) => getComputedStyle(seen).color") for each in found)
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 22)"
+        assert text == "rgb(230, 234, 231)"
+        assert selected == "rgb(13, 21, 18)"
+        assert heading == "rgb(157, 170, 164)"
+
+
+def test_the_reference_sends_what_its_reader_entered_and_nothing_of_the_pages(live_server, db):
+    sent = []
+    with chromium() as page:
+        page.route(
+            "**/v1/chat/completions", lambda route: (sent.append(route.request), route.fulfill(json={}))
+        )
+        page.goto(f"{live_server.url}/docs/")
+        page.get_by_role("button", name="Authorize").click()
+        page.locator(".auth-container input").first.fill("xr-test-entered")
+        page.locator(".auth-btn-wrapper .authorize").first.click()
+        page.locator(".btn-done").first.click()
+        asked = page.locator("#operations-chat-createChatCompletion")
+        asked.locator(".opblock-summary-control").click()
+        asked.get_by_role("button", name="Try it out").click()
+        asked.get_by_role("button", name="Execute").click()
+        asked.get_by_text("Server response").wait_for()
+
+    assert sent[0].headers["x-api-key"] == "xr-test-entered"
+    assert not {name for name in sent[0].headers if "csrf" in name}
+
+
 def test_the_references_and_guides_lead_to_each_other(live_server, db):
     with chromium() as page:
         page.goto(f"{live_server.url}/docs/guides/ru/errors/")
@@ -298,3 +377,17 @@ def test_the_admin_works_under_the_same_policy(live_server, person):
         sign_in(page)
 
         page.get_by_role("heading", name="Сегодня").first.wait_for()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_portal_is_no_wider_than_the_window(live_server, person, width):
+    person.is_staff = person.is_superuser = True
+    person.save()
+    roles.establish()
+    make_endpoint(make_model("solo/one"), make_provider("long", name="ПровайдерСИменемВОдноДлинноеСлово"))
+    pages = ("/admin/", f"/admin/accounts/user/{make_user().pk}/change/")
+    with portal(live_server, person) as page:
+        page.set_viewport_size({"width": width, "height": 800})
+        for path in pages:
+            page.goto(live_server.url + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path

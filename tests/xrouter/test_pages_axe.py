@@ -38,7 +38,7 @@ BROKEN = """title => {
   title.innerHTML = "<button></button><b>Вход</b>";
   Object.assign(title.lastChild.style, { color: "#555", background: "#444" });
 }"""
-ASKED_BY_SCRIPTS = ("/v1/openapi.json", "/docs/?script=")
+ASKED_BY_SCRIPTS = ("/v1/openapi.json",)
 
 
 def fill() -> Home:

@@ -305,6 +305,31 @@ def test_the_catalogue_is_searched_while_somebody_types(live_server: Any, shelf:
         assert is_the_same(page)
 
 
+def test_models_ticked_for_a_comparison_stay_ticked_through_searches(live_server: Any, shelf: None) -> None:
+    with chromium() as page:
+        page.goto(f"{live_server.url}/models/")
+        page.get_by_label("Сравнить: Гигачат Про").check()
+        found, search = page.locator(".models h2"), page.get_by_label("Поиск")
+
+        search.fill("лёгкая")
+        expect(found).to_have_text(["Лёгкая"])
+        expect(page.get_by_label("Гигачат Про")).to_be_checked()
+        page.get_by_label("Сравнить: Лёгкая").check()
+        search.fill("нет такой")
+        expect(page.get_by_text("Таких моделей нет.")).to_be_visible()
+        page.get_by_label("Гигачат Про").uncheck()
+        search.fill("")
+        expect(found).to_have_count(2)
+        expect(page.get_by_label("Сравнить: Гигачат Про")).not_to_be_checked()
+        expect(page.get_by_label("Сравнить: Лёгкая")).to_be_checked()
+        page.get_by_label("Сравнить: Гигачат Про").check()
+        search.fill("лёгкая")
+        expect(found).to_have_count(1)
+        page.get_by_role("button", name="Сравнить отмеченные").click()
+
+        expect(page.locator("thead th")).to_have_text(["Модель", "Гигачат Про", "Лёгкая"])
+
+
 def test_what_is_not_understood_is_told_beside_its_filter(live_server: Any, shelf: None) -> None:
     with chromium() as page:
         page.goto(f"{live_server.url}/models/")

@@ -14,11 +14,45 @@ Object.defineProperty(HTMLImageElement.prototype, "src", {
   set(address) { this.setAttribute("src", address); },
 });
 
+// ReDoc has one scheme, of our choice; what it mixes of these colours by itself, it mixes for light paper.
+const night = {
+  colors: {
+    primary: { main: "#64c9ac", light: "#8fdcc5" },
+    success: { main: "#64c9ac" },
+    error: { main: "#f08b80" },
+    warning: { main: "#e0b060", dark: "#e0b060" },
+    gray: { 50: "#1c211f", 100: "#262d2a" },
+    text: { primary: "#e6eae7", secondary: "#9daaa4" },
+    border: { dark: "#333b37", light: "#333b37" },
+    responses: {
+      success: { color: "#64c9ac", backgroundColor: "#18302a", tabTextColor: "#64c9ac" },
+      error: { color: "#f08b80", backgroundColor: "#351f1d", tabTextColor: "#f08b80" },
+      redirect: { color: "#e0b060", backgroundColor: "#332a18", tabTextColor: "#e0b060" },
+      info: { color: "#7db8e8", backgroundColor: "#192a38", tabTextColor: "#7db8e8" },
+    },
+  },
+  schema: { linesColor: "#46504b", nestedBackground: "#1c211f", typeNameColor: "#9daaa4", requireLabelColor: "#f08b80" },
+  typography: { code: { color: "#f0a8a0", backgroundColor: "#202624" } },
+  sidebar: { backgroundColor: "#1c211f", textColor: "#e6eae7", activeTextColor: "#64c9ac" },
+  rightPanel: {
+    backgroundColor: "#0d1110",
+    textColor: "#e6eae7",
+    servers: {
+      overlay: { backgroundColor: "#262d2a", textColor: "#e6eae7" },
+      url: { backgroundColor: "#1c211f" },
+    },
+  },
+  codeBlock: { backgroundColor: "#1c211f" },
+  fab: { backgroundColor: "#333b37", color: "#64c9ac" },
+};
+const scheme = matchMedia("(prefers-color-scheme: dark)");
+scheme.addEventListener("change", () => location.reload());
+
 const look = {
   hideDownloadButton: true,
   nativeScrollbars: true,
   sortRequiredPropsFirst: true,
-  theme: { colors: { primary: { main: "#1a6a57" } } },
+  theme: scheme.matches ? night : { colors: { primary: { main: "#1a6a57" } } },
 };
 const place = document.getElementById("redoc");
 fetch(place.dataset.schema).then((answer) => answer.json()).then((schema) => {
