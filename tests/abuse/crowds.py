@@ -36,14 +36,16 @@ async def idle(house: House, scale: float) -> None:
     lines = [await asyncio.gather(*(_connected(house.port) for _ in range(500))) for _ in range(count // 500)]
     most = descriptors(house) - before[0], memory(house) - before[1]
     print(f"{count} connections in {time.monotonic() - began:.1f} s: {most[0]} open, {most[1]:+.0f} MB")
-    async with meanwhile(_until_closed([line for some in lines for line in some], began)):
+    readers = [reader for some in lines for reader, _ in some]
+    async with meanwhile(_until_closed(readers, began)):
         met = await steady(house, [key], SECONDS)
     print(f"without them: {calm}\nwith them:    {met}; p99 × {met.share(0.99) / calm.share(0.99):.1f}")
     print(f"at the end {descriptors(house) - before[0]:+} are open, {memory(house) - before[1]:+.0f} MB")
 
 
-async def _connected(port: int) -> asyncio.StreamReader:
-    return (await asyncio.open_connection("127.0.0.1", port))[0]
+async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Both ends: a connection whose writer is forgotten is closed by ourselves."""
+    return await asyncio.open_connection("127.0.0.1", port)
 
 
 async def _until_closed(lines: list[asyncio.StreamReader], began: float) -> None:
