@@ -71,6 +71,13 @@ class Punctual(HttpToolsProtocol):
     glance is told so a little later, or much later, and nothing is read from its connection meanwhile.
     """
 
+    # A connection on which nothing is said is little more than its attributes. Python keeps up to thirty of
+    # an object in a form that is shared, and uvicorn has nearly as many.
+    __slots__ = (
+        *("_headers_within", "_glance", "_turns", "_late"),
+        *("_end", "_is_in_head", "_is_deaf", "_kept"),
+    )
+
     # Of all connections: refusals that are late, and the loop's time at which the last of them is told.
     waiting = 0
     told_until = 0.0
