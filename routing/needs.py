@@ -1,6 +1,6 @@
 """What a request asks of an endpoint: read off the chat once, without a word of what it says. Pure."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -101,11 +101,6 @@ def _limit(chat: Chat) -> int | None:
     if limit is None or other is None:
         return other if limit is None else limit
     return min(limit, other)
-
-
-def sampling_of(chat: Chat, dropped: Container[str]) -> dict[str, float]:
-    """How the answer is to be drawn, as far as it is told a vendor who has ``dropped`` some of the fields."""
-    return {name: chat[name] for name in SAMPLING if chat.get(name) is not None and name not in dropped}
 
 
 def needs_of_texts(asked: Texts, size: Size) -> Needs:

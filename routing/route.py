@@ -13,7 +13,7 @@ from providers.prompting import form_of
 from providers.upstreams import Upstream
 from providers.wire import NOTHING, Chat, Support
 from providers.wrappers import EmulatedForm
-from routing.needs import TEXT_FIELDS, THOUGHT, Needs, needs_tools
+from routing.needs import SAMPLING, TEXT_FIELDS, THOUGHT, Needs, needs_tools
 
 LOST = {Support.DROPPED, Support.REFUSED}
 FORM = "response_format"
@@ -88,3 +88,9 @@ class Route:
         if self.tools == "emulated" and needs_tools(chat):
             adapter = EmulatedTools(adapter, chat)
         return ruled(adapter, chat)
+
+
+def sampling_of(chat: Chat, route: Route | None) -> dict[str, float]:
+    """How the answer is to be drawn, as far as ``route`` tells its vendor; all of it before there is one."""
+    asked = {name: chat[name] for name in SAMPLING if chat.get(name) is not None}
+    return {name: value for name, value in asked.items() if route is None or not route.lacks(name)}

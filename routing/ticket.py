@@ -22,11 +22,10 @@ from routing.emitter import Emitter, characters_of, thoughts_of, with_thoughts
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import RequestError
 from routing.meter import is_due, is_over, is_plausible, tokens_of
-from routing.needs import SAMPLING, sampling_of
 from routing.policy import Decision, Question
 from routing.promised.promise import Promise
 from routing.quote import Quote
-from routing.route import Route
+from routing.route import Route, sampling_of
 from routing.slots import Slot
 from routing.stopwatch import Stopwatch
 from routing.table import table, told_attempts
@@ -104,9 +103,7 @@ class Ticket:
     @property
     def sampling(self) -> Mapping[str, float]:
         """How the answer is to be drawn, for the record."""
-        # Of what was dropped nothing is told that changes nothing, so the route is asked.
-        lost = [name for name in SAMPLING if self.route and self.route.lacks(name)]
-        return sampling_of(self.chat, lost)
+        return sampling_of(self.chat, self.route)
 
     @property
     def wants_usage(self) -> bool:
@@ -355,7 +352,7 @@ class Ticket:
     @property
     def last_provider(self) -> str:
         """The provider that was asked last; "" before the first."""
-        return self.attempts[-1]["provider"] if self.attempts else ""
+        return self.asked.upstream.slug if self.asked else ""
 
     def _identity(self, kind: str) -> dict[str, Any]:
         route = self.route

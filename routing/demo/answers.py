@@ -17,8 +17,8 @@ from routing.archive import kept
 from routing.demo.market import Market
 from routing.demo.questions import Asked
 from routing.envelope import CLIENT_LEFT, row_of
-from routing.needs import sampling_of
 from routing.quote import Quote
+from routing.route import sampling_of
 
 # What becomes of requests, by weight: answered; answered after a failure; answered without a count that can
 # be believed; by nobody; refused by the vendor; broken off; left by the customer; lost with its worker.
@@ -147,7 +147,6 @@ class Story:
         who, route = asked.asker, quote.route if quote else None
         due = cost_of(quote.price, usage) if quote and usage else 0
         upstream, overhead = sum(each["ms"] for each in self._attempts), round(dice.lognormvariate(1, 0.4), 3)
-        dropped = route.lacking(self._needs) if route else []
         status, http_status, error_type = self._end()
         return GenerationRecord(
             id=asked.id,
@@ -180,8 +179,8 @@ class Story:
             upstream_ms=upstream,
             overhead_ms=None if self._needs.is_streamed else overhead,
             attempts=self._attempts,
-            dropped_fields=dropped,
-            **sampling_of(asked.chat, dropped),
+            dropped_fields=route.lacking(self._needs) if route else [],
+            **sampling_of(asked.chat, route),
             route=kept(asked.question, asked.decision),
         )
 

@@ -1,7 +1,9 @@
 import pytest
 
 from routing.meter import measure
-from routing.needs import needs_of, needs_tools, sampling_of
+from routing.needs import needs_of, needs_tools
+from routing.route import sampling_of
+from tests.gateways import NOBODY, route
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Привет"}]}
 
@@ -57,8 +59,9 @@ def test_tool_history_needs_tools_too(extra, expected):
 def test_what_is_recorded_of_the_draw_is_what_the_vendor_was_told():
     chat = {**CHAT, "temperature": 0, "top_p": 0.4, "repetition_penalty": None, "seed": 1}
 
-    assert sampling_of(chat, ["top_p", "seed"]) == {"temperature": 0}
-    assert sampling_of(chat, []) == {"temperature": 0, "top_p": 0.4}
+    assert sampling_of(chat, route(NOBODY, adapter="yandexgpt")) == {"temperature": 0}
+    assert sampling_of(chat, route(NOBODY, adapter="gigachat")) == {"temperature": 0, "top_p": 0.4}
+    assert sampling_of(chat, None) == {"temperature": 0, "top_p": 0.4}
 
 
 @pytest.mark.parametrize(
