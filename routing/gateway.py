@@ -19,6 +19,7 @@ from providers.wire import Chat, Chunk, Completion, Support
 from routing import legacy
 from routing.admission import Admission
 from routing.allowed import with_allowed_only
+from routing.answers import bill, dressed, in_dialect, trace
 from routing.attempts import Attempts
 from routing.call import Call
 from routing.emitter import WAITING, Emitter, characters_of, thoughts_of
@@ -113,7 +114,7 @@ class Gateway:
             # Of an answer that was asked for twice the time tells nothing of the vendor's speed.
             tokens = 0 if ticket.repairs else ticket.answer_tokens
             self._attempts.note(ticket, duration=ticket.watch.answer_seconds, tokens=tokens)
-            return ticket.dressed(completion)
+            return dressed(ticket, completion)
         except BaseException as exc:
             ticket.failed(exc)
             raise
@@ -148,7 +149,7 @@ class Gateway:
             ticket.streamed(emitter)
             self._note_speed(ticket, flow)
             await self._admission.settle(ticket)
-            yield emitter.finish(ticket.bill(), ticket.trace())
+            yield emitter.finish(bill(ticket), trace(ticket))
             if is_whole:
                 await flow.finish()
         except BaseException as exc:
@@ -262,7 +263,7 @@ def _in_one_form(chat: Chat) -> Chat:
 def _events(ticket: Ticket, emitter: Emitter, chunks: list[Chunk]) -> bytes:
     """The customer's view of ``chunks``, as far as his limit goes."""
     events = []
-    for chunk in ticket.dialect(chunks):
+    for chunk in in_dialect(ticket, chunks):
         events.append(emitter.feed(chunk))
         if ticket.must_stop(emitter):
             events.append(emitter.stop("length"))

@@ -6,6 +6,7 @@ The answer is a chat's until it goes out; whoever asked for a text gets the word
 from typing import Any
 
 from providers.wire import Completion
+from routing.answers import head
 from routing.call import Call
 from routing.emitter import Emitter
 from routing.ticket import Ticket
@@ -26,9 +27,9 @@ def in_its_form(completion: Completion, call: Call) -> Completion:
 def emitter_for(ticket: Ticket, *, include_usage: bool) -> Emitter:
     """Who writes the answer's events in the form that the customer asked for."""
     if not ticket.call.is_text:
-        return Emitter(ticket.head(), include_usage=include_usage, hides_thoughts=ticket.hides_thoughts)
-    head: Any = {"head": {**ticket.head(), "object": OBJECT}, "hides_thoughts": ticket.hides_thoughts}
-    return TextEmitter(**head, include_usage=include_usage, echo=ticket.call.echo)
+        return Emitter(head(ticket), include_usage=include_usage, hides_thoughts=ticket.hides_thoughts)
+    form: Any = {"head": {**head(ticket), "object": OBJECT}, "hides_thoughts": ticket.hides_thoughts}
+    return TextEmitter(**form, include_usage=include_usage, echo=ticket.call.echo)
 
 
 class TextEmitter(Emitter):

@@ -10,15 +10,15 @@ from accounts.callers import Caller
 from billing.generations import GenerationRecord
 from billing.holds import Ask, Grant
 from billing.limits import Standing, Visit, limits_of, scopes_of
-from billing.money import LARGEST, MICRO_PER_ROUBLE, Micro
-from billing.pricing import FREE, Price, cost_details, cost_of
+from billing.money import LARGEST, Micro
+from billing.pricing import FREE, Price, cost_of
 from providers.reasoning import hides_thoughts
-from providers.wire import Chat, Chunk, Completion
-from routing import legacy, meter
+from providers.wire import Chat, Completion
+from routing import meter
 from routing.archive import kept
 from routing.call import Call
 from routing.contents.transcript import Transcript
-from routing.emitter import Emitter, characters_of, thoughts_of, with_thoughts
+from routing.emitter import Emitter, characters_of, thoughts_of
 from routing.envelope import CLIENT_LEFT, row_of
 from routing.errors import RequestError
 from routing.meter import is_due, is_over, is_plausible, tokens_of
@@ -28,7 +28,6 @@ from routing.quote import Quote
 from routing.route import Route, sampling_of
 from routing.slots import Slot
 from routing.stopwatch import Stopwatch
-from routing.table import table, told_attempts
 
 # A hold outlives the time that all attempts may take by so many seconds: customers may read slowly.
 GRACE = 120
@@ -73,14 +72,14 @@ class Ticket:
         self.standing: Standing | None = None
         self.promise = promise
         self.transcript: Transcript | None = None  # of clients that asked for it
-        self._wants_functions = wants_functions
-        self._quote: Quote | None = None
+        self.wants_functions = wants_functions
+        self.quote: Quote | None = None  # of the endpoint that answers
         self.attempts: list[dict[str, Any]] = []
         self.asked: Route | None = None  # the last of them
         self.parts = 0  # that have come, of an answer in parts
         self.dropped: list[str] = []
         self.usage: dict[str, Any] | None = None
-        self._usage_source = "none"
+        self.usage_source = "none"
         self._finish_reason = ""
         self._status = "failed"
         self._http_status = 0
@@ -122,7 +121,7 @@ class Ticket:
     @property
     def route(self) -> Route | None:
         """The endpoint that answers; None until one does."""
-        return self._quote.route if self._quote else None
+        return self.quote.route if self.quote else None
 
     # --- Admission ---------------------------------------------------------------------------------
 
@@ -166,59 +165,19 @@ class Ticket:
     @property
     def lowered_by(self) -> str:
         """What made the longest answer shorter: balance, key_limit, or "" if nothing did."""
-        if not (self._quote or self.quotes[0]).is_lowered:
+        if not (self.quote or self.quotes[0]).is_lowered:
             return ""
         return "key_limit" if self._is_capped else "balance"
 
     @property
     def longest(self) -> int:
         """The largest answer allowed, in tokens, by the endpoint that answers or will be asked first."""
-        return (self._quote or self.quotes[0]).limit
-
-    def head(self) -> dict[str, Any]:
-        """What every chunk of a streamed answer repeats."""
-        return self._identity("chat.completion.chunk")
-
-    def dressed(self, completion: Completion) -> Completion:
-        """The vendor's completion with everything a client of OpenAI expects around it."""
-        if self._wants_functions:
-            completion = legacy.legacy_completion(completion)
-        return {
-            **self._identity("chat.completion"),
-            "choices": [self._whole_choice(choice) for choice in completion["choices"]],
-            "usage": self.bill(),
-            **({"xrouter": self.trace()} if self.call.wants_trace else {}),
-        }
-
-    def trace(self) -> dict[str, Any] | None:
-        """Why the answer comes from where it comes, if the customer wants to know."""
-        if not self.call.wants_trace:
-            return None
-        return {
-            "generation_id": self.name,
-            "route": table(self.question, self.decision),
-            "attempts": told_attempts(self.attempts),
-        }
-
-    def bill(self) -> dict[str, Any] | None:
-        """The usage as the customer is told it: with what it costs, in roubles."""
-        if self.usage is None or self._quote is None:
-            return self.usage
-        details = {
-            **cost_details(self._price, self.usage),
-            "currency": "RUB",
-            "usage_source": self._usage_source,
-            "upstream_inference_cost": None,
-        }
-        if self.lowered_by:
-            details |= {"limited_by": self.lowered_by, "max_tokens": self.longest}
-        told = meter.with_parts(self.usage)
-        return {**told, "cost": self.cost / MICRO_PER_ROUBLE, "cost_details": details}
+        return (self.quote or self.quotes[0]).limit
 
     @property
-    def _price(self) -> Price:
+    def price(self) -> Price:
         """What is not charged has no price: an answer without a word may have tokens all the same."""
-        return self._quote.price if self._quote and self._cost else FREE
+        return self.quote.price if self.quote and self._cost else FREE
 
     @property
     def cost(self) -> Micro:
@@ -227,12 +186,8 @@ class Ticket:
 
     def must_stop(self, emitter: Emitter) -> bool:
         """Whether a stream has used up what it may: the vendor does not mind its limit."""
-        quote = self._quote
+        quote = self.quote
         return quote is not None and is_over(quote.limit, emitter.characters, emitter.pieces)
-
-    def dialect(self, chunks: list[Chunk]) -> list[Chunk]:
-        """The chunks in the form of calls the customer speaks."""
-        return [legacy.legacy_chunk(chunk) for chunk in chunks] if self._wants_functions else chunks
 
     @property
     def answer_tokens(self) -> int:
@@ -253,7 +208,7 @@ class Ticket:
         try:
             yield
             entry["outcome"] = "ok"
-            self._quote = quote
+            self.quote = quote
             needs = self.question.needs
             self.dropped = [*route.lacking(needs), *needs.unheard, *self.call.unheard]
         except BaseException as exc:
@@ -323,10 +278,10 @@ class Ticket:
             tokens_completion=usage.get("completion_tokens", 0),
             tokens_cached=cached,
             tokens_reasoning=reasoning,
-            usage_source=self._usage_source,
+            usage_source=self.usage_source,
             cost=self._cost,
             own_cost=self._own_cost(),
-            price=self._price,
+            price=self.price,
             **self.watch.facts(is_streamed=self.is_streamed),
             attempts=self._told_attempts(),
             dropped_fields=self.dropped,
@@ -346,7 +301,7 @@ class Ticket:
 
     def _own_cost(self) -> Micro:
         """What providers take, also for answers that did not do."""
-        paid = cost_of(self._quote.own_price, self.usage) if self._quote and self.usage else 0
+        paid = cost_of(self.quote.own_price, self.usage) if self.quote and self.usage else 0
         return min(paid + (self.promise.own_cost if self.promise else 0), LARGEST)
 
     @property
@@ -354,29 +309,12 @@ class Ticket:
         """The provider that was asked last; "" before the first."""
         return self.asked.upstream.slug if self.asked else ""
 
-    def _identity(self, kind: str) -> dict[str, Any]:
-        route = self.route
-        return {
-            "id": self.name,
-            "object": kind,
-            "created": int(self.created_at.timestamp()),
-            "model": (route or self.quotes[0].route).model,
-            "provider": route.upstream.slug if route else None,
-            "system_fingerprint": "twin" if route and route.upstream.is_twin else None,
-            "service_tier": None,
-        }
-
-    def _whole_choice(self, choice: dict[str, Any]) -> dict[str, Any]:
-        said = with_thoughts(choice["message"], is_hidden=self.hides_thoughts)
-        message = {"role": "assistant", "content": None, "refusal": None, "annotations": [], **said}
-        return {"logprobs": None, **choice, "message": message}
-
     def _count(self, said: dict[str, Any] | None, produced: int, thoughts: int = 0) -> None:
         """Take the vendor's count, or ours where that cannot be true.
 
         ``produced``, of which some are ``thoughts``, is in characters.
         """
-        quote = self._quote
+        quote = self.quote
         if quote is None:
             return
         own = meter.usage(self.size.estimate(), min(tokens_of(produced), quote.limit))
@@ -387,15 +325,15 @@ class Ticket:
         if said is not None and is_plausible(
             said, heard, produced=produced, most=quote.prompt, limit=quote.limit, may_think=may_think
         ):
-            self.usage, self._usage_source = said, "provider"
+            self.usage, self.usage_source = said, "provider"
         else:
-            self.usage, self._usage_source = own, "estimated"
+            self.usage, self.usage_source = own, "estimated"
         if is_due(produced, thoughts, self._finish_reason, has_stops=bool(self.chat.get("stop"))):
             self._charge()
 
     def _charge(self) -> None:
-        if self._quote is not None and self.usage is not None:
-            self._cost = min(cost_of(self._quote.price, self.usage), LARGEST)
+        if self.quote is not None and self.usage is not None:
+            self._cost = min(cost_of(self.quote.price, self.usage), LARGEST)
 
 
 def _text(value: Any) -> str:

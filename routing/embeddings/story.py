@@ -15,7 +15,8 @@ from providers.wire import Target, Texts
 from routing.admission import Admission
 from routing.attempts import Attempts
 from routing.call import Call
-from routing.embeddings.ticket import EmbeddingsTicket, Part, part
+from routing.embeddings.answers import Part, part, whole
+from routing.embeddings.ticket import EmbeddingsTicket
 from routing.errors import BadRequest, NoRoute, TextTooLong
 from routing.exclusions import LONGEST_TOKEN, can_resize
 from routing.meter import measure_texts
@@ -61,7 +62,7 @@ class Embedder:
             self._attempts.give_back(ticket)
             ticket.embedded(parts)
             self._attempts.note(ticket, duration=ticket.watch.answer_seconds)
-            return ticket.answer(parts)
+            return whole(ticket, parts)
         except BaseException as exc:
             ticket.failed(exc)
             raise

@@ -7,6 +7,7 @@ import pytest
 from billing.holds import Grant
 from billing.pricing import Price, PriceList
 from providers.errors import Broken, Busy, Rejected
+from routing.answers import bill, dressed, head
 from routing.call import Call
 from routing.emitter import Emitter
 from routing.errors import NobodyAnswered
@@ -44,7 +45,7 @@ def completion(text: str | None = "Привет", usage: dict[str, Any] | None =
 
 def streamed(ticket: Ticket, *texts: str, usage: dict[str, Any] | None = None) -> Emitter:
     """An emitter that has delivered these texts."""
-    emitter = Emitter(ticket.head(), include_usage=False)
+    emitter = Emitter(head(ticket), include_usage=False)
     for text in texts:
         emitter.feed({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
     if usage:
@@ -86,7 +87,7 @@ def test_a_whole_answer_is_recorded_as_the_vendor_counted_it():
     assert (record.tokens_prompt, record.tokens_completion) == (5, 2)
     assert (record.tokens_cached, record.tokens_reasoning) == (3, 1)
     assert record.usage_source == "provider"
-    assert DETAILED.items() <= asked.dressed(completion())["usage"].items()
+    assert DETAILED.items() <= dressed(asked, completion())["usage"].items()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_the_parts_of_the_totals_are_always_told(told, cached, reasoning):
 
     asked.delivered(completion(usage=told))
 
-    usage = asked.dressed(completion())["usage"]
+    usage = dressed(asked, completion())["usage"]
     assert usage["prompt_tokens_details"] == {"cached_tokens": cached}
     assert usage["completion_tokens_details"] == {"reasoning_tokens": reasoning}
 
@@ -157,26 +158,26 @@ def test_an_answer_is_dressed_with_what_openais_clients_expect():
     answered(asked)
     asked.delivered(completion())
 
-    dressed = asked.dressed(completion())
+    answer = dressed(asked, completion())
 
-    assert dressed["id"] == asked.name
-    assert (dressed["object"], dressed["model"], dressed["provider"]) == ("chat.completion", "m", "a")
-    assert dressed["choices"][0]["logprobs"] is None
-    assert dressed["choices"][0]["message"]["refusal"] is None
-    assert dressed["system_fingerprint"] is None
+    assert answer["id"] == asked.name
+    assert (answer["object"], answer["model"], answer["provider"]) == ("chat.completion", "m", "a")
+    assert answer["choices"][0]["logprobs"] is None
+    assert answer["choices"][0]["message"]["refusal"] is None
+    assert answer["system_fingerprint"] is None
 
 
 def test_a_twins_answer_is_marked():
     asked = ticket(route(NOBODY, "a-twin", is_twin=True))
     answered(asked)
 
-    assert asked.head()["system_fingerprint"] == "twin"
+    assert head(asked)["system_fingerprint"] == "twin"
 
 
 def test_before_anybody_answered_a_stream_has_a_head_all_the_same():
-    head = ticket(model=None, models=["m"]).head()
+    told = head(ticket(model=None, models=["m"]))
 
-    assert (head["model"], head["provider"], head["object"]) == ("m", None, "chat.completion.chunk")
+    assert (told["model"], told["provider"], told["object"]) == ("m", None, "chat.completion.chunk")
 
 
 def test_a_failure_before_any_output_costs_nothing():
@@ -276,7 +277,7 @@ def test_an_answer_costs_what_its_tokens_cost():
 
     asked.delivered(completion())
 
-    usage = asked.dressed(completion())["usage"]
+    usage = dressed(asked, completion())["usage"]
     record = asked.record()
     assert (asked.cost, record.cost, record.price) == (5 + 2 * 2, 9, PRICE)
     assert usage["cost"] == 0.000009
@@ -294,7 +295,7 @@ def test_the_customer_pays_no_more_than_was_held_and_the_record_knows_the_rest()
     asked.held = 10
 
     assert asked.cost == 10
-    assert asked.dressed(completion())["usage"]["cost"] == 0.00001
+    assert dressed(asked, completion())["usage"]["cost"] == 0.00001
     assert asked.record().cost == prompt + 4
 
 
@@ -346,8 +347,8 @@ def test_with_too_little_money_answers_are_shorter_and_the_customer_is_told():
 
     assert [quote.limit for quote in asked.quotes] == [40, 40]
     assert asked.lowered_by == "balance"
-    assert asked.bill()["cost_details"]["limited_by"] == "balance"
-    assert asked.bill()["cost_details"]["max_tokens"] == 40
+    assert bill(asked)["cost_details"]["limited_by"] == "balance"
+    assert bill(asked)["cost_details"]["max_tokens"] == 40
     assert not whole.lowered_by
 
 
@@ -369,7 +370,7 @@ def test_a_test_key_pays_nothing():
     asked.delivered(completion())
 
     assert (asked.ask().amount, asked.ask().minimum, asked.cost) == (0, 0, 0)
-    assert asked.bill()["cost"] == 0
+    assert bill(asked)["cost"] == 0
 
 
 def test_a_stream_beyond_its_limit_must_stop():
@@ -473,7 +474,7 @@ def test_thoughts_alone_are_paid_for_where_they_were_cut(reason, stop, cost):
     answer = completion(None, usage=USAGE)
     answer["choices"][0] |= {"finish_reason": reason}
     answer["choices"][0]["message"]["reasoning"] = "Думаю"
-    emitter = Emitter(stream.head(), include_usage=False, hides_thoughts=True)
+    emitter = Emitter(head(stream), include_usage=False, hides_thoughts=True)
     emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
     emitter.feed({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": USAGE})
 
@@ -487,22 +488,22 @@ def test_thoughts_alone_are_paid_for_where_they_were_cut(reason, stop, cost):
 def test_the_parts_of_a_cost_that_is_not_charged_are_nothing():
     asked = ticket()
     answered(asked)
-    emitter = Emitter(asked.head(), include_usage=True)
+    emitter = Emitter(head(asked), include_usage=True)
     emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
     emitter.feed({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": USAGE})
 
     asked.streamed(emitter)
 
-    bill = asked.bill()
-    parts = [part for name, part in bill["cost_details"].items() if name.endswith("_cost") and part]
-    assert (bill["total_tokens"], bill["cost"], parts) == (USAGE["total_tokens"], 0, [])
+    told = bill(asked)
+    parts = [part for name, part in told["cost_details"].items() if name.endswith("_cost") and part]
+    assert (told["total_tokens"], told["cost"], parts) == (USAGE["total_tokens"], 0, [])
 
 
 def test_of_a_stream_that_ends_in_its_thoughts_only_who_leaves_pays():
     broken, left = ticket(), ticket()
     for asked, exc in ((broken, Broken()), (left, CancelledError())):
         answered(asked)
-        emitter = Emitter(asked.head(), include_usage=False)
+        emitter = Emitter(head(asked), include_usage=False)
         emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
         asked.failed(exc, emitter)
 

@@ -6,7 +6,7 @@ addresses there are is asked of Django; that no state of a page is left out, of 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -30,6 +30,7 @@ TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 # Of operators, and what others lay out: the references draw themselves.
 ELSEWHERE = {"admin", "desk", "unfold"}
 NOT_OURS = ["#swagger-ui", "#redoc"]
+LOADS_AGAIN = "#redoc"  # for another scheme
 RUN = "given => axe.run(...given).then(told => [...told.violations, ...told.incomplete])"
 # What axe cannot tell by itself is a fault, too, until a page tells it.
 WITH_DOUBTS = {"resultTypes": ["violations", "incomplete"]}
@@ -93,17 +94,27 @@ def faults(page: Page, options: dict[str, Any]) -> list[str]:
     ]
 
 
+def wear(page: Page, scheme: Literal["light", "dark"]) -> None:
+    """Change between light and dark, and wait where the page loads itself again for it."""
+    if page.locator(LOADS_AGAIN).count():
+        with page.expect_navigation(wait_until="networkidle"):
+            page.emulate_media(color_scheme=scheme)
+        page.evaluate(AXE_SCRIPT)
+    else:
+        page.emulate_media(color_scheme=scheme)
+
+
 def look(page: Page, name: str) -> dict[str, Any]:
     """At the page that is open, in all ways."""
     page.evaluate(AXE_SCRIPT)
     found = {f"{name}, light": faults(page, EVERYTHING)}
-    page.emulate_media(color_scheme="dark")
+    wear(page, "dark")
     found[f"{name}, dark"] = faults(page, COLOURS)
     page.set_viewport_size({"width": 390, "height": 800})
     width = page.evaluate("document.scrollingElement.scrollWidth")
     found[f"{name}, width"] = [f"{width} px"] if width > 390 else []
     page.set_viewport_size({"width": 1440, "height": 900})
-    page.emulate_media(color_scheme="light")
+    wear(page, "light")
     return {where: told for where, told in found.items() if told}
 
 
