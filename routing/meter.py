@@ -141,7 +141,7 @@ def is_plausible(said: Usage, own: Usage, *, produced: int, most: int, limit: in
     if prompt > max(4 * own["prompt_tokens"] + 100, most) or completion > limit:
         return False
     hidden = _reasoning(said) if may_think else 0
-    return completion - hidden <= 4 * own["completion_tokens"] + 50
+    return bool(completion - hidden <= 4 * own["completion_tokens"] + 50)
 
 
 def is_due(produced: int, thoughts: int, finish_reason: str, *, has_stops: bool) -> bool:
