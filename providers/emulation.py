@@ -211,7 +211,8 @@ def _plain(message: Json, called: list[Json]) -> Json:
     if not called:
         return {key: value for key, value in message.items() if key not in ("tool_calls", "function_call")}
     said = "\n".join(_call(function) for function in called)
-    return {"role": message["role"], "content": joined(message.get("content"), said)}
+    text = message.get("content") or message.get("refusal")
+    return {"role": message["role"], "content": joined(text, said)}
 
 
 def _call(function: Json) -> str:

@@ -11,6 +11,11 @@ from tests.chaos.__main__ import EVENTS
 ROOT = Path(__file__).parent.parent
 APPS = ("accounts", "providers", "routing", "billing", "monitoring", "xrouter")
 MODULES = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
+DOCUMENTS = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+NAMED_FILE = re.compile(
+    rf"(?<![\w/.])(?:{'|'.join((*APPS, 'tests', 'docs'))})/[\w./-]+\.(?:py|toml|md|js|sql)\b"
+)
+LINKED_FILE = re.compile(r"\]\((?!https?:|/|#)([^)#]+)")
 
 # Where the event loop may be: the story, its doors, the transports, what reads Redis on the request's way.
 ASYNC = {
@@ -109,6 +114,15 @@ def test_every_module_says_what_it_is_for(path):
         return
 
     assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_documents_name_and_link_files_that_exist(path):
+    text = path.read_text()
+    named = [ROOT / found for found in NAMED_FILE.findall(text)]
+    linked = [path.parent / found for found in LINKED_FILE.findall(text)]
+
+    assert not [file for file in [*named, *linked] if not file.exists()]
 
 
 @pytest.mark.parametrize("event", EVENTS)

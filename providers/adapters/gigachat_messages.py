@@ -55,10 +55,8 @@ def wire_messages(messages: Iterable[Message]) -> list[Message]:
 
 
 def text_of(message: Message) -> str:
-    """The message's content as one string; "" for none."""
-    content = message.get("content")
-    if content is None:
-        return message.get("refusal") or ""
+    """The message's content as one string, or what it refused; "" for none."""
+    content = message.get("content") or message.get("refusal") or ""
     return content if isinstance(content, str) else "\n".join(_part_text(part) for part in content)
 
 

@@ -56,11 +56,12 @@ def message(raw: Mapping[str, Any], target: Target) -> dict[str, Any]:
     built = {key: raw[key] for key in MESSAGE_KEYS if raw.get(key) is not None and raw[key] != []}
     if built["role"] == "developer" and target.options.get("developer_role") != "keep":
         built["role"] = "system"
+    if not built.get("content") and (refusal := built.pop("refusal", None)):
+        built["content"] = refusal  # said: few vendors know the key
     if isinstance(built.get("content"), list):
         built["content"] = [_part(part, target) for part in built["content"]]
     elif "content" not in built:
         built["content"] = _instead_of_content(raw, target)
-        built.pop("refusal", None)
     if raw.get("tool_calls"):
         built["tool_calls"] = [_call(call) for call in raw["tool_calls"]]
     if raw.get("function_call"):
@@ -69,10 +70,9 @@ def message(raw: Mapping[str, Any], target: Target) -> dict[str, Any]:
 
 
 def _instead_of_content(raw: Mapping[str, Any], target: Target) -> Any:
-    """Null beside a call; a refusal is said. Of an answer that was cut while it thought nothing is left."""
-    if raw.get("tool_calls") or raw.get("function_call"):
-        return target.options.get("null_content")
-    return raw.get("refusal") or ""
+    """Null beside a call. Of an answer that was cut while it thought nothing is left."""
+    is_call = raw.get("tool_calls") or raw.get("function_call")
+    return target.options.get("null_content") if is_call else ""
 
 
 def _part(part: Mapping[str, Any], target: Target) -> dict[str, Any]:

@@ -113,10 +113,9 @@ def _call(function: Json) -> Json:
 
 
 def _text(message: Json) -> str:
-    content = message.get("content")
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "\n".join(_part(part) for part in content)
+    """The message's content; what it refused, where it said nothing else."""
+    content = message.get("content") or message.get("refusal") or ""
+    return content if isinstance(content, str) else "\n".join(_part(part) for part in content)
 
 
 def _part(part: Json) -> str:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import ClassVar
 
+from providers.twins.answers import tokens
 from providers.twins.dialect import Visit
 from providers.twins.openai import OpenAI
 from providers.twins.shapes import Headers, JsonObject, Refused, Reply, json_object
@@ -31,7 +32,9 @@ class MtsAI(OpenAI):
             "tools", "tool_choice", "response_format", "logprobs", "top_logprobs", "reasoning_effort",
         }
     )  # fmt: skip
-    embedders: ClassVar[tuple[str, ...]] = ("bge", "BAAI/", "qwen3-embedding")
+    # Names begin so: tokens of a text, as the weights take them. What the hub itself takes is not documented,
+    # nor which code it refuses more with; it may cut a text instead.
+    embedders: ClassVar[Mapping[str, int]] = {"bge": 8_192, "BAAI/": 8_192, "qwen3-embedding": 32_768}
     without_tools: ClassVar[tuple[str, ...]] = ("cotype", "gemma")
     reasoners: ClassVar[tuple[str, ...]] = ("QwQ", "deepseek", "qwen3-32b", "gpt-oss", "glm", "kimi-k2-6")
     always_think: ClassVar[tuple[str, ...]] = ("QwQ", "deepseek-r1")
@@ -58,7 +61,7 @@ class MtsAI(OpenAI):
     def check(self, body: JsonObject, model: str) -> None:
         if unknown := sorted(set(body) - self.fields):
             raise self.coded("INVALID_PARAMETER", f"Unknown parameter: {unknown[0]}")
-        if model.startswith(self.embedders):
+        if model.startswith(tuple(self.embedders)):
             raise self.coded("UNSUPPORTED_ACTION", "The model does not support chat completions")
         if body.get("tools") and model.startswith(self.without_tools):
             raise self.coded("TOOL_CALLING_UNSUPPORTED", "The model does not support tool calling")
@@ -74,13 +77,17 @@ class MtsAI(OpenAI):
 
     def _embeddings(self, visit: Visit) -> Reply:
         body = json_object(visit.body) or {}
-        model = body.get("model", "")
+        model = str(body.get("model", ""))
         if unknown := sorted(set(body) - {"model", "input"}):
             self.authorize(visit)
             raise self.coded("INVALID_PARAMETER", f"Unknown parameter: {unknown[0]}")
-        if not str(model).startswith(self.embedders):
+        longest = next((most for name, most in self.embedders.items() if model.startswith(name)), 0)
+        if not longest:
             self.authorize(visit)
             raise self.coded("UNSUPPORTED_ACTION", "The model does not support embeddings")
+        if max(map(tokens, self.texts(body)), default=0) > longest:
+            self.authorize(visit)
+            raise self.coded("MAX_TOKENS_EXCEEDED", f"A text must have at most {longest} tokens")
         return super()._embeddings(visit)
 
 

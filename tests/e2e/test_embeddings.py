@@ -190,12 +190,30 @@ def test_the_sdk_raises_what_it_raises_for_chats(sdk: OpenAI):
         sdk.embeddings.create(model="nobody/knows", input="раз")
 
 
-def test_a_vendor_may_find_a_text_too_long(express: Server, client: Client):
-    refused = embed(express, client, "gigachat/embeddings", ["слово " * 500])
+@pytest.mark.parametrize(("model", "words"), [("gigachat/embeddings", 500), ("mts-ai/bge-m3", 6000)])
+def test_a_vendor_may_find_a_text_too_long(
+    door: Server, client: Client, twins: Twins, model: str, words: int
+):
+    tag = f"long-{door.address[1]}-{words}"
+    refused = embed(door, client, model, [f"[[tag={tag}]]раз", f"[[tag={tag}]]" + "слово " * words])
 
     error = refused.json()["error"]
     assert (refused.status_code, error["metadata"]["error_type"]) == (400, "context_length_exceeded")
     assert "maximum context length" in error["message"]
+    assert len(twins.journal(tag)) == 1
+
+
+@pytest.mark.parametrize(("model", "longest"), [("gigachat/embeddings", 512), ("mts-ai/bge-m3", 8192)])
+def test_a_text_that_fits_no_model_of_its_context_is_refused_unasked(
+    door: Server, client: Client, twins: Twins, model: str, longest: int
+):
+    tag = f"endless-{door.address[1]}-{longest}"
+    refused = embed(door, client, model, [f"[[tag={tag}]]раз", f"[[tag={tag}]]" + "т" * longest * 8])
+
+    error = refused.json()["error"]
+    assert (refused.status_code, error["param"]) == (400, "input[1]")
+    assert error["metadata"]["error_type"] == "context_length_exceeded"
+    assert not twins.journal(tag)
 
 
 # --- Money ---------------------------------------------------------------------------------------------

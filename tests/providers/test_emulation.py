@@ -193,6 +193,15 @@ def test_history_is_told_in_the_same_form():
     }
 
 
+def test_what_was_refused_is_told_before_the_calls():
+    called = {"content": None, "refusal": "Юань не дам.", "tool_calls": [call("a", *RATE)]}
+    history = [QUESTION, {"role": "assistant", **called}]
+
+    turns = sent(asking(messages=history))["messages"][1:]
+
+    assert turns[1] == {"role": "assistant", "text": f"Юань не дам.\n\n{CALL}"}
+
+
 def test_results_of_one_turn_travel_in_one_message():
     history = [
         QUESTION,

@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from providers.twins.answers import TOKEN
 from providers.twins.embeddings import vector
 
 FOLDER = "b1gtwintwintwintwin0"
@@ -62,6 +63,21 @@ async def test_a_text_may_be_too_long(stand):
     assert (await stand.post("/gigachat/api/v1/embeddings", embedded, **giga))[0] == 413
     assert (await stand.post(path, {**uri, "text": "слово " * 2000}, **key))[0] == 400
     assert (await stand.post(path, {**uri, "text": "слово", "dim": "8"}, **key))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("model", "longest"),
+    [("bge-m3", 8192), ("BAAI/bge-multilingual-gemma2", 8192), ("qwen3-embedding-8b", 32_768)],
+)
+async def test_mts_ai_takes_texts_as_long_as_the_weights_do(stand, model, longest):
+    asked = {"model": model, "input": ["раз", "т" * longest * TOKEN]}
+
+    fits, _ = await stand.post("/mts-ai/v1/embeddings", asked, **BEARER)
+    asked["input"][1] += "т"
+    status, refused = await stand.post("/mts-ai/v1/embeddings", asked, **BEARER)
+
+    assert fits == 200
+    assert (status, refused["error"]["code"]) == (400, "MAX_TOKENS_EXCEEDED")
 
 
 async def test_faults_are_ordered_as_for_chats(stand):
