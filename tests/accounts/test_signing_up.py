@@ -273,6 +273,19 @@ def test_each_text_has_a_page_in_each_language(client, settings, document, langu
     assert client.get("/legal/nothing/").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("ru", "язык страниц и писем, который я выбрал"),
+        ("en", "language of pages and letters that I have chosen"),
+    ],
+)
+def test_the_consent_names_the_chosen_language_among_what_is_kept(client, language, said):
+    shown = client.get("/legal/personal-data/", headers={"accept-language": language}).content.decode()
+
+    assert said in " ".join(shown.split())
+
+
 def test_a_client_named_alike_in_the_meantime_does_not_stop_a_confirmation(client):
     sign_up(client)
     make_client("Сирень")

@@ -72,6 +72,18 @@ def test_a_request_has_a_number_and_is_followed(client, home):
     assert balance(home) == "0"
 
 
+def test_a_request_is_numbered_in_the_language_of_the_page(client, home):
+    invoice = asked(home)
+    pages = [
+        client.get(f"/dashboard/{home.pk}/billing/invoices/", headers={"accept-language": language})
+        for language in ("ru", "en")
+    ]
+
+    russian, english = (page.content.decode() for page in pages)
+    assert f">№ {invoice.pk}</a>" in russian
+    assert f">No. {invoice.pk}</a>" in english
+
+
 def test_where_the_operator_has_told_them_requisites_stand_beside(client, home, settings):
     settings.XROUTER_OPERATOR, settings.XROUTER_OPERATOR_BANK = "ООО «Оператор»", "р/с 407\nБИК 044"
     invoice = asked(home)

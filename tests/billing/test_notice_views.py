@@ -68,6 +68,14 @@ def test_a_secret_is_shown_once_and_kept_sealed(client, home):
     assert renewed != secret and sealing.unseal(channel.secret, PURPOSE) == renewed
 
 
+def test_the_list_of_webhooks_tells_what_each_is_sent(client, home):
+    make(client, home, events=("key.created", "invoice.paid"))
+
+    listed = client.get(at(home)).content.decode()
+
+    assert "<code>key.created</code>, <code>invoice.paid</code></td>" in listed
+
+
 @pytest.mark.parametrize(
     ("typed", "field"),
     [

@@ -1,5 +1,6 @@
 """Every model of ours is on the operators' desk, and the desk opens."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -187,10 +188,25 @@ def test_what_others_say_in_russian_fits_every_noun(operator, rows):
     listed = operator.get(page(Alias, "changelist")).content.decode()
     saved = operator.post(page(Alias, "change", alias.pk), typed, follow=True).content.decode()
     asked = operator.get(page(Alias, "delete", alias.pk)).content.decode()
+    lacking = operator.get(page(Alias, "change", 7), follow=True).content.decode()
+    twice = operator.post(page(User, "add"), {"email": alice().email}).content.decode()
+    person = operator.get(page(User, "change", alice().pk)).content.decode()
+    forbidden = operator.get(page(User, "delete", alice().pk)).content.decode()
+    among = {"action": "delete_selected", "_selected_action": [alice().pk]}
+    forbidden_too = operator.post(page(User, "changelist"), among).content.decode()
+    picked = operator.get(page(Membership, "add")).content.decode()
+    popup = operator.get(page(Alias, "changelist") + "?_popup=1").content.decode()
 
     assert "Строк: 1" in listed and "Добавить: другое имя" in listed and "Удалить выбранное" in listed
     assert "Сохранено: другое имя" in saved
     assert "Удалить «другая» (другое имя)?" in asked
+    assert "Нет записи с ID «7» (другое имя)" in lacking
+    assert "с таким значением поля «Электронная почта» уже существует" in twice
+    assert re.search(r">\s*Удалить\s*</a>", person) and "Удалить человек" not in person
+    assert "Нельзя удалить «alice@romashka.example» (человек):" in forbidden
+    assert "Нельзя удалить выбранное (человек):" in forbidden_too
+    assert all(f"{verb}: человек" in picked for verb in ("Добавить", "Изменить", "Посмотреть"))
+    assert "Список: другое имя" in popup
 
 
 @each_model

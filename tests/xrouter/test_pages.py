@@ -29,6 +29,7 @@ from tests.builders import (
     operators_browser,
     romashka,
 )
+from tests.xrouter.test_portal_axe import COLOURS, grave
 from xrouter.views import server_error
 
 PASSWORD = "ромашка-и-пароль"
@@ -335,6 +336,8 @@ def test_the_reading_reference_is_dark_where_its_reader_is(live_server, db):
         assert text == "rgb(230, 234, 231)"
         assert selected == "rgb(13, 21, 18)"
         assert heading == "rgb(157, 170, 164)"
+        page.get_by_text("Show pattern").first.wait_for()
+        assert grave(page, COLOURS) == []
 
 
 def test_the_reference_sends_what_its_reader_entered_and_nothing_of_the_pages(live_server, db):

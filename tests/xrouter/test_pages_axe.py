@@ -39,6 +39,7 @@ BROKEN = """title => {
   title.innerHTML = "<button></button><b>Вход</b>";
   Object.assign(title.lastChild.style, { color: "#555", background: "#444" });
 }"""
+FRAME = "() => [...document.querySelectorAll('.bar, .notices, footer')].map(each => each.offsetLeft)"
 ASKED_BY_SCRIPTS = ("/v1/openapi.json",)
 
 
@@ -109,6 +110,7 @@ def look(page: Page, name: str) -> dict[str, Any]:
     page.evaluate(AXE_SCRIPT)
     found = {f"{name}, light": faults(page, EVERYTHING)}
     wear(page, "dark")
+    found[f"{name}, frame"] = frame if len(set(frame := page.evaluate(FRAME))) > 1 else []
     found[f"{name}, dark"] = faults(page, COLOURS)
     page.set_viewport_size({"width": 390, "height": 800})
     width = page.evaluate("document.scrollingElement.scrollWidth")

@@ -47,6 +47,11 @@ const night = {
 };
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 scheme.addEventListener("change", () => location.reload());
+// The colour of patterns is none of the theme's, and their classes change their names from version to version.
+const insertRule = CSSStyleSheet.prototype.insertRule;
+if (scheme.matches) CSSStyleSheet.prototype.insertRule = function (rule, place) {
+  return insertRule.call(this, rule.replace("#0e7c86", "#5cc3cd"), place);
+};
 
 const look = {
   hideDownloadButton: true,
