@@ -15,7 +15,7 @@ from monitoring.logs import report_bug
 from providers.adapters.base import Adapter
 from providers.errors import Broken, ContextTooLong, Rejected, TimedOut, UpstreamError
 from providers.transports.aio import Transport
-from providers.wire import Chat, Chunk, Completion, Support
+from providers.wire import Chat, Chunk, Completion
 from routing import legacy
 from routing.admission import Admission
 from routing.allowed import with_allowed_only
@@ -211,7 +211,7 @@ class Gateway:
         if response.status != 200:
             raise adapter.failure(response)
         completion = adapter.chat_completion(response)
-        if _is_in_vain(completion, chat):
+        if _is_in_vain(completion, attempt.route, chat):
             raise Broken(detail="thoughts without a word")
         stops = _own_stops(adapter, attempt.route, chat)
         return cut_completion(completion, stops) if stops else completion
@@ -287,20 +287,20 @@ def _report_break(exc: Exception, ticket: Ticket, emitter: Emitter) -> None:
         )
 
 
-def _is_in_vain(completion: Completion, chat: Chat) -> bool:
+def _is_in_vain(completion: Completion, route: Route, chat: Chat) -> bool:
     """Whether the model has thought and ended by itself: another one may find the word."""
     said = [choice["message"] for choice in completion["choices"]]
     thoughts = sum(map(thoughts_of, said))
     if not thoughts:
         return False
     produced, reason = sum(map(characters_of, said)), completion["choices"][0]["finish_reason"]
-    return not is_due(produced, thoughts, reason, has_stops=bool(chat.get("stop")))
+    return not is_due(produced, thoughts, reason, has_stops=route.may_be_stopped(chat))
 
 
 def _own_stops(adapter: Adapter, route: Route, chat: Chat) -> tuple[str, ...]:
     """The stop sequences at which we cut the answer, since the vendor does not."""
     stops = stops_of(chat)
-    return stops if stops and Support.EMULATED in (adapter.supports("stop"), route.support("stop")) else ()
+    return stops if stops and route.cuts(adapter) else ()
 
 
 async def _is_done_within(seconds: float, task: "asyncio.Task[Any]") -> bool:

@@ -148,8 +148,8 @@ def is_due(produced: int, thoughts: int, finish_reason: str, *, has_stops: bool)
     """Whether an answer of so many characters, some of them ``thoughts``, is to be paid for.
 
     Without anything in it, it costs nothing. Thoughts alone are no answer where the model ended them, or its
-    vendor broke off. They are one where others ended them: the customer by a limit, by stops of his or by
-    leaving, or moderation.
+    vendor broke off. They are one where others ended them: the customer by a limit, by leaving or by stops
+    that the vendor is told (``has_stops``), or moderation.
     """
     is_in_vain = finish_reason == "error" or (finish_reason == "stop" and not has_stops)
     return produced > (thoughts if is_in_vain else 0)

@@ -89,6 +89,14 @@ class Route:
             adapter = EmulatedTools(adapter, chat)
         return ruled(adapter, chat)
 
+    def may_be_stopped(self, chat: Chat) -> bool:
+        """Whether the vendor is told the customer's stops, and may end an answer in its thoughts by them."""
+        return bool(chat.get("stop")) and not self.cuts(self.adapter_for(chat))
+
+    def cuts(self, adapter: Adapter) -> bool:
+        """Whether we cut at stops, and in words only. ``adapter``: as it is for the chat."""
+        return Support.EMULATED in (adapter.supports("stop"), self.support("stop"))
+
 
 def sampling_of(chat: Chat, route: Route | None) -> dict[str, float]:
     """How the answer is to be drawn, as far as ``route`` tells its vendor; all of it before there is one."""

@@ -328,7 +328,8 @@ class Ticket:
             self.usage, self.usage_source = said, "provider"
         else:
             self.usage, self.usage_source = own, "estimated"
-        if is_due(produced, thoughts, self._finish_reason, has_stops=bool(self.chat.get("stop"))):
+        has_stops = thoughts > 0 and quote.route.may_be_stopped(self.chat)
+        if is_due(produced, thoughts, self._finish_reason, has_stops=has_stops):
             self._charge()
 
     def _charge(self) -> None:

@@ -107,6 +107,8 @@ def _each(place: str, schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     waiting: deque[tuple[str, Any]] = deque([(place, schema)])
     while waiting:
         at, found = waiting.popleft()
+        if isinstance(found, bool | None):  # no flaw, but msgspec takes them where schemas are inside only
+            continue
         if not isinstance(found, dict):
             yield at, found
             continue

@@ -284,6 +284,17 @@ async def test_thoughts_without_a_word_are_an_answer_where_the_customer_may_have
     assert house.book.records[0].cost > 0
 
 
+async def test_a_stop_that_the_vendor_was_not_told_has_ended_no_thoughts(two: tuple[Vendor, Vendor]) -> None:
+    message = {"role": "assistant", "reasoning_content": "Думаю", "content": None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    two[0].script = saying(reply({**ANSWER, "choices": [choice]}))
+    first = route(two[0].url, "a", adapter="mts-ai")
+    async with House(card(first, route(two[1].url, "b", priority=1))) as house:
+        answer = await house.complete(stop=["."])
+
+    assert answer["provider"] == "b"
+
+
 async def test_no_connection_is_tried_twice_and_then_the_next(two: tuple[Vendor, Vendor]) -> None:
     async with House(card(route(NOBODY, "a"), route(two[1].url, "b", priority=1))) as house:
         answer = await house.complete()

@@ -485,6 +485,19 @@ def test_thoughts_alone_are_paid_for_where_they_were_cut(reason, stop, cost):
     assert whole.record().usage_source == stream.record().usage_source == "provider"
 
 
+@pytest.mark.parametrize("adapter", ["gigachat", "mts-ai", "yandexgpt"])
+def test_stops_that_a_vendor_is_not_told_end_no_thoughts(adapter):
+    asked = ticket(route(NOBODY, adapter=adapter), stop=["\n"])
+    answered(asked)
+    emitter = Emitter(head(asked), include_usage=False)
+    emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
+    emitter.feed({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": USAGE})
+
+    asked.streamed(emitter)
+
+    assert asked.cost == 0
+
+
 def test_the_parts_of_a_cost_that_is_not_charged_are_nothing():
     asked = ticket()
     answered(asked)

@@ -45,6 +45,8 @@ BAD = [
     ({"properties": {"a": {"items": {"anyOf": [WORD, {"type": "x"}]}}}}, ".properties.a.items.anyOf[1].type"),
     ({"properties": {"Мой секрет": {"type": "x"}}}, ".properties[...].type"),
     ({"allOf": [{"properties": {"ok": WORD}}, {"properties": 7}]}, ".allOf[1].properties"),
+    ({"properties": {"any": True, "none": None, "a": {"type": "x"}}}, ".properties.a.type"),
+    ({"items": [True, None, False, {"type": "x"}]}, ".items[3].type"),
 ]
 
 
