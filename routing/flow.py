@@ -86,7 +86,7 @@ class Flow:
 
     async def finish(self) -> None:
         """Let the vendor end its part, so that the connection can serve another answer."""
-        if not self._was_cut:
+        if not self.was_cut:
             await self._connection.finish()
 
     def close(self) -> None:
@@ -94,7 +94,8 @@ class Flow:
         self._connection.close()
 
     @property
-    def _was_cut(self) -> bool:
+    def was_cut(self) -> bool:
+        """Whether the answer ended at a stop of the customer's that its vendor was not told."""
         return self._cutter is not None and self._cutter.has_stopped
 
     def _cut(self, chunk: Chunk) -> Chunk:
@@ -119,5 +120,5 @@ class Flow:
                 chunks.append(self._cut(chunk))  # noqa: PERF401 - what came before a failure must be kept
         except UpstreamError as exc:
             self._failure = exc
-        self._is_over = not data or self._reader.finished or self._failure is not None or self._was_cut
+        self._is_over = not data or self._reader.finished or self._failure is not None or self.was_cut
         return chunks

@@ -146,7 +146,7 @@ class Gateway:
                 else:
                     is_whole = True
                     self._attempts.give_back(ticket)  # the vendor is done: another may have its place
-            ticket.streamed(emitter)
+            ticket.streamed(emitter, was_cut=flow.was_cut)
             self._note_speed(ticket, flow)
             await self._admission.settle(ticket)
             yield emitter.finish(bill(ticket), trace(ticket))

@@ -149,7 +149,7 @@ def is_due(produced: int, thoughts: int, finish_reason: str, *, has_stops: bool)
 
     Without anything in it, it costs nothing. Thoughts alone are no answer where the model ended them, or its
     vendor broke off. They are one where others ended them: the customer by a limit, by leaving or by stops
-    that the vendor is told (``has_stops``), or moderation.
+    (``has_stops``: the vendor is told of them, or we have cut there), or moderation.
     """
     is_in_vain = finish_reason == "error" or (finish_reason == "stop" and not has_stops)
     return produced > (thoughts if is_in_vain else 0)

@@ -51,6 +51,11 @@ class PromisedFlow:
         """Seconds for which the customer was waited for."""
         return self._held_up + (self._flow.held_up if self._flow else 0.0)
 
+    @property
+    def was_cut(self) -> bool:
+        """As ``Flow.was_cut``."""
+        return self._flow is not None and self._flow.was_cut
+
     async def begin(self) -> None:
         """Go on until there is something to show. Raises UpstreamError; Unfit if nothing will be."""
         async for chunks in self._pieces:

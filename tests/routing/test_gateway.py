@@ -295,6 +295,23 @@ async def test_a_stop_that_the_vendor_was_not_told_has_ended_no_thoughts(two: tu
     assert answer["provider"] == "b"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_thoughts_before_a_stop_at_which_we_cut_are_paid_for(
+    two: tuple[Vendor, Vendor], stream: bool
+) -> None:
+    said = {"role": "assistant", "reasoning_content": "Думаю", "content": ".Да"}
+    choice = {"index": 0, "finish_reason": "stop"}
+    two[0].script = (
+        saying(stream_head(), event({"choices": [{**choice, "delta": said}]}), DONE, END)
+        if stream
+        else saying(reply({**ANSWER, "choices": [{**choice, "message": said}]}))
+    )
+    async with House(card(route(two[0].url, "a", adapter="mts-ai"))) as house:
+        await (house.stream(stop=["."]) if stream else house.complete(stop=["."]))
+
+    assert house.book.records[0].cost > 0
+
+
 async def test_no_connection_is_tried_twice_and_then_the_next(two: tuple[Vendor, Vendor]) -> None:
     async with House(card(route(NOBODY, "a"), route(two[1].url, "b", priority=1))) as house:
         answer = await house.complete()

@@ -485,17 +485,18 @@ def test_thoughts_alone_are_paid_for_where_they_were_cut(reason, stop, cost):
     assert whole.record().usage_source == stream.record().usage_source == "provider"
 
 
+@pytest.mark.parametrize(("was_cut", "cost"), [(False, 0), (True, 9)], ids=["by the model", "by us"])
 @pytest.mark.parametrize("adapter", ["gigachat", "mts-ai", "yandexgpt"])
-def test_stops_that_a_vendor_is_not_told_end_no_thoughts(adapter):
+def test_of_stops_that_a_vendor_is_not_told_only_ours_make_thoughts_an_answer(adapter, was_cut, cost):
     asked = ticket(route(NOBODY, adapter=adapter), stop=["\n"])
     answered(asked)
     emitter = Emitter(head(asked), include_usage=False)
     emitter.feed({"choices": [{"index": 0, "delta": {"reasoning": "Думаю"}, "finish_reason": None}]})
     emitter.feed({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": USAGE})
 
-    asked.streamed(emitter)
+    asked.streamed(emitter, was_cut=was_cut)
 
-    assert asked.cost == 0
+    assert asked.cost == cost
 
 
 def test_the_parts_of_a_cost_that_is_not_charged_are_nothing():
