@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.prompts.measure import WIRES, Server, served, share, verdicts
+from tests.prompts.measure import WIRES, Server, _collected, served, share, verdicts
 from tests.prompts.prompts import GOOD, prompts
 
 CARELESS = "[[sloppy=1]]"
@@ -34,6 +34,13 @@ def test_there_are_sixty_prompts_and_their_expectations_can_be_met():
             assert Draft202012Validator(schema).is_valid(call["arguments"]), prompt.text
         if prompt.schema is not None:
             Draft202012Validator.check_schema(prompt.schema)
+
+
+def test_a_stream_without_its_end_is_no_answer():
+    event = 'data: {"choices": [{"delta": {"content": "{}"}}]}\n\n'
+
+    assert _collected(event) is None
+    assert _collected(f"{event}data: [DONE]\n\n") == {"content": "{}", "tool_calls": []}
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
