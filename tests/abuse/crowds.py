@@ -23,6 +23,8 @@ from tests.e2e.storm import Storm, limit_of
 SECONDS = 15.0
 FLOOD_SECONDS = 40.0
 ROUNDS = 3
+# Of the connections opened, the part that is open at least: workers close others of their own meanwhile.
+NEARLY = 0.98
 # Seconds after which another limit is felt by whoever was refused by the old one.
 FELT = 3
 # What a flood may be told beside 200, and which part of its answers may be something else.
@@ -46,9 +48,11 @@ async def idle(house: House, scale: float) -> None:
     lines: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     while few := min(500, count - len(lines)):
         lines += await asyncio.gather(*(_connected(house.port) for _ in range(few)))
+    # The kernel has them before a worker has.
+    await asyncio.to_thread(wait_until, lambda: descriptors(house) - before[0] >= NEARLY * count)
     most = descriptors(house) - before[0], memory(house) - before[1]
     print(f"{count} connections in {time.monotonic() - began:.1f} s: {most[0]} open, {most[1]:+.0f} MB")
-    expect(most[0] >= count, f"of {count} connections {most[0]} are open")
+    expect(most[0] >= NEARLY * count, f"of {count} connections {most[0]} are open")
     closing = _all_closed([reader for reader, _ in lines])
     met, closed = await asyncio.gather(steady(house, [key], SECONDS), closing)
     print(f"the last of them is closed {closed - began:.1f} s after the first was opened")
