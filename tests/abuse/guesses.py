@@ -2,9 +2,21 @@
 
 import statistics
 import time
+from collections import Counter
 
 from accounts.keys import Kind, checksum, new_key
-from tests.abuse.house import THINKING, Line, Pace, chat, message, new_client, processor, steady
+from tests.abuse.doubts import expect
+from tests.abuse.house import (
+    THINKING,
+    Line,
+    Pace,
+    chat,
+    expect_thinking,
+    message,
+    new_client,
+    processor,
+    steady,
+)
 from tests.abuse.mob import MADE_UP, Orders, made_up, mob
 from tests.chaos.house import House
 
@@ -16,6 +28,11 @@ PACE, LINES = 2_200, 5_000
 HASTY = 64
 FEW = 100
 ASKED = chat("Привет")
+# Wrong keys are told this, and who brings too many of them that.
+REFUSED = {"401 invalid_api_key", "429 too_many_wrong_keys"}
+# Who measures refusals comes from so many addresses in turns, so many rounds from each: he is to be told that
+# a key is wrong, not late and at a glance that there were too many.
+ADDRESSES, EACH = 100, 25
 
 
 async def guesses(house: House, scale: float) -> None:
@@ -27,10 +44,11 @@ async def guesses(house: House, scale: float) -> None:
     await steady(house, [key], 1)  # whoever is seen first is looked up
     for thinks in THINKING:
         print(f"a vendor answers after {thinks} ms", flush=True)
-        await _guessed(house, key, f"[[ttft_ms={thinks}]]Ещё", SECONDS * scale)
+        expect_thinking(await _guessed(house, key, f"[[ttft_ms={thinks}]]Ещё", SECONDS * scale), thinks)
 
 
-async def _guessed(house: House, key: str, text: str, seconds: float) -> None:
+async def _guessed(house: House, key: str, text: str, seconds: float) -> Pace:
+    """What honest customers meet while nobody guesses."""
     few = [message(made_up(), ASKED).decode() for _ in range(FEW)]
     once = [message(MADE_UP, ASKED).decode()]
     mobs = {
@@ -47,6 +65,7 @@ async def _guessed(house: House, key: str, text: str, seconds: float) -> None:
     print(f"nobody guesses: {calm}")
     for name, met in besieged.items():
         print(f"{name}: honest customers {met.beside(calm)}")
+    return calm
 
 
 async def _besieged(
@@ -59,6 +78,8 @@ async def _besieged(
         met = await steady(house, [key], seconds, text=text)
         first = [await _first(house, one) for one in newcomers]
     spent = (processor(house) - spent) / told.seconds
+    expect(set(told.statuses) <= REFUSED, f"{name}: wrong keys were told {dict(told.statuses)}")
+    expect(all(one.startswith("200 ") for one in first), f"{name}: customers not seen before met {first}")
     print(f"{name}: {told}; customers not seen before: {first}")
     reads = _looked_up(house) - before
     print(f"    web processes: {spent:.2f} of a processor; reads of the table of keys: {reads}")
@@ -85,15 +106,21 @@ async def timing(house: House, scale: float) -> None:
     key = new_client(house).key
     wrong = {f"{right} characters right": _right_up_to(key, right) for right in (0, 16, 28, 39)}
     line, count = Line(house.port), int(50_000 * scale)
+    told: Counter[int] = Counter()
     said = {name: message(text, ASKED) for name, text in wrong.items()}
     took: dict[str, list[float]] = {name: [] for name in said}
-    for one in (message(key, path="/v1/key"), *said.values()):
-        await line.ask(one)
-    for _ in range(count):
+    for number in range(count):
+        if number % EACH == 0:
+            await line.hang_up()
+            line = Line(house.port, f"127.0.1.{1 + number // EACH % ADDRESSES}")
+            for one in (message(key, path="/v1/key"), *said.values()):
+                await line.ask(one)
         for name, waits in took.items():
             began = time.perf_counter()
-            await line.ask(said[name])
+            status, _ = await line.ask(said[name])
             waits.append((time.perf_counter() - began) * 1e6)
+            told[status] += 1
+    expect(set(told) == {401}, f"wrong keys were told {dict(told)}: these are no times of looking at a key")
     for name, waits in took.items():
         cut = statistics.quantiles(waits, n=20)
         middle = f"{cut[4]:.1f}, {cut[9]:.1f}, {cut[14]:.1f} µs"

@@ -4,13 +4,15 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.chaos.house import House
+import psutil
+
+from tests.abuse.doubts import expect
+from tests.chaos.house import WORKERS, House
 from tests.e2e import market
 from tests.e2e.installation import Installation
 from tests.e2e.market import Client
@@ -21,13 +23,23 @@ CHAT = "/v1/chat/completions"
 PATIENCE = 30.0
 # Milliseconds until a vendor answers: at once, as simulated ones can, or after a while, as models do.
 THINKING = (0, 300)
+# Requests of whose waits there is a slowest hundredth.
+SAMPLE = 100
 # Of the moments at which honest customers come.
 SEED = 1
 
 
+def web(house: House) -> list[psutil.Process]:
+    """All web processes, oldest first: of fewer nothing is measured."""
+    found = house.programs("web")
+    if len(found) != WORKERS:
+        raise SystemExit(f"{len(found)} web processes instead of {WORKERS}")
+    return sorted(found, key=lambda process: process.pid)
+
+
 def processor(house: House) -> float:
     """Seconds of the processor that all web processes have used."""
-    clocks = ((~process.pid << 3) | 2 for process in house.programs("web"))  # see clock_getcpuclockid(3)
+    clocks = ((~process.pid << 3) | 2 for process in web(house))  # see clock_getcpuclockid(3)
     return sum(map(time.clock_gettime, clocks))
 
 
@@ -104,6 +116,8 @@ class Pace:
         return self
 
     def beside(self, calm: "Pace") -> str:
+        fewest = min(len(self.waits), len(calm.waits))
+        expect(fewest >= SAMPLE, f"of {fewest} requests the slowest hundredth is not known")
         ratios = ", ".join(f"× {self.share(part) / calm.share(part):.1f}" for part in (0.5, 0.99))
         return f"{self}; {ratios}"
 
@@ -141,32 +155,31 @@ async def steady(
         pace.answers[_named(status, body)] += 1
         free.put_nowait(line)
 
-    due = time.perf_counter()
+    due = began = time.perf_counter()
     end = due + seconds
     async with asyncio.TaskGroup() as tasks:
         while (due := due + chance.expovariate(rate)) < end:
             await asyncio.sleep(max(0, due - time.perf_counter()))
             tasks.create_task(one(chance.choice(said)))
+        late = time.perf_counter() - began - seconds
+        expect(
+            late < max(0.1 * seconds, 0.5),
+            f"honest customers were to come within {seconds:.1f} s, {late:.1f} more went by",
+        )
     while not free.empty():
         await free.get_nowait().hang_up()
+    expect(set(pace.answers) == {"200"}, f"honest customers were told {dict(pace.answers)}")
     return pace
 
 
 def _named(status: int, body: bytes) -> str:
-    """A status, and the code of what was refused."""
-    error = json.loads(body).get("error") if body else None
-    return f"{status} {error['code']}" if error else str(status)
+    """A status, and the reason of what was refused."""
+    told = json.loads(body) if body else {}
+    if error := told.get("error"):
+        return f"{status} {error['metadata']['error_type']}"
+    return "200 without an answer" if status == 200 and not told.get("choices") else str(status)
 
 
-@asynccontextmanager
-async def meanwhile(*works: Any) -> AsyncIterator[None]:
-    """``works`` go on during the block, and are stopped at its end."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+def expect_thinking(calm: Pace, thinks: int) -> None:
+    """That a vendor took as long as he was told to: ``thinks`` milliseconds."""
+    expect(calm.share(0.5) >= thinks, f"a vendor was to answer after {thinks} ms: {calm}")

@@ -3,7 +3,8 @@
     python -m tests.abuse.mob  < orders  > what was answered
 
 Orders are one line of JSON, see ``Orders``. It goes on until its standard input is closed; then it prints how
-often each status came, and how many requests were not sent, for want of a free line.
+often each status came, with the reason of refusals, and how many requests were not sent, for want of a free
+line or of its own time.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from typing import Any
 import uvloop
 
 from accounts.keys import BASE62, RANDOM_LENGTH, checksum
+from tests.abuse.doubts import expect
 
 # Stands in a message for a key that has never been seen before.
 MADE_UP = "MADE-UP"
@@ -30,6 +32,8 @@ LETTERS = bytes((BASE62 * 5).encode()[:256])
 # Seconds from one look at the clock to the next, at least: a crowd elsewhere would not be felt.
 TICK = 0.001
 LATE = 0.2
+# Of what was to be asked, what it may leave out for having been late: beyond that it is another crowd.
+OWN_FAULT = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,15 @@ class Orders:
 
 @dataclass
 class Told:
-    """What the mob was answered, by status; ``unsent``: what it would have asked too."""
+    """What the mob was answered, by status; ``unsent``: what it would have asked too, had there been lines;
+    ``late``: had it been in time; ``lost``: what was asked on a connection that was closed then.
+    """
 
     statuses: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     unsent: int = 0
+    late: int = 0
+    lost: int = 0
 
     @property
     def answers(self) -> int:
@@ -59,7 +67,8 @@ class Told:
     def __str__(self) -> str:
         rate = self.answers / self.seconds
         return (
-            f"{rate:.0f} answers a second, {dict(self.statuses)}, {self.unsent} not asked for want of lines"
+            f"{rate:.0f} answers a second, {dict(self.statuses)}, {self.unsent} not asked for want of lines, "
+            f"{self.late} for being late; {self.lost} never answered"
         )
 
 
@@ -79,7 +88,13 @@ async def mob(orders: Orders) -> AsyncIterator[Told]:
         child.stdin.close()
         for name, value in json.loads(await child.stdout.readline()).items():
             setattr(told, name, value)
+        told.statuses = Counter(told.statuses)
         await child.wait()
+    wanted = orders.pace * told.seconds
+    expect(told.answers > 0, "nothing was answered to the mob")
+    expect(
+        told.late <= OWN_FAULT * wanted, f"the mob itself was late with {told.late} of {wanted:.0f} requests"
+    )
 
 
 class Line(asyncio.Protocol):
@@ -89,6 +104,7 @@ class Line(asyncio.Protocol):
         self._crowd = crowd
         self._heard = b""
         self._transport: Any = None
+        self._waits = False
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -96,19 +112,28 @@ class Line(asyncio.Protocol):
 
     def ask(self, said: bytes) -> None:
         self._transport.write(said)
+        self._waits = True
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
         head, end, body = self._heard.partition(b"\r\n\r\n")
         if not end or len(body) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
             return
-        self._crowd.statuses[self._heard[9:12].decode()] += 1
+        self._crowd.statuses[_named(self._heard[9:12], body)] += 1
         self._heard = b""
+        self._waits = False
         if not self._transport.is_closing():
             self._crowd.is_free(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._crowd.lost += self._waits
         self._crowd.is_gone(self)
+
+
+def _named(status: bytes, body: bytes) -> str:
+    """A status, and why somebody is refused: by a limit, or because the machine is full."""
+    why = body.partition(b'"error_type":"')[2].partition(b'"')[0]
+    return (b"%b %b" % (status, why) if why else status).decode()
 
 
 class Crowd:
@@ -120,6 +145,8 @@ class Crowd:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.statuses: Counter[str] = Counter()
         self.unsent = 0
+        self.late = 0.0
+        self.lost = 0
 
     async def run(self, is_over: "asyncio.Task[Any]") -> None:
         await asyncio.gather(*(self._connect() for _ in range(min(64, self._orders.lines))))
@@ -131,7 +158,9 @@ class Crowd:
         while not is_over.done():
             await asyncio.sleep(max(TICK, due - time.perf_counter()))
             # Whoever was late himself does not make up for it.
-            due = max(due, time.perf_counter() - LATE)
+            left_out = max(0.0, time.perf_counter() - LATE - due)
+            self.late += left_out * self._orders.pace
+            due += left_out
             while due <= time.perf_counter():
                 due += self._orders.at_once / self._orders.pace
                 for _ in range(self._orders.at_once):
@@ -188,7 +217,8 @@ async def main() -> None:
     is_over = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
     began = time.perf_counter()
     await crowd.run(is_over)
-    told = Told(crowd.statuses, time.perf_counter() - began, crowd.unsent)
+    seconds = time.perf_counter() - began
+    told = Told(crowd.statuses, seconds, crowd.unsent, round(crowd.late), crowd.lost)
     print(json.dumps(vars(told)), flush=True)
     os._exit(0)
 

@@ -14,10 +14,14 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+from tests.bench.upstream import TEXT as ANSWERED
+from tests.bench.upstream import TEXTS
+
 DONE = b"data: [DONE]\n\n"
 GAP_MS = 20
 TEXT = "Столица Карелии — Петрозаводск."
 LONG, SCHEMAS = 100_000, 20_000  # bytes
+VECTORS = {"base64", "float"}
 
 
 def texts(url: str, key: str, model: str, form: str) -> bytes:
@@ -75,12 +79,22 @@ def post(path: str, asked: dict, url: str, key: str) -> bytes:
     return head.encode() + body
 
 
-async def whole(reader: asyncio.StreamReader) -> bytes:
+def is_answer(kind: str, body: bytes) -> bool:
+    """Whether this is what the provider said."""
+    if kind in VECTORS:
+        return body.count(b'"index"') == TEXTS
+    return ANSWERED.encode() in body
+
+
+async def whole(reader: asyncio.StreamReader, kind: str) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200"):
         raise SystemExit(f"not an answer: {head.decode()}")
     length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-    return await reader.readexactly(int(length.partition(b":")[2]))
+    body = await reader.readexactly(int(length.partition(b":")[2]))
+    if not is_answer(kind, body):
+        raise SystemExit(f"not an answer: {body[:400].decode()}")
+    return body
 
 
 async def streamed(reader: asyncio.StreamReader) -> bytes:
@@ -90,15 +104,15 @@ async def streamed(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
-async def connection(url: str, message: bytes, *, stream: bool, until: float, latencies: list[float]) -> None:
+async def connection(url: str, message: bytes, kind: str, *, until: float, latencies: list[float]) -> None:
     """Requests one after another; a stream is asked for once."""
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port, limit=2**20)
     while True:
         started = time.perf_counter()
         writer.write(message)
-        await (streamed(reader) if stream else whole(reader))
+        await (streamed(reader) if kind == "stream" else whole(reader, kind))
         latencies.append((time.perf_counter() - started) * 1000)
-        if stream or time.perf_counter() >= until:
+        if kind == "stream" or time.perf_counter() >= until:
             break
     writer.close()
 
@@ -106,11 +120,11 @@ async def connection(url: str, message: bytes, *, stream: bool, until: float, la
 async def main(url: str, key: str, model: str, kind: str, connections: int, seconds: float) -> None:
     latencies: list[float] = []
     started = time.perf_counter()
-    said = texts if kind in {"base64", "float"} else request
+    said = texts if kind in VECTORS else request
     message = said(url, key, model, kind)
     await asyncio.gather(
         *(
-            connection(url, message, stream=kind == "stream", until=started + seconds, latencies=latencies)
+            connection(url, message, kind, until=started + seconds, latencies=latencies)
             for _ in range(connections)
         )
     )

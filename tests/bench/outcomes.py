@@ -32,4 +32,7 @@ def _round(outcomes: list[Outcome]) -> tuple[float, float]:
         health.record(outcome)
     counted = time.process_time()
     health._renew_all()
-    return counted - begun, time.process_time() - counted
+    renewed = time.process_time()
+    if len(health.vitals()) != ENDPOINTS:
+        raise SystemExit(f"{len(health.vitals())} of {ENDPOINTS} endpoints have vitals")
+    return counted - begun, renewed - counted

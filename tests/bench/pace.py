@@ -4,7 +4,7 @@
 
 The pace is kept whatever the answers take (an open loop), so that what falls behind shows as latency. Beside
 the latencies: the processor's time of each process, how many calls carried the holds and settlements, and how
-often a backend of PostgreSQL was seen waiting for a lock.
+often a backend of PostgreSQL was seen waiting for a lock. Exits with 1 where anybody was refused.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ SELECT (SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcnam
 """
 
 
-def main(rate: int, seconds: int) -> None:
+def main(rate: int, seconds: int) -> int:
     upstream_port, port = free_port(), free_port()
     key = prepare(upstream_port)
     count_calls()
@@ -59,6 +59,8 @@ def main(rate: int, seconds: int) -> None:
             "postgres": served_at(os.environ["DATABASE_URL"]),
             "redis": served_at(os.environ["REDIS_URL"]),
         }
+        if not all(watched.values()) or len(workers) != WORKERS:
+            raise SystemExit(f"these are not the processes under load: {watched}")
         with looking() as seen:
             before, cpu = carried(), {name: cpu_of(some) for name, some in watched.items()}
             busy = paced(url, key, rate, seconds)
@@ -66,6 +68,7 @@ def main(rate: int, seconds: int) -> None:
             taken = {name: cpu_of(some) - cpu[name] for name, some in watched.items()}
             after = carried()
     report(rate, rest, busy, taken, [b - a for a, b in zip(before, after, strict=True)], seen)
+    return int({*rest["statuses"], *busy["statuses"]} != {"200"})
 
 
 def report(
@@ -225,4 +228,4 @@ if __name__ == "__main__":
         uvloop.run(load(_url, _key, int(_rate), int(_seconds)))
     else:
         _rate, _seconds = [*map(int, sys.argv[1:]), RATE, SECONDS][:2]
-        main(_rate, _seconds)
+        sys.exit(main(_rate, _seconds))

@@ -50,10 +50,13 @@ async def money(database: str, client_id: int, key_id: int, users: int) -> tuple
 
     try:
         await _each(request, users, WARM_UP)
-        before = teller.tally.batches
+        before, written = teller.tally.batches, teller.tally.settlements
         backend = psutil.Process(_backend(database))
         part = await _measured(request, users, backend)
         share = 2 * REQUESTS / (teller.tally.batches - before)
+        written = teller.tally.settlements - written
+        if written < REQUESTS:
+            raise SystemExit(f"of {REQUESTS} settlements {written} were written")
     finally:
         await teller.close()
         await work
@@ -74,7 +77,10 @@ async def limits(redis_url: str, users: int) -> Part:
 
     try:
         await _each(request, users, WARM_UP)
-        return await _measured(request, users, None)
+        part = await _measured(request, users, None)
+        if windows._is_away:
+            raise SystemExit("limits were judged without Redis")
+        return part
     finally:
         await windows.close()
         await work
@@ -117,9 +123,10 @@ async def _measured(
 async def _each(request: Callable[[], Awaitable[None]], users: int, count: int) -> list[float]:
     """``count`` requests, ``users`` of them at once; seconds that each took."""
     waits: list[float] = []
+    due = iter(range(count))
 
     async def user() -> None:
-        for _ in range(count // users):
+        for _ in due:
             began = time.perf_counter()
             await request()
             waits.append(time.perf_counter() - began)

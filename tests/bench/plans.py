@@ -49,6 +49,9 @@ def _measured(cards: list[Card], model: str, **fields: object) -> float:
     catalogue = Catalogue({card.slug: card for card in cards}, "v")
     planner = Planner(lambda: catalogue, lambda: vitals, lambda: NOW, secret=b"secret")
     who, size = caller(), measure(chat)
+    chosen = decide(planner.question(who, chat, size, "0" * 32)).places
+    if len(chosen) != len(numbers):
+        raise SystemExit(f"{model}: {len(chosen)} of {len(numbers)} endpoints are planned")
     rounds = []
     for _ in range(ROUNDS):
         before = time.process_time()

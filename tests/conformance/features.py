@@ -97,6 +97,14 @@ KNOWN = {
     ("tools_at_once", "gigachat/pro"): "GigaChat calls one function in an answer at most",
 }
 
+# What endpoints here do not have, by (feature, model): no other cell is left out, whatever the server says.
+OF_VECTORS = {feature.name for feature in FEATURES if feature.of_vectors}
+LACKING = {
+    *(("reasoning", column.model) for column in COLUMNS if column.model != "gen-t/t-pro"),
+    *(("dimensions", column.model) for column in COLUMNS if column.model != "host/model"),
+    *((name, "gen-t/t-pro") for name in OF_VECTORS),
+}
+
 
 def rows(column: Column) -> tuple[Feature, ...]:
     """What is tried at this model."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conformance.clients import CLIENTS
-from tests.conformance.features import COLUMNS, COMMON, FEATURES, KNOWN, Column, Feature, rows
+from tests.conformance.features import COLUMNS, COMMON, FEATURES, KNOWN, LACKING, Column, Feature, rows
 from tests.conformance.stage import Stage
 
 
@@ -42,6 +42,23 @@ def test_a_client_gets_what_it_asks_for(
         pytest.skip("the endpoint does not have it, by its capabilities")
 
     client.check(feature.name, stage.place(column))
+
+
+def test_endpoints_have_all_but_what_they_are_known_to_lack(stage: Stage):
+    told = {
+        (feature.name, column.model)
+        for column in COLUMNS
+        for feature in rows(column)
+        if not stage.has(feature, column)
+    }
+
+    assert told == LACKING
+
+
+def test_every_feature_is_tried_by_a_client():
+    assert set().union(*(client.features for client in CLIENTS.values())) == {
+        feature.name for feature in FEATURES + COMMON
+    }
 
 
 @pytest.mark.parametrize("name", CLIENTS)

@@ -21,6 +21,7 @@ class Storm:
     server: Server
     keys: list[str]  # of each tenant one
     model: str
+    leave_within: float = LEAVE_WITHIN
     seen: Counter[str] = field(default_factory=Counter)
     crossed: list[str] = field(default_factory=list)
 
@@ -29,7 +30,7 @@ class Storm:
 
         async def one(tenant: int, number: int) -> None:
             async with gate:
-                leaves = chance.uniform(0, LEAVE_WITHIN) if chance.random() < 0.5 else None
+                leaves = chance.uniform(0, self.leave_within) if chance.random() < 0.5 else None
                 await self._ask(tenant, f"nonce-{tenant}-{number}-{chance.getrandbits(64):x}", leaves)
 
         await asyncio.gather(*(one(t, n) for n in range(each) for t in range(len(self.keys))))

@@ -2,13 +2,15 @@
 
     python -m xrouter.services -- python -m tests.fuzz --seed 1 --seed 2 --cases 10000
 
-Exits with 1 where a reply is not what the schema says, is slow, or is a bug.
+Exits with 1 where a reply is not what the schema says, is slow, or is a bug, and where the rich visitor has
+been shut out of what was to be asked.
 """
 
 import argparse
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.fuzz.house import House, running
 from tests.fuzz.story import PHASES, Tally, told
@@ -58,8 +60,24 @@ def story(house: House, visitor: str, seed: int, options: argparse.Namespace) ->
         examples=max(10, cases // 30),
         phases=options.phase or PHASES,
     )
+    if visitor == "rich":
+        expect_open(tally, options.phase or PHASES)
     report(f"seed {seed}, {visitor}, {options.door}", tally, time.monotonic() - started)
     return tally
+
+
+def expect_open(tally: Tally, phases: Sequence[str]) -> None:
+    """Nothing is seen behind doors that stay shut, nor in a phase that did not take place."""
+    for status in (402, 429):
+        if tally.statuses[status]:
+            tally.failed("short of something", f"{tally.statuses[status]} times {status}")
+    for operation in sorted(tally.asked - tally.opened):
+        # What is made by others may not have been there.
+        if operation.startswith("POST") and "{" not in operation:
+            tally.failed("never let in", operation)
+    for phase in phases:
+        if not tally.cases[phase]:
+            tally.failed("no cases", phase)
 
 
 def report(title: str, tally: Tally, seconds: float) -> None:

@@ -45,6 +45,8 @@ class Tally:
     failures: Counter[str] = field(default_factory=Counter)  # by kind
     told: list[str] = field(default_factory=list)  # each failure once, and how to see it again
     slowest: float = 0.0
+    asked: set[str] = field(default_factory=set)  # operations
+    opened: set[str] = field(default_factory=set)  # those of them that did what they are there for
 
     @property
     def total(self) -> int:
@@ -159,6 +161,9 @@ def _note_reply(tally: Tally, event: Any, name: str, seen: Any, visitor: Visitor
     status = seen.response.status_code
     tally.statuses[status] += 1
     tally.slowest = max(tally.slowest, seen.response.elapsed)
+    tally.asked.add(operation.label)
+    if status < 300:
+        tally.opened.add(operation.label)
     needs_key = {} not in operation.definition.raw["security"]
     if not visitor.is_let_in and status == 200 and needs_key:
         tally.failed("let in", operation.label)

@@ -1,6 +1,7 @@
 """A short story of each visitor, and whether the checks would see what they are there for."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.fuzz import checks
+from tests.fuzz.__main__ import expect_open
 from tests.fuzz.house import House, running
-from tests.fuzz.story import strict, told
+from tests.fuzz.story import Tally, strict, told
 
 # Without the coverage of every border, which alone is thousands of cases.
 BRIEFLY = ("examples", "fuzzing", "stateful")
@@ -125,6 +127,25 @@ def test_a_stream_is_of_declared_events_and_has_an_end(stream, is_fit):
     else:
         with pytest.raises(Exception):  # noqa: B017 - of JSON, of its shape, or ours
             checks.whole_stream(None, answer, asked)
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({}, []),
+        ({"opened": set()}, ["never let in"]),
+        ({"statuses": Counter({200: 9, 429: 1})}, ["short of something"]),
+        ({"cases": Counter(examples=9)}, ["no cases"]),
+    ],
+)
+def test_the_rich_visitor_has_to_get_behind_the_doors(changes, failed):
+    chats = {"POST /v1/chat/completions"}
+    facts = {"cases": Counter(examples=9, stateful=1), "statuses": Counter({200: 10}), "opened": chats}
+    tally = Tally(**{**facts, **changes}, asked=chats | {"DELETE /v1/keys/{id}"})
+
+    expect_open(tally, ["examples", "stateful"])
+
+    assert list(tally.failures) == failed
 
 
 def test_only_what_is_answered_may_not_have_undeclared_members():

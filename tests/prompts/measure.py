@@ -68,6 +68,8 @@ def _verdict(server: Server, model: str, manner: str, is_streamed: bool, prompt:
 
 def _collected(stream: str) -> Json | None:
     """The message that a stream told; None if it broke off."""
+    if "data: [DONE]" not in stream.splitlines():
+        return None
     message: Json = {"content": "", "tool_calls": []}
     for line in stream.splitlines():
         if not line.startswith("data: {"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.prompts.measure import WIRES, Server, served, share, verdicts
+from tests.prompts.measure import WIRES, Server, _collected, served, share, verdicts
 from tests.prompts.prompts import GOOD, prompts
 
 CARELESS = "[[sloppy=1]]"
@@ -36,6 +36,13 @@ def test_there_are_sixty_prompts_and_their_expectations_can_be_met():
             Draft202012Validator.check_schema(prompt.schema)
 
 
+def test_a_stream_without_its_end_is_no_answer():
+    event = 'data: {"choices": [{"delta": {"content": "{}"}}]}\n\n'
+
+    assert _collected(event) is None
+    assert _collected(f"{event}data: [DONE]\n\n") == {"content": "{}", "tool_calls": []}
+
+
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_model_that_keeps_to_the_prompt_is_always_understood(server: Server, wire: str, is_streamed: bool):
@@ -49,6 +56,8 @@ def test_a_careless_model_is_understood_and_asked_again(server: Server, wire: st
     whole = verdicts(server, f"plain/{wire}", CARELESS, is_streamed=False)
     streamed = verdicts(server, f"plain/{wire}", CARELESS, is_streamed=True)
 
+    # It was careless indeed.
+    assert all(share(told, "calls") < 100 for told in (whole, streamed))
     calls = [[told for told in each if told[0].kind == "calls"] for each in (whole, streamed)]
     assert calls[0] == calls[1]
     assert {verdict for prompt, verdict in calls[0] if not prompt.calls} == {GOOD}
