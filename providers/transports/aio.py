@@ -31,6 +31,9 @@ ERROR_PATIENCE = 2.0
 KEEP_ALIVE = 30
 # A reused connection that was closed already shows it within a round trip; what breaks later broke at work.
 STALE_WITHIN = 1.0
+# Of a stream no more bytes are given at a time: to translate what a quick vendor has written meanwhile, a
+# hundred kB and more, would take tens of milliseconds, in which nobody else is served.
+MOUTHFUL = 16 * 1024
 # How long to wait for the clean end of a connection after the vendor's last word, to use it again.
 LINGER = 0.1
 
@@ -116,12 +119,17 @@ class UpstreamStream:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._has_more = False
         self.status = response.status
 
     async def read(self) -> bytes:
         """The next bytes; empty at the end. Raises Truncated if the connection broke. Safe to cancel."""
+        if self._has_more:
+            await asyncio.sleep(0)  # the others' turn
         try:
-            return await self._response.content.readany()
+            data = await self._response.content.read(MOUTHFUL)
+            self._has_more = len(data) == MOUTHFUL
+            return data
         except (aiohttp.ClientError, OSError) as exc:
             # aiohttp forgets what had come before the break: that first, the break is told the next time.
             if left := self._response.content._read_nowait(-1):

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from providers.errors import Broken, Misaddressed, Stale, TimedOut, Truncated, Unreachable, UpstreamError
-from providers.transports.aio import ANSWER_LIMIT, ERROR_LIMIT, STALE_WITHIN, Transport, _translate
+from providers.transports.aio import (
+    ANSWER_LIMIT,
+    ERROR_LIMIT,
+    MOUTHFUL,
+    STALE_WITHIN,
+    Transport,
+    _translate,
+)
 from providers.upstreams import Timeouts, Upstream
 from providers.wire import UpstreamRequest
 from tests.servers import END, Line, Vendor, chunk, head, reply, stream_head, vendor
@@ -103,6 +111,35 @@ async def test_a_stream_comes_in_pieces(transport: Transport) -> None:
             pieces.append(data)
 
     assert pieces == [b"one", b"two"]
+
+
+async def test_of_a_quick_vendors_stream_a_mouthful_is_read_at_a_time_and_others_have_their_turn(
+    transport: Transport,
+) -> None:
+    said, turns, seen = b"x" * (5 * MOUTHFUL), 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def script(line: Line) -> None:
+        await line.asked()
+        await line.say(stream_head(), chunk(said), END)
+        await line.until_left()
+
+    async with Vendor(script) as server:
+        stream = await transport.open(post(server.url), upstream())
+        other = asyncio.create_task(others())
+        await asyncio.sleep(0.1)  # until some of it waits here
+        while data := await stream.read():
+            seen.append((len(data), turns))
+        other.cancel()
+
+    assert sum(size for size, _ in seen) == len(said)
+    assert max(size for size, _ in seen) == MOUTHFUL
+    assert all(late > early for (size, early), (_, late) in pairwise(seen) if size == MOUTHFUL)
 
 
 async def test_an_answer_without_a_length_ends_with_the_connection(transport: Transport) -> None:
