@@ -223,13 +223,13 @@ class Ticket:
         self._finish_reason = completion["choices"][0]["finish_reason"]
         produced, thoughts = sum(map(characters_of, said)), sum(map(thoughts_of, said))
         # Thoughts that no stop has ended are no whole answer, and do not come here.
-        self._count(completion.get("usage"), produced, thoughts, was_cut=bool(self.chat.get("stop")))
+        self._count(completion.get("usage"), produced, thoughts, was_stopped=bool(self.chat.get("stop")))
         self._status, self._http_status = "ok", 200
 
     def streamed(self, emitter: Emitter, *, was_cut: bool = False) -> None:
         """A streamed answer has come to its end. ``was_cut``: by us, at a stop of the customer's."""
         self._finish_reason = emitter.finish_reason
-        self._count(emitter.usage, emitter.characters, emitter.thoughts, was_cut=was_cut)
+        self._count(emitter.usage, emitter.characters, emitter.thoughts, was_stopped=was_cut)
         self._status, self._http_status = "ok", 200
 
     def failed(self, exc: BaseException, emitter: Emitter | None = None) -> None:
@@ -312,11 +312,12 @@ class Ticket:
         return self.asked.upstream.slug if self.asked else ""
 
     def _count(
-        self, said: dict[str, Any] | None, produced: int, thoughts: int = 0, *, was_cut: bool = False
+        self, said: dict[str, Any] | None, produced: int, thoughts: int = 0, *, was_stopped: bool = False
     ) -> None:
         """Take the vendor's count, or ours where that cannot be true.
 
-        ``produced``, of which some are ``thoughts``, is in characters.
+        ``produced``, of which some are ``thoughts``, is in characters. ``was_stopped``: for certain, by a
+        stop of the customer's; otherwise it may have been, where the vendor is told of them.
         """
         quote = self.quote
         if quote is None:
@@ -332,7 +333,7 @@ class Ticket:
             self.usage, self.usage_source = said, "provider"
         else:
             self.usage, self.usage_source = own, "estimated"
-        has_stops = was_cut or (thoughts > 0 and quote.route.may_be_stopped(self.chat))
+        has_stops = was_stopped or (thoughts > 0 and quote.route.may_be_stopped(self.chat))
         if is_due(produced, thoughts, self._finish_reason, has_stops=has_stops):
             self._charge()
 
